@@ -1,0 +1,32 @@
+"""The mathematics of gradient flow in two-layer linear models.
+
+Pure functions on NumPy arrays, one module a subject, named as Tarmoun, França, Haeffele and
+Vidal (ICML 2021) name things: ``Y``, ``U``, ``V``, ``X``, ``Q``, ``sigma``, ``lam``.
+
+>>> import numpy as np
+>>> import gfcore as gf
+>>> Y = np.diag([2.0, 1.0])
+>>> gf.exact.linear(Y, np.zeros((2, 2)), t=np.inf)
+array([[2., 0.],
+       [0., 1.]])
+"""
+
+from gfcore import claims, descent, ensemble, exact, flow, initial, plots, rates
+from gfcore.exact import FiniteEscapeError
+from gfcore.state import Trajectory, Weights
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "FiniteEscapeError",
+    "Trajectory",
+    "Weights",
+    "claims",
+    "descent",
+    "ensemble",
+    "exact",
+    "flow",
+    "initial",
+    "plots",
+    "rates",
+]

@@ -1,0 +1,121 @@
+"""Checks of arguments: each names the argument, what was wrong and the shape seen."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from gfcore.state import Weights
+
+Array = NDArray[np.float64]
+
+# Beyond this the fourth powers that the flow is made of (E V V^T, squared in a norm) overflow.
+LARGEST = 1e75
+
+
+def array(name: str, value: ArrayLike, ndim: int | tuple[int, ...]) -> Array:
+    """Return `value` as a new real float64 array with `ndim` axes, or raise ValueError.
+
+    Integers, lists, read-only and strided arrays will do. Complex numbers, booleans, strings
+    and objects will not, nor will empty arrays and entries that are not finite or exceed
+    1e75 in magnitude.
+
+    Examples
+    --------
+    >>> array("Y", [[1, 2]], 2)
+    array([[1., 2.]])
+    >>> array("Y", [[1, np.nan]], 2)
+    Traceback (most recent call last):
+        ...
+    ValueError: Y has entries that are not finite, got shape (1, 2)
+    """
+    try:
+        given = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be a real array: {error}") from None
+    if given.dtype.kind not in "iuf":
+        raise ValueError(
+            f"{name} must be real numbers, got {given.dtype} entries, shape {given.shape}"
+        )
+    allowed = (ndim,) if isinstance(ndim, int) else ndim
+    if given.ndim not in allowed:
+        axes = " or ".join(map(str, allowed))
+        raise ValueError(f"{name} must have {axes} axes, got shape {given.shape}")
+    if given.size == 0:
+        raise ValueError(f"{name} must not be empty, got shape {given.shape}")
+    with np.errstate(over="ignore"):  # A wider float may become infinite, and is refused below.
+        result = np.array(given, dtype=np.float64, order="C")
+    if not np.isfinite(result).all():
+        raise ValueError(f"{name} has entries that are not finite, got shape {result.shape}")
+    if np.abs(result).max() > LARGEST:
+        raise ValueError(f"{name} has entries beyond {LARGEST:g}, got shape {result.shape}")
+    return result
+
+
+def shape(name: str, value: Array, expected: tuple[int, ...]) -> None:
+    """Raise ValueError unless `value` has the shape `expected`."""
+    if value.shape != expected:
+        raise ValueError(f"{name} must have shape {expected}, got shape {value.shape}")
+
+
+def symmetric(name: str, value: ArrayLike) -> Array:
+    """Return `value` as a square matrix made exactly symmetric, or raise ValueError."""
+    matrix = array(name, value, 2)
+    if matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"{name} must be square, got shape {matrix.shape}")
+    # Products such as Φ diag(σ) Φ^T are symmetric only to rounding.
+    if np.abs(matrix - matrix.T).max() > 1e-12 * np.abs(matrix).max():
+        raise ValueError(f"{name} must be symmetric, got shape {matrix.shape}")
+    return (matrix + matrix.T) / 2
+
+
+def target(Y: ArrayLike, weights0: "Weights") -> Array:
+    """Return `Y` as the (m, n) matrix that `weights0` is to learn, or raise ValueError."""
+    matrix = array("Y", Y, 2)
+    try:
+        m, n = weights0.U.shape[0], weights0.V.shape[0]
+    except AttributeError:
+        raise ValueError(f"weights0 must be Weights, got {type(weights0).__name__}") from None
+    shape("Y", matrix, (m, n))
+    return matrix
+
+
+def times(t: ArrayLike) -> Array:
+    """Return `t` as a scalar or 1-D array of non-decreasing times >= 0, or raise ValueError."""
+    result = array("t", t, (0, 1))
+    if (result < 0).any():
+        raise ValueError(f"t must be >= 0, got a smallest entry of {result.min()}")
+    if result.ndim and (np.diff(result) < 0).any():
+        raise ValueError(f"t must be non-decreasing, got shape {result.shape}")
+    return result
+
+
+def count(name: str, value: int, least: int) -> int:
+    """Return `value` as an int of at least `least`, or raise ValueError."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+    return int(value)
+
+
+def nonnegative(name: str, value: float) -> float:
+    """Return `value` as a finite float of at least 0, or raise ValueError."""
+    number = float(array(name, value, 0))
+    if number < 0:
+        raise ValueError(f"{name} must be >= 0, got {number}")
+    return number
+
+
+def positive(name: str, value: float) -> float:
+    """Return `value` as a finite float above 0, or raise ValueError."""
+    number = float(array(name, value, 0))
+    if number <= 0:
+        raise ValueError(f"{name} must be above 0, got {number}")
+    return number
+
+
+def generator(rng: np.random.Generator) -> np.random.Generator:
+    """Return `rng` if it is a numpy.random.Generator, or raise ValueError."""
+    if not isinstance(rng, np.random.Generator):
+        raise ValueError(f"rng must be a numpy.random.Generator, got {type(rng).__name__}")
+    return rng

@@ -1,0 +1,167 @@
+"""Gradient descent, the explicit Euler discretization of the flow: (32), (33), footnote 2."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gfcore import _check
+from gfcore._check import Array
+from gfcore.state import Trajectory, Weights
+
+
+def run(Y: ArrayLike, weights0: Weights, step: float, steps: int, every: int = 1) -> Trajectory:
+    """Gradient descent on the two-layer loss (11), the Euler steps of (12).
+
+    Both layers move at once,
+
+        U_{j+1} = U_j + step E_j V_j,  V_{j+1} = V_j + step E_j^T U_j,  E_j = Y - U_j V_j^T.
+
+    Parameters
+    ----------
+    Y : (m, n) array_like
+        Target.
+    weights0 : Weights
+        Start, U0 (m, k) and V0 (n, k), of any width.
+    step : float
+        Step size, eta in the paper, > 0.
+    steps : int
+        Number of steps, >= 0.
+    every : int
+        Keep iterates 0, every, 2 every, ...; the others are not stored.
+
+    Returns
+    -------
+    Trajectory
+        t = step times iteration, X (steps // every + 1, m, n) and the weights, compressed to
+        min(k, m+n) hidden units: the iterates are those of the full width, rotated once
+        (`Weights.compress`).
+
+    Raises
+    ------
+    ValueError
+        If the shapes of Y and weights0 disagree, an entry is not a finite real number, step is
+        not positive, steps < 0 or every < 1.
+    ArithmeticError
+        If an entry of the weights exceeds 1e75, which names the step and the iteration.
+
+    Notes
+    -----
+    Near a minimum the iterates converge only if step < 2 / (sigma_1(U)^2 + sigma_1(V)^2).
+
+    Examples
+    --------
+    >>> path = run([[1.0]], Weights([[0.5]], [[0.5]]), step=0.1, steps=100, every=50)
+    >>> path.t.round(6), path.X[:, 0, 0].round(6)
+    (array([ 0.,  5., 10.]), array([0.25    , 0.999945, 1.      ]))
+    """
+    target = _check.target(Y, weights0)
+    start = weights0.compress()
+    m = target.shape[0]
+
+    def slope(R: Array) -> Array:
+        U, V = R[:m], R[m:]
+        E = target - U @ V.T
+        return np.concatenate([E @ V, E.T @ U])
+
+    t, R = _iterate(slope, start.R, step, steps, every)
+    U, V = R[:, :m], R[:, m:]
+    return Trajectory(t, U @ V.mT, U, V, start.Q)
+
+
+def run_linear(
+    Y: ArrayLike, X0: ArrayLike, step: float, steps: int, every: int = 1
+) -> Trajectory:
+    """Gradient descent on the one-layer loss (2): X_{j+1} = X_j + step (Y - X_j) (32).
+
+    Parameters
+    ----------
+    Y, X0 : (m, n) array_like
+        Target and start.
+    step, steps, every
+        As for `run`.
+
+    Returns
+    -------
+    Trajectory
+        t and X (steps // every + 1, m, n), without weights.
+
+    Raises
+    ------
+    ValueError, ArithmeticError
+        As for `run`.
+
+    Examples
+    --------
+    >>> run_linear([[1.0]], [[0.0]], step=0.5, steps=3).X[:, 0, 0]
+    array([0.   , 0.5  , 0.75 , 0.875])
+    """
+    target, start = _check.array("Y", Y, 2), _check.array("X0", X0, 2)
+    _check.shape("X0", start, target.shape)
+    return Trajectory(*_iterate(lambda X: target - X, start, step, steps, every))
+
+
+def run_symmetric(
+    Y: ArrayLike, U0: ArrayLike, step: float, steps: int, every: int = 1
+) -> Trajectory:
+    """Gradient descent on (3): U_{j+1} = U_j + 2 step (Y - U_j U_j^T) U_j, (33) for matrices.
+
+    Parameters
+    ----------
+    Y : (m, m) array_like
+        Symmetric target.
+    U0 : (m, k) array_like
+        Start, of any width.
+    step, steps, every
+        As for `run`.
+
+    Returns
+    -------
+    Trajectory
+        t and X = U U^T (steps // every + 1, m, m), with U and V = U compressed to min(k, m)
+        hidden units.
+
+    Raises
+    ------
+    ValueError
+        As for `run`, and if Y is not symmetric.
+    ArithmeticError
+        As for `run`.
+
+    Notes
+    -----
+    In exact arithmetic these are the iterates of `run` from U = V = U0 with twice the step. In
+    floating point those may leave U = V, if Y has a negative eigenvalue; these cannot.
+
+    Examples
+    --------
+    >>> run_symmetric([[1.0]], [[0.5]], step=0.1, steps=2).U[:, 0, 0]
+    array([0.5       , 0.575     , 0.65197812])
+    """
+    target, start = _check.symmetric("Y", Y), _check.array("U0", U0, 2)
+    _check.shape("U0", start, (target.shape[0], start.shape[1]))
+    if start.shape[1] > start.shape[0]:
+        start = np.asarray(np.linalg.qr(start.T, mode="r")).T
+    t, U = _iterate(lambda U: 2 * (target - U @ U.T) @ U, start, step, steps, every)
+    return Trajectory(t, U @ U.mT, U, U)
+
+
+def _iterate(
+    slope: Callable[[Array], Array], start: Array, step: float, steps: int, every: int
+) -> tuple[Array, Array]:
+    """Return times and iterates 0, every, 2 every, ... of x + step slope(x)."""
+    step = _check.positive("step", step)
+    steps, every = _check.count("steps", steps, 0), _check.count("every", every, 1)
+    x = start
+    kept = np.empty((steps // every + 1, *start.shape))
+    kept[0] = start
+    with np.errstate(over="ignore", invalid="ignore"):
+        for j in range(1, steps + 1):
+            x = x + step * slope(x)
+            if j % every == 0:
+                kept[j // every] = x
+            if not np.abs(x).max() <= _check.LARGEST:
+                raise ArithmeticError(
+                    f"descent with step {step:g} exceeds {_check.LARGEST:g} at iteration {j}"
+                )
+    return step * every * np.arange(len(kept), dtype=float), kept

@@ -1,0 +1,2 @@
+"""One style for every figure, and one function a figure of the paper."""
+

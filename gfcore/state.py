@@ -1,0 +1,200 @@
+"""The state of a two-layer linear model and its path through time."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gfcore import _check
+from gfcore._check import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """The weights of a two-layer linear model, X = U V^T (11).
+
+    Parameters
+    ----------
+    U : (m, k) array_like
+        Output weights.
+    V : (n, k) array_like
+        Input weights, for the same k hidden units.
+
+    Raises
+    ------
+    ValueError
+        If U or V is not a finite real matrix, or their widths k differ.
+
+    Notes
+    -----
+    U and V are read-only copies of what was given.
+
+    Examples
+    --------
+    >>> weights = Weights([[2.0, 0.0]], [[3.0, 1.0]])
+    >>> weights.X
+    array([[6.]])
+    >>> weights.Q
+    array([[-5., -3.],
+           [-3., -1.]])
+    """
+
+    U: Array
+    V: Array
+
+    def __post_init__(self) -> None:
+        U = _check.array("U", self.U, 2)
+        V = _check.array("V", self.V, 2)
+        if U.shape[1] != V.shape[1]:
+            raise ValueError(f"U and V must have the same width k, got {U.shape} and {V.shape}")
+        for name, matrix in (("U", U), ("V", V)):
+            matrix.flags.writeable = False
+            object.__setattr__(self, name, matrix)
+
+    @property
+    def X(self) -> Array:
+        """The product U V^T (11), (m, n)."""
+        return self.U @ self.V.T
+
+    @property
+    def Q(self) -> Array:
+        """The imbalance U^T U - V^T V (13), (k, k), which the flow conserves."""
+        return self.U.T @ self.U - self.V.T @ self.V
+
+    @property
+    def R(self) -> Array:
+        """U over V, (m+n, k), as in (24) but in Y's own coordinates."""
+        return np.vstack([self.U, self.V])
+
+    def compress(self) -> "Weights":
+        """Return weights with the same R R^T and at most m+n hidden units.
+
+        A rotation of the hidden units, the gauge G of (14), can turn all but m+n of them off.
+        It changes neither X nor its path, for the flow and for gradient descent alike, and
+        R = L G^T with L lower triangular is found by one QR factorization of R^T, without G.
+
+        Returns
+        -------
+        Weights
+            (m, k') and (n, k') with k' = min(k, m+n). Their Q is the k' by k' block of G^T Q G
+            that is not zero. The weights themselves if k <= m+n.
+
+        Examples
+        --------
+        >>> rng = np.random.default_rng(0)
+        >>> wide = Weights(rng.standard_normal((2, 1000)), rng.standard_normal((3, 1000)))
+        >>> narrow = wide.compress()
+        >>> narrow.U.shape, narrow.V.shape, np.allclose(narrow.X, wide.X, rtol=1e-12)
+        ((2, 5), (3, 5), True)
+        """
+        m, k = self.U.shape
+        if k <= m + self.V.shape[0]:
+            return self
+        L = np.asarray(np.linalg.qr(self.R.T, mode="r")).T
+        return Weights(L[:m], L[m:])
+
+    def rotate(self, G: ArrayLike) -> "Weights":
+        """Return the weights (U G, V G), the gauge freedom of (14).
+
+        Parameters
+        ----------
+        G : (k, k) array_like
+            Orthogonal to 1e-8.
+
+        Returns
+        -------
+        Weights
+            With the same X and the imbalance G^T Q G.
+
+        Raises
+        ------
+        ValueError
+            If G is not a (k, k) orthogonal matrix.
+
+        Examples
+        --------
+        >>> weights = Weights([[2.0, 0.0]], [[3.0, 1.0]])
+        >>> swapped = weights.rotate([[0, 1], [1, 0]])
+        >>> swapped.U, swapped.X
+        (array([[0., 2.]]), array([[6.]]))
+        """
+        k = self.U.shape[1]
+        rotation = _check.array("G", G, 2)
+        _check.shape("G", rotation, (k, k))
+        if np.abs(rotation.T @ rotation - np.eye(k)).max() > 1e-8:
+            raise ValueError(f"G must be orthogonal, got shape {rotation.shape}")
+        return Weights(self.U @ rotation, self.V @ rotation)
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """A path X(t) and, for a two-layer model, the weights behind it.
+
+    Parameters
+    ----------
+    t : (*T,) array
+        Times, a scalar or one axis; for gradient descent, step size times iteration.
+    X : (*T, m, n) array
+        Products.
+    U, V : (*T, m, k') and (*T, n, k') arrays, optional
+        Weights. The hidden units are those of the start as `Weights.compress` leaves them.
+    Q0 : (k', k') array, optional
+        Imbalance of the start, at t = 0.
+    error_estimate : (*T,) array, optional
+        Estimated ||X - exact X||_F of a numerical integration.
+
+    Examples
+    --------
+    >>> path = Trajectory(np.array([0.0, 1.0]), np.array([[[1.0, 0.0]], [[3.0, 4.0]]]))
+    >>> path.error([[3.0, 4.0]]).round(3)
+    array([0.894, 0.   ])
+    >>> path.singular_values()
+    array([[1.],
+           [5.]])
+    """
+
+    t: Array
+    X: Array
+    U: Array | None = None
+    V: Array | None = None
+    Q0: Array | None = None
+    error_estimate: Array | None = None
+
+    def error(self, Y: ArrayLike) -> Array:
+        """Return the reconstruction error ||Y - X(t)||_F / ||Y||_F of Section 6, (*T,).
+
+        Raises
+        ------
+        ValueError
+            If Y is not an (m, n) matrix, or is zero.
+        """
+        target = _check.array("Y", Y, 2)
+        _check.shape("Y", target, self.X.shape[-2:])
+        size = np.linalg.norm(target)
+        if size == 0:
+            raise ValueError(f"Y must not be zero for a relative error, shape {target.shape}")
+        return np.asarray(np.linalg.norm(target - self.X, axis=(-2, -1)) / size)
+
+    def singular_values(self) -> Array:
+        """Return the singular values of X(t), largest first, (*T, min(m, n))."""
+        return np.asarray(np.linalg.svd(self.X, compute_uv=False), float)
+
+    @property
+    def Q(self) -> Array:
+        """Imbalance U^T U - V^T V (13) at each time, (*T, k', k').
+
+        Raises
+        ------
+        ValueError
+            If the trajectory is that of a one-layer model.
+        """
+        if self.U is None or self.V is None:
+            raise ValueError("a one-layer trajectory has no U and V, so no Q")
+        return self.U.mT @ self.U - self.V.mT @ self.V
+
+    @property
+    def Q_drift(self) -> Array:
+        """||Q(t) - Q(0)||_F, (*T,): zero along the flow (13), of order the step in descent."""
+        Q = self.Q
+        start = Q[0] if self.Q0 is None else self.Q0
+        return np.asarray(np.linalg.norm(Q - start, axis=(-2, -1)))

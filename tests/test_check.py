@@ -1,0 +1,139 @@
+"""The argument checks: what they accept, what they refuse and what they say."""
+
+import numpy as np
+import pytest
+
+import gfcore as gf
+from gfcore import _check
+
+MATRIX = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+
+
+def readonly(a):
+    a = a.copy()
+    a.flags.writeable = False
+    return a
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        MATRIX,
+        MATRIX.tolist(),
+        tuple(map(tuple, MATRIX)),
+        MATRIX.astype(int),
+        MATRIX.astype(np.uint8),
+        MATRIX.astype(np.float16),
+        MATRIX.astype(np.longdouble),
+        MATRIX.astype(">f8"),
+        np.asfortranarray(MATRIX),
+        np.repeat(MATRIX, 2, axis=1)[:, ::2],
+        MATRIX[::-1, ::-1][::-1, ::-1],
+        readonly(MATRIX),
+    ],
+)
+def test_array_copies_whatever_holds_real_numbers(value):
+    got = _check.array("Y", value, 2)
+    assert got.dtype == np.float64
+    assert got.flags.c_contiguous
+    assert got.flags.writeable
+    assert not np.shares_memory(got, value)
+    np.testing.assert_array_equal(got, MATRIX)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (MATRIX + 0j, r"Y must be real numbers, got complex128 entries, shape \(2, 3\)"),
+        ([[True, False]], r"Y must be real numbers, got bool entries, shape \(1, 2\)"),
+        ([["1", "2"]], r"Y must be real numbers, got <U1 entries, shape \(1, 2\)"),
+        (np.array([[1, None]]), r"Y must be real numbers, got object entries, shape \(1, 2\)"),
+        (None, r"Y must be real numbers, got object entries, shape \(\)"),
+        ([[10**30, 1]], r"Y must be real numbers, got object entries, shape \(1, 2\)"),
+        ([np.datetime64("2021-07-18")], r"Y must be real numbers, got datetime64"),
+        ([[1.0, 2.0], [3.0]], r"Y must be a real array: .*inhomogeneous"),
+        ([1.0, 2.0], r"Y must have 2 axes, got shape \(2,\)"),
+        (3.0, r"Y must have 2 axes, got shape \(\)"),
+        (MATRIX[None], r"Y must have 2 axes, got shape \(1, 2, 3\)"),
+        (np.zeros((0, 3)), r"Y must not be empty, got shape \(0, 3\)"),
+        ([[]], r"Y must not be empty, got shape \(1, 0\)"),
+        ([[1.0, np.nan]], r"Y has entries that are not finite, got shape \(1, 2\)"),
+        ([[1.0, -np.inf]], r"Y has entries that are not finite, got shape \(1, 2\)"),
+        (np.array([["1e400"]], np.longdouble), r"Y has entries that are not finite"),
+        ([[1.0, -1e76]], r"Y has entries beyond 1e\+75, got shape \(1, 2\)"),
+    ],
+)
+def test_array_names_the_argument_the_fault_and_the_shape(value, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        _check.array("Y", value, 2)
+
+
+def test_array_takes_any_of_several_numbers_of_axes():
+    assert _check.array("sigma", 3, (0, 1)).shape == ()
+    assert _check.array("sigma", [3], (0, 1)).shape == (1,)
+    with pytest.raises(ValueError, match=r"sigma must have 0 or 1 axes, got shape \(1, 1\)"):
+        _check.array("sigma", [[3]], (0, 1))
+
+
+def test_symmetric_removes_rounding_and_nothing_more():
+    G = np.linalg.qr(np.random.default_rng(0).standard_normal((4, 4))).Q
+    Y = G * [3.0, 1.0, -2.0, 1e-3] @ G.T
+    assert (Y != Y.T).any()
+    got = _check.symmetric("Y", Y)
+    np.testing.assert_array_equal(got, got.T)
+    np.testing.assert_allclose(got, Y, atol=1e-15)
+    Y[0, 1] += 1e-11
+    with pytest.raises(ValueError, match=r"Y must be symmetric, got shape \(4, 4\)"):
+        _check.symmetric("Y", Y)
+    with pytest.raises(ValueError, match=r"Y must be square, got shape \(2, 3\)"):
+        _check.symmetric("Y", MATRIX)
+    np.testing.assert_array_equal(_check.symmetric("Y", np.zeros((2, 2))), np.zeros((2, 2)))
+
+
+def test_times():
+    np.testing.assert_array_equal(_check.times([0, 1, 1, 2]), [0.0, 1.0, 1.0, 2.0])
+    assert _check.times(3).shape == ()
+    with pytest.raises(ValueError, match=r"t must be >= 0, got a smallest entry of -1"):
+        _check.times([0, -1])
+    with pytest.raises(ValueError, match=r"t must be non-decreasing, got shape \(3,\)"):
+        _check.times([0, 2, 1])
+
+
+@pytest.mark.parametrize("value", [1, np.int32(1), np.uint64(1)])
+def test_count_takes_integers(value):
+    assert type(_check.count("k", value, 1)) is int
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.0, True, "1", None, [1], np.float64(1)])
+def test_count_takes_nothing_else(value):
+    with pytest.raises(ValueError, match="k must be an integer of at least 1, got"):
+        _check.count("k", value, 1)
+
+
+@pytest.mark.parametrize("value", [-1e-300, np.nan, np.inf, 1j, "1", None, [1.0], True])
+def test_numbers_are_finite_and_of_the_right_sign(value):
+    assert _check.positive("step", 1) == _check.nonnegative("std", 1) == 1.0
+    assert _check.nonnegative("std", 0) == 0.0
+    with pytest.raises(ValueError, match="step must be above 0, got 0"):
+        _check.positive("step", 0)
+    with pytest.raises(ValueError, match=r"^step "):
+        _check.positive("step", value)
+    with pytest.raises(ValueError, match=r"^std "):
+        _check.nonnegative("std", value)
+
+
+def test_target_must_fit_the_weights():
+    weights = gf.Weights(np.ones((2, 4)), np.ones((3, 4)))
+    np.testing.assert_array_equal(_check.target(MATRIX, weights), MATRIX)
+    with pytest.raises(ValueError, match=r"Y must have shape \(2, 3\), got shape \(3, 2\)"):
+        _check.target(MATRIX.T, weights)
+    with pytest.raises(ValueError, match=r"weights0 must be Weights, got ndarray"):
+        _check.target(MATRIX, MATRIX)
+
+
+def test_generator():
+    rng = np.random.default_rng(0)
+    assert _check.generator(rng) is rng
+    for wrong in (0, None, np.random.RandomState(0), np.random):
+        with pytest.raises(ValueError, match=r"rng must be a numpy.random.Generator, got"):
+            _check.generator(wrong)

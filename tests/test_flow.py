@@ -1,0 +1,518 @@
+"""The flow against closed forms, an mpmath integration and SciPy, and its conservation laws."""
+
+import mpmath as mp
+import numpy as np
+import pytest
+from scipy.integrate import solve_ivp
+
+import gfcore as gf
+from gfcore import flow
+
+LONG = np.concatenate([[0.0], np.logspace(-6, 6, 49)])
+
+
+def size(stack):
+    return np.linalg.norm(stack, axis=(-2, -1))
+
+
+def allowed(path, Y, rtol):
+    """What `solve` promises: rtol, and the rounding of the weights."""
+    X = size(path.X)
+    scale = np.maximum(X, np.minimum(np.maximum.accumulate(X), np.linalg.norm(Y)))
+    return rtol * scale + 4e-15 * size(path.U) * size(path.V)
+
+
+def assert_honest(path, Y, rtol, error, reference=0.0):
+    """The error is what was asked for, and the estimate is no smaller where it matters."""
+    promised = allowed(path, Y, rtol) + reference
+    assert (error <= 2 * promised).all()
+    assert (error <= np.maximum(3 * path.error_estimate + reference, 0.02 * promised)).all()
+
+
+def assert_conserved(path):
+    gram = size(path.U) ** 2 + size(path.V) ** 2
+    assert (path.Q_drift <= 1e-12 * np.maximum.accumulate(gram)).all()
+
+
+# ---- closed forms
+
+
+def mode(sigma, lam, x0, t):
+    """x(t) of (21), x' = 2 (sigma - x) sqrt(x^2 + lam^2 / 4), by (17) with (22), 60 digits."""
+    with mp.workdps(60):
+        s, lam, x = mp.mpf(sigma), mp.mpf(lam), mp.mpf(x0)
+        if s == x:
+            return float(s)
+        w = mp.sqrt(4 * s**2 + lam**2)
+        root = w * mp.sqrt(4 * x**2 + lam**2)
+        C = (s - x) / (root + 4 * s * x + lam**2)
+        q = mp.exp(-w * mp.mpf(t))
+        top = s - 2 * C * lam**2 * q - 4 * s * lam**2 * C**2 * q**2
+        return float(top / (1 + 8 * s * C * q - 4 * lam**2 * C**2 * q**2))
+
+
+def spectral_case(scale, imbalance, seed):
+    """A start that is diagonal in the singular vectors of Y, and the exact X(t)."""
+    rng = np.random.default_rng(seed)
+    m, n, k = [(3, 4, 6), (4, 3, 5), (2, 2, 2), (1, 3, 1)][seed % 4]
+    Phi, Psi, G = (np.linalg.qr(rng.standard_normal((r, r))).Q for r in (m, n, k))
+    rank = min(m, n, k)
+    sigma = np.array([3.0, 1.0, 0.4])[:rank]
+    u = scale * (0.5 + rng.random(rank))
+    v = scale * imbalance * (0.5 + rng.random(rank))
+    Y = Phi[:, :rank] * sigma @ Psi[:, :rank].T
+    start = gf.Weights(Phi[:, :rank] * u @ G[:rank], Psi[:, :rank] * v @ G[:rank])
+
+    def exact(t):
+        x = [
+            [mode(*args, time) for args in zip(sigma, u**2 - v**2, u * v, strict=True)]
+            for time in t
+        ]
+        return (Phi[:, :rank] * np.array(x)[:, None]) @ Psi[:, :rank].T
+
+    return Y, start, exact
+
+
+@pytest.mark.parametrize("rtol", [1e-4, 1e-7, 1e-10, 1e-12])
+@pytest.mark.parametrize(
+    ("scale", "imbalance"),
+    [(1e-2, 1.0), (1.0, 1.0), (1.0, 1e-3), (30.0, 0.5), (1e3, 1e-5), (1e4, 1.0)],
+)
+def test_spectral_starts_follow_the_closed_form(scale, imbalance, rtol):
+    for seed in range(4):
+        Y, start, exact = spectral_case(scale, imbalance, seed)
+        path = flow.solve(Y, start, LONG, rtol)
+        assert_honest(path, Y, rtol, size(path.X - exact(LONG)))
+        assert_conserved(path)
+
+
+@pytest.mark.parametrize("rtol", [1e-4, 1e-7, 1e-10])
+def test_starts_near_the_saddle_are_as_right_as_their_condition_allows(rtol):
+    # From 1e-8, one rounding error in one mode is 1e-8 of a later one when that sets out.
+    for seed in range(4):
+        Y, start, exact = spectral_case(1e-8, 1.0, seed)
+        path = flow.solve(Y, start, np.linspace(0, 60, 61), rtol)
+        error = size(path.X - exact(path.t))
+        assert (error <= np.maximum(3 * path.error_estimate, allowed(path, Y, rtol))).all()
+        assert (error <= 10 * allowed(path, Y, max(rtol, 1e-7))).all()
+        assert_conserved(path)
+        # While X is some 1e-16, the estimate is small beside it, and honest.
+        early = flow.solve(Y, start, np.linspace(0, 1, 21), rtol)
+        error = size(early.X - exact(early.t))
+        assert (error <= 10 * early.error_estimate).all()
+        assert (early.error_estimate <= 1e-2 * size(early.X)).all()
+
+
+def literal_30(Y, R0, lam, t):
+    """The U V^T block of (30) typed in as printed, with 80 digits."""
+    m, n = Y.shape
+    with mp.workdps(80):
+        S = mp.zeros(m + n)
+        for i in range(m + n):
+            S[i, i] = mp.mpf(lam) / (2 if i < m else -2)
+        for i, j in np.ndindex(m, n):
+            S[i, m + j] = S[m + j, i] = mp.mpf(Y[i, j])
+        R = mp.matrix(R0.tolist())
+        M = R * R.T
+        growth = mp.expm(t * S)
+        inner = mp.eye(m + n) + S**-1 * (growth * growth - mp.eye(m + n)) * M / 2
+        X = growth * M * inner**-1 * growth
+        return np.array(X.tolist(), float)[:m, m:]
+
+
+@pytest.mark.parametrize(
+    ("m", "n", "k", "lam"), [(3, 3, 3, 0.7), (2, 3, 2, 1.5), (3, 2, 2, -1.0)]
+)
+@pytest.mark.parametrize("rtol", [1e-5, 1e-9, 1e-12])
+def test_imbalance_lam_times_identity_follows_30(m, n, k, lam, rtol):
+    rng = np.random.default_rng(3)
+    Y = rng.standard_normal((m, n))
+    start = gf.initial.imbalanced(m, n, k, lam, 0.5, rng)
+    t = [0.3, 1.0, 4.0]
+    exact = np.array([literal_30(Y, start.R, lam, time) for time in t])
+    regularized = flow.solve_regularized(Y, start, lam * np.eye(k), t, rtol)
+    for path in (flow.solve(Y, start, t, rtol), regularized):
+        assert_honest(path, Y, rtol, size(path.X - exact))
+
+
+# ---- independent integrations
+
+
+def slope(Y, Q0):
+    """The right side of (26) as printed, or of (12) if Q0 is None."""
+
+    def slope(U, V):
+        E = Y - U @ V.T
+        if Q0 is None:
+            return E @ V, E.T @ U
+        P = U.T @ U - V.T @ V - Q0
+        return E @ V - U @ P / 2, E.T @ U + V @ P / 2
+
+    return slope
+
+
+def by_mpmath(Y, weights, Q0, t):
+    """X(t) by mpmath's Taylor series solver, 20 digits, on NumPy arrays of mpmath numbers."""
+    m, k = weights.U.shape
+    exact = np.vectorize(mp.mpf, otypes=[object])
+    f = slope(exact(Y), None if Q0 is None else exact(Q0))
+
+    def flat(_, y):
+        R = np.array(y, object).reshape(-1, k)
+        return list(np.concatenate(f(R[:m], R[m:])).ravel())
+
+    with mp.workdps(20):
+        solution = mp.odefun(flat, 0, list(exact(weights.R).ravel()))
+        R = [np.array(solution(time), float).reshape(-1, k) for time in t]
+    return np.array([r[:m] @ r[m:].T for r in R])
+
+
+@pytest.mark.parametrize(("m", "n", "k"), [(1, 2, 2), (2, 2, 1), (2, 1, 3)])
+@pytest.mark.parametrize("regularized", [False, True])
+def test_small_cases_agree_with_mpmath(m, n, k, regularized):
+    rng = np.random.default_rng(m + 10 * n + 100 * k)
+    Y, start = rng.standard_normal((m, n)), gf.initial.gaussian(m, n, k, 1.0, rng)
+    Q0 = rng.standard_normal((k, k))
+    Q0 = Q0 + Q0.T if regularized else None
+    t = [0.25, 1.0, 2.0]
+    exact = by_mpmath(Y, start, Q0, t)
+    for rtol in (1e-4, 1e-8, 1e-12):
+        if regularized:
+            path = flow.solve_regularized(Y, start, Q0, t, rtol)
+        else:
+            path = flow.solve(Y, start, t, rtol)
+        assert_honest(path, Y, rtol, size(path.X - exact))
+
+
+def by_scipy(Y, weights, Q0, t):
+    """R(t) at full width by SciPy's DOP853, its tolerance as tight as it goes."""
+    m, shape = Y.shape[0], weights.R.shape
+    f = slope(Y, Q0)
+
+    def flat(_, r):
+        R = r.reshape(shape)
+        return np.concatenate(f(R[:m], R[m:])).ravel()
+
+    run = solve_ivp(
+        flat, (0, t[-1]), weights.R.ravel(), "DOP853", t, rtol=3e-14, atol=1e-16, max_step=0.02
+    )
+    return run.y.T.reshape(-1, *shape)
+
+
+FAMILY = {
+    # m, n, k, std of U, std of V
+    "wide": (3, 4, 20, 1.0, 1.0),
+    "balanced scale": (3, 4, 9, 0.1, 0.1),
+    "narrow": (3, 4, 2, 1.0, 1.0),
+    "one unit": (3, 4, 1, 1.0, 1.0),
+    "one row": (1, 4, 3, 1.0, 1.0),
+    "one column": (4, 1, 3, 1.0, 1.0),
+    "tall": (5, 2, 3, 1.0, 1.0),
+    "between": (3, 4, 5, 3.0, 3.0),
+    "imbalanced": (3, 4, 6, 8.0, 0.1),
+    "U = 0": (3, 4, 3, 0.0, 1.0),
+    "scalar": (1, 1, 1, 1.0, 1.0),
+}
+
+
+@pytest.mark.parametrize("name", FAMILY)
+@pytest.mark.parametrize("regularized", [False, True])
+def test_nonspectral_starts_agree_with_scipy(name, regularized):
+    m, n, k, std_U, std_V = FAMILY[name]
+    rng = np.random.default_rng(len(name))
+    Y = rng.standard_normal((m, n))
+    start = gf.Weights(std_U * rng.standard_normal((m, k)), std_V * rng.standard_normal((n, k)))
+    Q0 = rng.standard_normal((k, k))
+    Q0 = start.Q + (Q0 + Q0.T) / 4 if regularized else None
+    t = np.linspace(0, 3, 13)
+    R = by_scipy(Y, start, Q0, t)
+    exact = R[:, :m] @ R[:, m:].mT
+    for rtol in (1e-4, 1e-7, 1e-10, 1e-12):
+        if regularized:
+            path = flow.solve_regularized(Y, start, Q0, t, rtol)
+            assert np.abs(path.U - R[:, :m]).max() <= 30 * rtol * np.abs(R).max() + 1e-12
+        else:
+            path = flow.solve(Y, start, t, rtol)
+            assert_conserved(path)
+        # SciPy's own error, some 1e-13, on top.
+        reference = 2e-13 * (size(R[:, :m]) * size(R[:, m:]) + 1)
+        assert_honest(path, Y, rtol, size(path.X - exact), reference)
+
+
+# ---- what the flow keeps
+
+
+@pytest.mark.parametrize("rtol", [1e-4, 1e-10])
+@pytest.mark.parametrize("name", FAMILY)
+def test_imbalance_is_kept_over_any_horizon(name, rtol):
+    m, n, k, std_U, std_V = FAMILY[name]
+    rng = np.random.default_rng(len(name) + 100)
+    start = gf.Weights(std_U * rng.standard_normal((m, k)), std_V * rng.standard_normal((n, k)))
+    path = flow.solve(rng.standard_normal((m, n)), start, LONG, rtol)
+    assert_conserved(path)
+    assert (path.Q_drift <= 1e-12 * np.linalg.norm(start.Q)).all()
+
+
+def test_projection_restores_the_imbalance_and_leaves_the_product():
+    rng = np.random.default_rng(0)
+    start = gf.initial.gaussian(3, 4, 6, 1.0, rng)
+    frame = flow._frame(rng.standard_normal((3, 4)), start.R, None)
+    moved = frame.Z + 1e-7 * rng.standard_normal((5, *frame.Z.shape))
+    back = flow._conserve(frame, moved)
+    K, K_moved, K_back = (Z.mT @ (frame.J * Z) for Z in (frame.Z, moved, back))
+    assert (size(K_moved - K) > 1e-7).all()
+    assert (size(K_back - K) < 1e-14).all()
+    X_moved, X_back = (R[:, :3] @ R[:, 3:].mT for R in (moved @ frame.C, back @ frame.C))
+    assert size(X_back - X_moved).max() < 1e-12
+
+
+def test_imbalance_drifts_without_the_projection(monkeypatch):
+    rng = np.random.default_rng(0)
+    Y, start = rng.standard_normal((3, 4)), gf.initial.gaussian(3, 4, 6, 0.3, rng)
+    monkeypatch.setattr(flow, "_conserve", lambda frame, Z: Z)
+    drift = flow.solve(Y, start, np.linspace(0, 5, 50), 1e-4).Q_drift
+    assert drift.max() > 1e-9 * np.linalg.norm(start.Q)
+
+
+def test_rank_of_a_narrow_start_is_kept():
+    # The stationary state of rank 2 nearest to Y leaves its last singular value as residual.
+    rng = np.random.default_rng(0)
+    Y = rng.standard_normal((3, 4))
+    path = flow.solve(Y, gf.initial.gaussian(3, 4, 2, 1.0, rng), [1e2, 1e6])
+    residual = size(Y - path.X)
+    assert residual == pytest.approx(np.linalg.svd(Y)[1][2], rel=1e-12)
+    assert (path.singular_values()[:, 2] < 1e-15).all()
+
+
+def test_missing_rank_stays_missing():
+    # The second singular vector of Y is not in the start, so never in X, though rounding brings
+    # it in and it would grow like exp(2 t).
+    rng = np.random.default_rng(0)
+    Phi, Psi, G = (np.linalg.qr(rng.standard_normal((2, 2))).Q for _ in range(3))
+    w = np.array([0.5, 0.0])
+    path = flow.solve(Phi * [2.0, 1.0] @ Psi.T, gf.Weights(Phi * w @ G, Psi * w @ G), LONG)
+    x = np.array([mode(2.0, 0.0, 0.25, t) for t in LONG])
+    exact = x[:, None, None] * np.outer(Phi[:, 0], Psi[:, 0])
+    assert size(path.X - exact).max() < 1e-9
+    assert path.singular_values()[:, 1].max() < 1e-15
+
+
+@pytest.mark.parametrize("rtol", [1e-4, 1e-8])
+def test_error_falls_straight_far_below_the_tolerance(rtol):
+    rng = np.random.default_rng(0)
+    Y, start = rng.standard_normal((3, 4)), gf.initial.gaussian(3, 4, 4, 1.0, rng)
+    t = np.linspace(0, 50, 201)
+    error, exact = (flow.solve(Y, start, t, tol).error(Y) for tol in (rtol, 1e-13))
+    far = (exact < 1e-9) & (exact > 1e-12)
+    assert far.sum() > 10
+    assert np.abs(np.log(error[far] / exact[far])).max() < 0.02
+
+
+@pytest.mark.parametrize("k", [1, 3, 12])
+def test_states_at_rest_stay(k):
+    rng = np.random.default_rng(0)
+    Y = rng.standard_normal((3, k)) @ rng.standard_normal((k, 4))
+    Phi, sigma, PsiT = np.linalg.svd(Y, full_matrices=False)
+    U, V = np.zeros((2, 3, k)), np.zeros((2, 4, k))
+    rank = min(k, 3)
+    U[1, :, :rank] = (Phi * sigma**0.5)[:, :rank]
+    V[1, :, :rank] = (PsiT.T * sigma**0.5)[:, :rank]
+    for start in map(gf.Weights, U, V):
+        path = flow.solve(Y, start, LONG)
+        assert np.array_equal(path.X, np.broadcast_to(start.compress().X, path.X.shape))
+        assert path.error_estimate.max() <= 1e-13
+        regularized = flow.solve_regularized(Y, start, start.Q, LONG)
+        assert size(regularized.X - start.X).max() <= 1e-14
+
+
+def test_slow_decay_costs_few_steps(monkeypatch):
+    # A singular value 0 of Y and a balanced start: x' = -2 x^2, beside a mode that is 1e6 times
+    # faster in the end.
+    collocate, calls = flow._collocate, []
+
+    def counted(*args):
+        calls.append(args)
+        return collocate(*args)
+
+    monkeypatch.setattr(flow, "_collocate", counted)
+    start = gf.Weights(np.eye(2), np.eye(2))
+    path = flow.solve(np.diag([5.0, 0.0]), start, LONG)
+    assert path.X[:, 1, 1] == pytest.approx(1 / (1 + 2 * LONG), rel=1e-10)
+    assert len(calls) < 200
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_error_estimate_sees_the_condition_of_the_problem(seed):
+    # 1e-12 of the second singular vector of Y, beside 1 of the first, is known to 1e-4 at best,
+    # and comes to be seen at t = 28.
+    rng = np.random.default_rng(seed)
+    Phi, Psi, G = (np.linalg.qr(rng.standard_normal((2, 2))).Q for _ in range(3))
+    w = np.array([1.0, 1e-12])
+    start = gf.Weights(Phi * w @ G, Psi * w @ G)
+    path = flow.solve(Phi * [2.0, 1.0] @ Psi.T, start, np.linspace(0, 40, 81), 1e-6)
+    x = np.array([[mode(s, 0.0, u**2, t) for s, u in ((2, 1), (1, 1e-12))] for t in path.t])
+    error = size(path.X - (Phi * x[:, None]) @ Psi.T)
+    seen = (x[:, 1] > 1e-3) & (x[:, 1] < 0.999)
+    assert (error[seen] > 1e-9).all()
+    assert (error[seen] <= 5 * path.error_estimate[seen]).all()
+    assert (path.error_estimate[path.t < 1] < 1e-6).all()
+    assert path.error_estimate.max() < 0.1
+
+
+# ---- the regularized flow
+
+
+def test_penalty_falls_and_the_constraint_attracts():
+    rng = np.random.default_rng(2)
+    Y, start = rng.standard_normal((3, 4)), gf.initial.gaussian(3, 4, 5, 0.7, rng)
+    Q0 = gf.initial.gaussian(3, 4, 5, 1.0, rng).Q
+    path = flow.solve_regularized(Y, start, Q0, np.linspace(0, 200, 201))
+    penalty = size(path.Q - Q0)
+    assert (np.diff(penalty) <= 1e-12).all()
+    assert penalty[0] > 1
+    assert penalty[-1] < 1e-8
+    # On the constraint it is the flow (12); the final state has the imbalance asked for.
+    on = flow.solve_regularized(Y, start, start.Q, path.t)
+    assert np.abs(on.X - flow.solve(Y, start, path.t).X).max() < 1e-10
+    assert size(on.Q - start.Q).max() < 1e-10
+
+
+def test_penalty_obeys_its_own_linear_equation():
+    # P' = -(P N + N P) / 2, N = R^T R, by a difference quotient of fourth order.
+    rng = np.random.default_rng(5)
+    Y, start = rng.standard_normal((2, 3)), gf.initial.gaussian(2, 3, 4, 1.0, rng)
+    Q0, h = np.diag([1.0, 2.0, -1.0, 0.5]), 1e-3
+    path = flow.solve_regularized(Y, start, Q0, 0.5 + h * np.arange(-2, 3), 1e-12)
+    P = path.Q - Q0
+    R = np.concatenate([path.U[2], path.V[2]])
+    N = R.T @ R
+    quotient = (P[0] - 8 * P[1] + 8 * P[3] - P[4]) / (12 * h)
+    assert np.abs(quotient + (P[2] @ N + N @ P[2]) / 2).max() < 1e-8
+
+
+@pytest.mark.parametrize("kind", ["general", "multiple of I", "three eigenvalues", "zero"])
+def test_wide_regularized_flow_in_an_invariant_subspace(kind):
+    m, n, k = 2, 3, 17
+    rng = np.random.default_rng(7)
+    Y, start = rng.standard_normal((m, n)), gf.initial.gaussian(m, n, k, 0.5, rng)
+    G = np.linalg.qr(rng.standard_normal((k, k))).Q
+    eigenvalues = {
+        "general": rng.standard_normal(k),
+        "multiple of I": np.full(k, 2.0),
+        "three eigenvalues": np.repeat([1.0, -1.0, 0.5], [9, 4, 4]),
+        "zero": np.zeros(k),
+    }[kind]
+    Q0 = G * eigenvalues @ G.T
+    width = {"general": 17, "multiple of I": 5, "three eigenvalues": 13, "zero": 5}[kind]
+    assert flow._invariant_basis(start.R.T, (Q0 + Q0.T) / 2).shape == (k, width)
+    path = flow.solve_regularized(Y, start, Q0, [0.0, 1.0, 2.0])
+    R = by_scipy(Y, start, Q0, [0.0, 1.0, 2.0])
+    assert np.abs(path.U - R[:, :m]).max() < 1e-10
+    assert np.abs(path.V - R[:, m:]).max() < 1e-10
+    assert path.Q_drift[0] < 1e-13
+
+
+def test_regularized_flow_runs_long_and_far_from_the_constraint():
+    # No state has the imbalance 2 I of 9 hidden units: m = 3 of them can, at most.
+    rng = np.random.default_rng(0)
+    Y, start = rng.standard_normal((3, 4)), gf.initial.gaussian(3, 4, 9, 1.0, rng)
+    path = flow.solve_regularized(Y, start, 2 * np.eye(9), LONG)
+    assert path.error(Y)[-1] < 1e-12
+    assert size(path.Q - 2 * np.eye(9))[-1] == pytest.approx(2 * np.sqrt(9 - 3), rel=1e-6)
+
+
+# ---- times, widths and bad input
+
+
+def test_width_costs_nothing_but_its_factorization():
+    rng = np.random.default_rng(0)
+    Y, start = rng.standard_normal((5, 10)), gf.initial.gaussian(5, 10, 20_000, 0.01, rng)
+    path = flow.solve(Y, start, [0.0, 0.5, 1.0])
+    small = flow.solve(Y, start.compress(), [0.0, 0.5, 1.0])
+    assert path.U.shape == (3, 5, 15)
+    assert np.array_equal(path.X, small.X)
+    assert np.abs(path.X[0] - start.X).max() <= 1e-13 * np.abs(start.X).max()
+    full = by_scipy(Y, gf.Weights(start.U[:, :40], start.V[:, :40]), None, [0.0, 1.0])
+    narrow = flow.solve(Y, gf.Weights(start.U[:, :40], start.V[:, :40]), [0.0, 1.0])
+    assert np.abs(full[1, :5] @ full[1, 5:].T - narrow.X[1]).max() < 1e-11
+
+
+def test_scalar_and_repeated_times():
+    rng = np.random.default_rng(0)
+    Y, start = rng.standard_normal((2, 3)), gf.initial.gaussian(2, 3, 4, 1.0, rng)
+    Q0 = np.eye(4)
+    for run in (flow.solve, lambda *args: flow.solve_regularized(*args[:2], Q0, *args[2:])):
+        one = run(Y, start, 1.5)
+        assert one.X.shape == (2, 3)
+        assert one.U.shape == (2, 4)
+        assert one.error_estimate.shape == one.Q_drift.shape == one.error(Y).shape == ()
+        many = run(Y, start, [0.0, 0.0, 1.5, 1.5])
+        assert many.X.shape == (4, 2, 3)
+        assert np.abs(many.X[:2] - start.X).max() <= 1e-15
+        assert np.array_equal(many.X[2], many.X[3])
+        assert np.array_equal(many.X[3], one.X)
+        assert np.array_equal(run(Y, start, 0.0).X, run(Y, start, [0.0]).X[0])
+
+
+def test_times_between_steps_are_as_right_as_the_others():
+    rng = np.random.default_rng(1)
+    Y, start = rng.standard_normal((3, 4)), gf.initial.gaussian(3, 4, 5, 0.5, rng)
+    t = np.linspace(0, 10, 1001)
+    exact = flow.solve(Y, start, t, 1e-13).X
+    for rtol in (1e-4, 1e-8):
+        path = flow.solve(Y, start, t, rtol)
+        assert (size(path.X - exact) <= rtol * size(exact)).all()
+
+
+def test_narrowed_attempts_are_reported(monkeypatch):
+    monkeypatch.setattr(flow, "_ATTEMPTS", 3)
+    with pytest.raises(ArithmeticError, match=r"got no further than t = .* of 50"):
+        flow.solve(np.eye(2), gf.Weights(0.1 * np.eye(2), 0.1 * np.eye(2)), 50.0)
+
+
+@pytest.mark.parametrize("exponent", [-100, -60, 60, 74])
+def test_extreme_scales_work_or_are_refused(exponent):
+    start = gf.Weights([[10.0**exponent]], [[10.0**exponent]])
+    path = flow.solve([[1.0]], start, [0.0, 1e-200, 1.0, 1e3])
+    assert path.X[0, 0, 0] == pytest.approx(10.0 ** (2 * exponent), rel=1e-14)
+    assert path.X[-1, 0, 0] == pytest.approx(1.0, abs=1e-15 * 10.0 ** max(2 * exponent, 0))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"Y": np.ones((3, 2))}, r"Y must have shape \(2, 3\), got shape \(3, 2\)"),
+        ({"Y": np.full((2, 3), np.inf)}, "Y has entries that are not finite"),
+        ({"weights0": np.eye(2)}, "weights0 must be Weights, got ndarray"),
+        ({"t": -1.0}, "t must be >= 0"),
+        ({"t": [1.0, 0.5]}, "t must be non-decreasing"),
+        ({"t": []}, "t must not be empty"),
+        ({"t": np.nan}, "t has entries that are not finite"),
+        ({"rtol": 0.0}, "rtol must be above 0, got 0"),
+        ({"rtol": 1.0}, "rtol must be below 1, got 1"),
+        ({"Q0": np.eye(3)}, r"Q0 must have shape \(4, 4\), got shape \(3, 3\)"),
+        ({"Q0": np.ones((4, 3))}, r"Q0 must be square, got shape \(4, 3\)"),
+        ({"Q0": np.triu(np.ones((4, 4)))}, r"Q0 must be symmetric, got shape \(4, 4\)"),
+    ],
+)
+def test_bad_input_is_refused(arguments, message):
+    good = {"Y": np.ones((2, 3)), "weights0": gf.Weights(np.ones((2, 4)), np.ones((3, 4)))}
+    given = {**good, "t": 1.0, "Q0": np.eye(4), **arguments}
+    with pytest.raises(ValueError, match=message):
+        flow.solve_regularized(**given)
+    del given["Q0"]
+    if "Q0" not in arguments:
+        with pytest.raises(ValueError, match=message):
+            flow.solve(**given)
+
+
+def test_inputs_stay_as_they_are():
+    rng = np.random.default_rng(0)
+    Y, t, Q0 = rng.standard_normal((2, 3)), np.linspace(0, 1, 5), np.eye(4)
+    start = gf.initial.gaussian(2, 3, 4, 1.0, rng)
+    copies = [x.copy() for x in (Y, t, Q0, start.U, start.V)]
+    flow.solve(Y, start, t).X[:] = 0
+    flow.solve_regularized(Y, start, Q0, t).X[:] = 0
+    assert all(
+        np.array_equal(a, b) for a, b in zip(copies, (Y, t, Q0, start.U, start.V), strict=True)
+    )

@@ -1,0 +1,138 @@
+"""The state: products, imbalance, compression to m+n hidden units, and trajectories."""
+
+import dataclasses
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import gfcore as gf
+
+WIDTHS = [(3, 4, 1), (3, 4, 6), (3, 4, 7), (3, 4, 8), (5, 2, 40), (1, 1, 5)]
+
+
+def draw(m, n, k, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((m, k)), rng.standard_normal((n, k))
+
+
+def test_properties_are_those_of_the_paper():
+    U, V = draw(2, 3, 4)
+    weights = gf.Weights(U, V)
+    assert np.allclose(weights.X, [[U[i] @ V[j] for j in range(3)] for i in range(2)])
+    Q = [[U[:, i] @ U[:, j] - V[:, i] @ V[:, j] for j in range(4)] for i in range(4)]
+    assert np.allclose(weights.Q, Q, rtol=0, atol=1e-14)
+    assert np.array_equal(weights.R[:2], U)
+    assert np.array_equal(weights.R[2:], V)
+
+
+def test_weights_are_read_only_copies():
+    U, V = draw(2, 3, 4)
+    weights = gf.Weights(U, V)
+    U[:] = 0
+    assert weights.U.any()
+    with pytest.raises(ValueError, match="read-only"):
+        weights.V[0, 0] = 1
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        weights.U = V
+    assert gf.Weights([[1, 2]], [[3, 4]]).U.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("U", "V", "message"),
+    [
+        (np.ones((2, 3)), np.ones((2, 4)), r"same width k, got \(2, 3\) and \(2, 4\)"),
+        (np.ones(3), np.ones((2, 3)), r"U must have 2 axes, got shape \(3,\)"),
+        (np.ones((2, 3)), np.full((2, 3), np.nan), r"V has entries that are not finite"),
+        (np.ones((2, 3)) * 1j, np.ones((2, 3)), "U must be real"),
+        (np.ones((2, 0)), np.ones((2, 0)), "U must not be empty"),
+    ],
+)
+def test_bad_weights_are_refused(U, V, message):
+    with pytest.raises(ValueError, match=message):
+        gf.Weights(U, V)
+
+
+@pytest.mark.parametrize(("m", "n", "k"), WIDTHS)
+def test_compression_keeps_the_gram_matrix_and_rotates_the_imbalance(m, n, k):
+    weights = gf.Weights(*draw(m, n, k))
+    small = weights.compress()
+    width = min(k, m + n)
+    assert small.U.shape == (m, width)
+    assert small.V.shape == (n, width)
+    gram = weights.R @ weights.R.T
+    assert np.linalg.norm(small.R @ small.R.T - gram) <= 1e-14 * np.linalg.norm(gram)
+    assert np.linalg.norm(small.X - weights.X) <= 1e-14 * np.linalg.norm(gram)
+    # The rotation itself, for the comparison only: R = small.R G^T.
+    G = np.linalg.lstsq(small.R, weights.R, rcond=None)[0].T
+    if k >= m + n:
+        assert np.linalg.norm(G.T @ G - np.eye(width)) < 1e-11
+        assert np.linalg.norm(G.T @ weights.Q @ G - small.Q) <= 1e-11 * np.linalg.norm(gram)
+        assert np.linalg.norm(G @ small.Q @ G.T - weights.Q) <= 1e-11 * np.linalg.norm(gram)
+    if k <= m + n:
+        assert small is weights
+
+
+def test_compression_keeps_small_weights_beside_large_ones():
+    U, V = draw(3, 4, 50)
+    weights = gf.Weights(1e4 * U, 1e-4 * V)
+    X = weights.compress().X
+    assert np.linalg.norm(X - weights.X) <= 1e-14 * np.linalg.norm(U) * np.linalg.norm(V)
+
+
+def test_compression_needs_memory_for_two_copies_only():
+    U, V = draw(2, 3, 200_000)
+    weights = gf.Weights(U, V)
+    tracemalloc.start()
+    weights.compress()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3 * (U.nbytes + V.nbytes)
+
+
+def test_rotation_is_a_gauge():
+    weights = gf.Weights(*draw(3, 4, 6))
+    G = np.linalg.qr(np.random.default_rng(1).standard_normal((6, 6))).Q
+    turned = weights.rotate(G)
+    assert np.linalg.norm(turned.X - weights.X) < 1e-13
+    assert np.linalg.norm(turned.Q - G.T @ weights.Q @ G) < 1e-13
+    assert np.linalg.norm(turned.U - weights.U) > 1
+    with pytest.raises(ValueError, match=r"G must be orthogonal, got shape \(6, 6\)"):
+        weights.rotate(G + 1e-6)
+    with pytest.raises(ValueError, match=r"G must have shape \(6, 6\), got shape \(2, 2\)"):
+        weights.rotate(np.eye(2))
+
+
+@pytest.mark.parametrize("shape", [(), (5,)])
+def test_trajectory_measures_the_path(shape):
+    rng = np.random.default_rng(0)
+    U, V = rng.standard_normal((*shape, 2, 4)), rng.standard_normal((*shape, 3, 4))
+    Y, Q0 = rng.standard_normal((2, 3)), np.eye(4)
+    path = gf.Trajectory(np.zeros(shape), U @ V.mT, U, V, Q0)
+    for index in np.ndindex(shape):
+        weights = gf.Weights(U[index], V[index])
+        relative = np.linalg.norm(Y - weights.X) / np.linalg.norm(Y)
+        assert path.error(Y)[index] == pytest.approx(relative, rel=1e-14)
+        sigma = np.sqrt(np.linalg.eigvalsh(weights.X @ weights.X.T)[::-1])
+        assert np.allclose(path.singular_values()[index], sigma, rtol=1e-10)
+        assert np.allclose(path.Q[index], weights.Q, rtol=0, atol=1e-14)
+        drift = np.linalg.norm(weights.Q - Q0)
+        assert path.Q_drift[index] == pytest.approx(drift, rel=1e-14)
+    assert path.error(Y).shape == path.Q_drift.shape == shape
+
+
+def test_drift_counts_from_the_first_state_unless_the_start_is_known():
+    U, V = np.ones((3, 1, 1)), np.arange(3.0).reshape(3, 1, 1)
+    assert gf.Trajectory(np.arange(3.0), U * V, U, V).Q_drift.tolist() == [0, 1, 4]
+    start = np.array([[0.0]])
+    assert gf.Trajectory(np.arange(3.0), U * V, U, V, start).Q_drift.tolist() == [1, 0, 3]
+
+
+def test_trajectory_refuses_what_it_cannot_answer():
+    path = gf.Trajectory(np.zeros(1), np.ones((1, 2, 3)))
+    with pytest.raises(ValueError, match="one-layer trajectory has no U and V"):
+        path.Q_drift  # noqa: B018
+    with pytest.raises(ValueError, match=r"Y must have shape \(2, 3\), got shape \(3, 2\)"):
+        path.error(np.ones((3, 2)))
+    with pytest.raises(ValueError, match="Y must not be zero"):
+        path.error(np.zeros((2, 3)))
