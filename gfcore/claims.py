@@ -12,7 +12,7 @@ from IPython.display import display
 from numpy.typing import ArrayLike
 
 LEDGER = Path(__file__).resolve().parent.parent / "data" / "claims.yml"
-MIME = "application/vnd.gfcore.claim+json"
+METADATA = "gfcore-claim"  # the key under which an output carries its figures
 VERDICTS = ("holds", "holds-if", "misprint", "fails")
 
 
@@ -50,7 +50,7 @@ def load() -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Check:
-    """The outcome of one check; in a notebook a badge, with the figures as JSON beside it."""
+    """The outcome of one check; in a notebook a badge, with the figures in the output's metadata."""
 
     id: str
     verdict: str
@@ -64,7 +64,7 @@ class Check:
             text += f"; altered statement {self.altered:.1e}"
         return text
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         entry = load()[self.id]
         altered = "" if self.altered is None else f", {self.altered:.1e} when altered"
         badge = (
@@ -75,7 +75,7 @@ class Check:
             f'<span class="residual">residual {self.residual:.1e}, tolerance {self.tol:.0e}'
             f"{altered}</span></div>"
         )
-        return {"text/html": badge, "text/plain": repr(self), MIME: vars(self)}
+        return {"text/html": badge, "text/plain": repr(self)}, {METADATA: vars(self)}
 
 
 def check(

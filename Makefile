@@ -1,0 +1,73 @@
+# make book    set up .venv, execute the chapters, build _build/html/index.html
+# make test    set up .venv, run every test
+# make serve   show the built book on localhost
+# make lab     open the chapters in JupyterLab
+# make chapter CHAPTER=06-figure-1 PARAMETERS="-p seed 1"   run one chapter, at other values
+# make bench   speed and memory, side by side with what one would use instead
+# make check   say whether the built book is the one that the sources make
+# make links   look for links that lead nowhere
+# make lock    refresh requirements.lock and environment.yml
+# make clean   remove what was built; .venv stays
+
+PYTHON ?= python3
+PORT ?= 8000
+BIN := .venv/bin
+CHROMIUM ?= chromium
+
+.PHONY: book test serve lab chapter bench check links lock clean browser
+.DELETE_ON_ERROR:
+
+book: .venv/ready
+	@$(BIN)/python -m tools.book
+
+test: .venv/ready browser
+	@$(BIN)/python -m pytest -n auto
+
+serve: book
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+lab: .venv/ready
+	@$(BIN)/jupyter lab chapters
+
+chapter: .venv/ready
+	@$(BIN)/python -m tools.execute $(CHAPTER) $(PARAMETERS)
+
+bench: .venv/ready
+	@$(BIN)/python benchmarks/run.py
+
+check: .venv/ready
+	@$(BIN)/python -m tools.book --check
+
+links: book
+	@$(BIN)/python -m tools.book --links
+
+lock: .venv/ready
+	@$(BIN)/python -m tools.lock
+
+clean:
+	rm -rf _build
+
+# Every pin with its hash; then gfcore itself, which needs no more than those.
+.venv/locked: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+	  f"Python 3.11 or newer is needed, {sys.executable} is {sys.version.split()[0]}: set PYTHON")'
+	@echo "setting up .venv"
+	@rm -rf .venv
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.venv/ready: .venv/locked pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --no-build-isolation --editable .
+	@touch $@
+
+# The tests look at the pages in Chromium, which pip cannot install.
+browser:
+	@command -v $(CHROMIUM) > /dev/null || command -v google-chrome > /dev/null \
+	  || { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null \
+	    && echo "installing Chromium" \
+	    && apt-get update --quiet=2 \
+	    && apt-get install --quiet=2 --yes --no-install-recommends chromium > /dev/null; } \
+	  || { echo "make test needs Chromium: install the package chromium, or set CHROMIUM" >&2; \
+	    exit 1; }

@@ -1,0 +1,111 @@
+"""The built book, for the tests that read it; and small trees of their own, for the others."""
+
+import copy
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+ROOT = Path(__file__).resolve().parent.parent
+FIGURE = {"figure": {"caption": "A line.", "name": "fig-line"}, "image": {"alt": "A line"}}
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+
+
+@pytest.fixture(scope="session")
+def site():
+    """Return the folder of the published book, brought up to date first."""
+    subprocess.run([sys.executable, "-m", "tools.book"], cwd=ROOT, check=True)
+    return ROOT / "_build" / "html"
+
+
+class Tree:
+    """A book of two small chapters in a folder of its own."""
+
+    def __init__(self, root):
+        self.root = root
+        for name in ("gfcore", "data", "tools", "assets"):
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, root / name, ignore=ignored)
+        for name in ("_config.yml", "references.bib", "requirements.lock"):
+            shutil.copy(ROOT / name, root)
+        self.edit("_config.yml", "      - sphinx-mathjax-offline\n", "")  # 24 MB a copy
+        (root / "chapters").mkdir()
+        (root / "_toc.yml").write_text(
+            "format: jb-book\nroot: chapters/one\nchapters:\n- file: chapters/two\n"
+        )
+        self.chapter("one")
+        self.chapter("two")
+
+    def chapter(self, name, code="a + 1", text="See {numref}`fig-line-NAME`.", figure=True):
+        """Write a chapter with the given code in its third cell."""
+        line = "import matplotlib.pyplot as plt\nplt.plot([0, a]);"
+        drawn = new_code_cell(line)
+        if figure:
+            named = {"caption": "A line.", "name": f"fig-line-{name}"}
+            drawn.metadata["mystnb"] = {"figure": named, "image": {"alt": "A line"}}
+        parameters = new_code_cell("a: int = 1  # height")
+        parameters.metadata["tags"] = ["parameters"]
+        text = f"# {name}\n\n{text.replace('NAME', name)}"
+        cells = [new_markdown_cell(text), parameters, new_code_cell(code), drawn]
+        notebook = new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
+        nbformat.write(notebook, self.root / "chapters" / f"{name}.ipynb")
+
+    def start(self, *arguments, module="tools.book", **options):
+        """Start the build as a user would, with its output in one pipe."""
+        environment = os.environ | {"PYTHONPATH": str(self.root)} | options.pop("env", {})
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            cwd=self.root,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            **options,
+        )
+
+    def run(self, *arguments, **options):
+        """Return the exit code of the build and what it said."""
+        process = self.start(*arguments, **options)
+        said, _ = process.communicate(timeout=300)
+        return process.returncode, said
+
+    def edit(self, name, old, new):
+        """Replace text in a file that has it."""
+        path = self.root / name
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+    def pages(self):
+        """Return the published pages, name and text."""
+        html = self.root / "_build" / "html"
+        return {path.name: path.read_text() for path in (html / "chapters").glob("*.html")}
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Return a small book that no other test touches."""
+    return Tree(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def built_once(tmp_path_factory):
+    """Return a small book, built, to be copied."""
+    tree = Tree(tmp_path_factory.mktemp("book"))
+    code, said = tree.run()
+    assert code == 0, said
+    return tree
+
+
+@pytest.fixture
+def built(built_once, tmp_path):
+    """Return a small book that has been built and that no other test touches."""
+    tree = copy.copy(built_once)
+    tree.root = tmp_path / "book"
+    shutil.copytree(built_once.root, tree.root, symlinks=True)
+    return tree
