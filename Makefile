@@ -21,7 +21,7 @@ book: .venv/ready
 	@$(BIN)/python -m tools.book
 
 test: .venv/ready browser
-	@$(BIN)/python -m pytest -n auto
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 serve: book
 	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
