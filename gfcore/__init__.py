@@ -6,7 +6,7 @@ Vidal (ICML 2021) name things: ``Y``, ``U``, ``V``, ``X``, ``Q``, ``sigma``, ``l
 >>> import numpy as np
 >>> import gfcore as gf
 >>> Y = np.diag([2.0, 1.0])
->>> gf.exact.linear(Y, np.zeros((2, 2)), t=np.inf)
+>>> gf.exact.linear(Y, np.zeros((2, 2)), t=50.0)
 array([[2., 0.],
        [0., 1.]])
 """

@@ -50,7 +50,7 @@ def load() -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Check:
-    """The outcome of one check; in a notebook a badge, with the figures in the output's metadata."""
+    """The outcome of one check: in a notebook a badge, its figures in the output's metadata."""
 
     id: str
     verdict: str
@@ -78,9 +78,7 @@ class Check:
         return {"text/html": badge, "text/plain": repr(self)}, {METADATA: vars(self)}
 
 
-def check(
-    id: str, residual: ArrayLike, tol: float, altered: ArrayLike | None = None
-) -> None:
+def check(id: str, residual: ArrayLike, tol: float, altered: ArrayLike | None = None) -> None:
     """Check one claim of the ledger and show the outcome.
 
     Parameters

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
-from tqdm import tqdm  # type: ignore[import-untyped]
+from tqdm import tqdm
 
 from gfcore import _check
 

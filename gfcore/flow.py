@@ -304,14 +304,34 @@ def _path(
     raise ArithmeticError(f"the integration got no further than t = {now:.6g} of {end:.6g}")
 
 
+def _nudged(Y: Array, R: Array) -> Array:
+    """Return R a few rounding errors away, so that the estimate sees how they are magnified.
+
+    A rounding error matters most in a mode of Y that sets out from almost nothing. The modes
+    do so in the order of their singular values, each in the hidden units that those before it
+    leave free: in a direction known beforehand, the diagonal of a triangular factor. There
+    the change is one standard deviation, outwards; a random one alone may happen to miss it.
+    """
+    m = Y.shape[0]
+    Phi, _, PsiT = np.linalg.svd(Y, full_matrices=False)
+    G, L = np.linalg.qr((Phi.T @ R[:m] + PsiT @ R[m:]).T)
+    G = G * np.copysign(1.0, np.diag(L))
+    size = np.abs(R).max() or 1.0
+    change = R / size * np.random.default_rng(0).standard_normal(R.shape)
+    for side, modes in (slice(m), Phi), (slice(m, None), PsiT.T):
+        P = modes[:, : G.shape[1]]
+        deviation = np.sqrt((P**2 * ((R[side] / size) ** 2 @ G**2)).sum(0))
+        change[side] += P * (deviation - (P * (change[side] @ G)).sum(0)) @ G.T
+    return R + 4 * _EPS * size * change
+
+
 def _integrate(
     Y: Array, R: Array, Q0: Array | None, t: Array, rtol: float
 ) -> tuple[Array, Array]:
     """Return the path of R and the estimated error of X along it."""
     m = Y.shape[0]
     times, tol = np.atleast_1d(t), rtol
-    # A few rounding errors away, so that the estimate sees how the problem magnifies them.
-    nudged = R * (1 + 4 * _EPS * np.random.default_rng(0).standard_normal(R.shape))
+    nudged = _nudged(Y, R)
     while True:
         rough, _ = _path(Y, nudged, Q0, times, 10 * tol, conserve=False)
         fine, step_error = _path(Y, R, Q0, times, tol, conserve=Q0 is None)

@@ -341,7 +341,7 @@ def test_slow_decay_costs_few_steps(monkeypatch):
     assert len(calls) < 200
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(60))
 def test_error_estimate_sees_the_condition_of_the_problem(seed):
     # 1e-12 of the second singular vector of Y, beside 1 of the first, is known to 1e-4 at best,
     # and comes to be seen at t = 28.
@@ -353,7 +353,7 @@ def test_error_estimate_sees_the_condition_of_the_problem(seed):
     x = np.array([[mode(s, 0.0, u**2, t) for s, u in ((2, 1), (1, 1e-12))] for t in path.t])
     error = size(path.X - (Phi * x[:, None]) @ Psi.T)
     seen = (x[:, 1] > 1e-3) & (x[:, 1] < 0.999)
-    assert (error[seen] > 1e-9).all()
+    assert error[seen].max() > 1e-9  # or there is nothing to see
     assert (error[seen] <= 5 * path.error_estimate[seen]).all()
     assert (path.error_estimate[path.t < 1] < 1e-6).all()
     assert path.error_estimate.max() < 0.1
