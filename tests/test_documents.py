@@ -1,0 +1,120 @@
+"""The documents beside the book: valid, in agreement, and true."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT
+
+BIN = Path(sys.executable).parent
+
+
+def text(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def run(*command, cwd=ROOT):
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def tracked():
+    """Return the files of the tree but those that .gitignore names."""
+    ignored = [".git", *(line.strip("/") for line in text(".gitignore").split())]
+    files = [p.relative_to(ROOT) for p in ROOT.rglob("*") if p.is_file()]
+    return [
+        str(path)
+        for path in files
+        if not any(fnmatch(part, name) for part in path.parts for name in ignored)
+    ]
+
+
+@pytest.mark.parametrize("command", [("ruff", "check"), ("ruff", "format", "--check")])
+def test_code_is_linted_and_formatted(command, tmp_path):
+    run(BIN / command[0], *command[1:], ".")
+    bad = tmp_path / "bad.py"
+    bad.write_text("import os\nx = ( 1 )\n")
+    config = ROOT / "pyproject.toml"
+    failed = subprocess.run(
+        [BIN / command[0], *command[1:], "--config", config, bad], capture_output=True
+    )
+    assert failed.returncode == 1
+
+
+def test_types_are_right():
+    run(BIN / "mypy")
+
+
+def test_versions_agree():
+    version = tomllib.loads(text("pyproject.toml"))["project"]["version"]
+    assert yaml.safe_load(text("CITATION.cff"))["version"] == version
+    assert yaml.safe_load(text("_config.yml"))["repository"]["branch"] == f"v{version}"
+    assert re.search(r"^## \[([\d.]+)\]", text("CHANGELOG.md"), re.M).group(1) == version
+
+
+def test_citation_is_valid(tmp_path):
+    schema = "vendor.citation-file-format"
+    check = [BIN / "check-jsonschema", "--builtin-schema", schema]
+    run(*check, ROOT / "CITATION.cff")
+    broken = tmp_path / "CITATION.cff"
+    broken.write_text(
+        text("CITATION.cff").replace("authors:\n  - name", "authors:\n  - nam", 1)
+    )
+    assert subprocess.run([*check, broken], capture_output=True).returncode == 1
+
+
+def test_map_names_every_entry_of_the_tree():
+    table = text("README.md").split("## What is where")[1].split("##")[0]
+    named = {name.rstrip("/") for row in table.splitlines() if row.startswith("| `")
+             for name in re.findall(r"`([^`]+)`", row.split("|")[1])}  # fmt: skip
+    there = {Path(name).parts[0] for name in tracked()} - {"README.md"}
+    assert named == there
+
+
+def test_links_of_the_documents_lead_somewhere():
+    links = [
+        target
+        for name in ("README.md", "CONTRIBUTING.md")
+        for target in re.findall(r"\]\(([^)]+)\)", text(name))
+    ]
+    assert "assets/book.png" in links
+    assert all((ROOT / target).is_file() for target in links)
+
+
+def test_no_registry_is_named():
+    hosts = ("pypi" + ".org", "python" + "hosted", "registry.npm" + "js", "deb.deb" + "ian.org")
+    for name in tracked():
+        content = (ROOT / name).read_bytes()
+        assert not any(host.encode() in content for host in hosts), name
+
+
+def test_example_of_the_readme_runs():
+    (example,) = re.findall(r"```python\n(.*?)```", text("README.md"), re.S)
+    printed = run(sys.executable, "-c", example)
+    first, *_, last = map(float, printed.strip().strip("[]").split())
+    assert last < 1e-3 * first
+
+
+def test_commands_of_the_readme_run(site, tmp_path):
+    blocks = re.findall(r"```sh\n(.*?)```", text("README.md"), re.S)
+    commands = [line.strip() for block in blocks for line in block.splitlines() if line.strip()]
+    assert commands[:2] == ["make book", "make test"]
+    commands.remove("make test")  # it is what is running
+    for name in tracked():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, tmp_path / name)
+    shutil.copytree(site.parent / "executed", tmp_path / "_build" / "executed")
+    (tmp_path / ".venv").symlink_to(ROOT / ".venv", target_is_directory=True)
+    # Or the copy would be installed in this environment.
+    run("make", "--question", ".venv/ready", cwd=tmp_path)
+    for command in commands:
+        run("sh", "-c", command, cwd=tmp_path)
+    assert (tmp_path / "_build" / "html" / "index.html").is_file()
+    assert (tmp_path / "_build" / "chapter" / "06-figure-1.ipynb").is_file()
