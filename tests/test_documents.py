@@ -70,6 +70,21 @@ def test_citation_is_valid(tmp_path):
     assert subprocess.run([*check, broken], capture_output=True).returncode == 1
 
 
+def test_workflows_are_sound(tmp_path):
+    workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    assert len(workflows) == 2
+    schema = [BIN / "check-jsonschema", "--builtin-schema", "vendor.github-workflows"]
+    lint = [BIN / "zizmor", "--offline"]
+    run(*schema, *workflows)
+    run(*lint, *workflows)
+    broken = tmp_path / "broken.yml"
+    broken.write_text(workflows[0].read_text().replace("runs-on:", "run-on:"))
+    assert subprocess.run([*schema, broken], capture_output=True).returncode == 1
+    loose = tmp_path / "loose.yml"
+    loose.write_text(re.sub(r"@[0-9a-f]{40} # v", "@v", workflows[0].read_text()))
+    assert subprocess.run([*lint, loose], capture_output=True).returncode > 1
+
+
 def test_map_names_every_entry_of_the_tree():
     table = text("README.md").split("## What is where")[1].split("##")[0]
     named = {name.rstrip("/") for row in table.splitlines() if row.startswith("| `")
