@@ -26,7 +26,10 @@ def run(*command, cwd=ROOT):
 
 
 def tracked():
-    """Return the files of the tree but those that .gitignore names."""
+    """Return the files that git keeps; without git, all but those that .gitignore names."""
+    kept = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if kept.returncode == 0 and kept.stdout:
+        return [name for name in kept.stdout.splitlines() if (ROOT / name).is_file()]
     ignored = [".git", *(line.strip("/") for line in text(".gitignore").split())]
     files = [p.relative_to(ROOT) for p in ROOT.rglob("*") if p.is_file()]
     return [
