@@ -36,7 +36,7 @@ def records(site):
 @pytest.mark.parametrize("entry", claims.load().values(), ids=lambda entry: entry["id"])
 def test_entry_is_complete(entry):
     more = MORE[entry["verdict"]]
-    assert FIELDS | more <= set(entry) <= FIELDS | {"condition", "correction", "note"}
+    assert FIELDS | more <= set(entry) <= FIELDS | {"condition", "correction", "note", "method"}
     assert all(str(value).strip() for value in entry.values())
     assert (ROOT / "chapters" / f"{entry['chapter']}.ipynb").is_file()
 
