@@ -218,3 +218,27 @@ def test_inputs_stay_as_they_are():
     descent.run_linear(Y, X0, 0.1, 5)
     descent.run_symmetric(Y, U0, 0.1, 5)
     assert all(np.array_equal(a, b) for a, b in zip(copies, (Y, X0, U0), strict=True))
+
+
+@pytest.mark.parametrize("count", [1, 3, 300])
+def test_many_starts_are_each_one_alone(count):
+    rng = np.random.default_rng(count)
+    Y = rng.standard_normal((3, 4))
+    starts = [gf.initial.gaussian(3, 4, 9, 0.5, rng) for _ in range(count)]
+    paths = descent.run_many(Y, iter(starts), 0.01, 60, every=20)
+    assert len(paths) == count
+    for path, start in zip(paths, starts, strict=True):
+        U, V = two_layer(Y, start.U, start.V, 0.01, 60)[-1]
+        assert np.linalg.norm(path.X[-1] - U @ V.T) < 1e-13 * np.linalg.norm(U @ V.T)
+        assert np.linalg.norm(path.Q[0]) == pytest.approx(np.linalg.norm(start.Q))
+        assert path.t == pytest.approx([0.0, 0.2, 0.4, 0.6])
+        assert path.Q_drift[0] < 1e-13
+
+
+def test_many_starts_of_one_shape_only():
+    Y, start = draw(3, 4, 2, 1.0)
+    assert descent.run_many(Y, [], 0.1, 1) == []
+    with pytest.raises(ValueError, match=r"the same width, got U of shapes \(3, 2\) and"):
+        descent.run_many(Y, [start, draw(3, 4, 5, 1.0)[1]], 0.1, 1)
+    with pytest.raises(ValueError, match=r"Y must have shape \(3, 5\)"):
+        descent.run_many(Y, [start, draw(3, 5, 2, 1.0)[1]], 0.1, 1)

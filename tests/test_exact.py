@@ -38,7 +38,7 @@ def assert_right(got, case):
 
 
 def test_reference_is_current():
-    command = [sys.executable, "-m", "tools.reference", "--check"]
+    command = [sys.executable, "data/reference.py", "--check"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
 
@@ -54,11 +54,12 @@ def test_riccati(case):
     if "escape" not in case:
         assert np.isfinite(exact.riccati(case["Y"], case["X0"], 1e6)).all()
         return
-    time = float(case["escape"])
-    for t in (time, 1.001 * time, [0.5 * time, 1e6 * time]):
+    # The escape itself is known no better than its floor.
+    time, floor = float(case["escape"]), 10 * case["escape_floor"]
+    for t in ((1 + floor) * time, 1.001 * time, [0.5 * time, 1e6 * time]):
         with pytest.raises(FiniteEscapeError) as raised:
             exact.riccati(case["Y"], case["X0"], t)
-        assert abs(raised.value.time / time - 1) <= max(1e-10, 10 * case["escape_floor"])
+        assert abs(raised.value.time / time - 1) <= max(1e-10, floor)
 
 
 @pytest.mark.parametrize("case", cases("identity_imbalance"))
@@ -102,7 +103,7 @@ def named(kind, name):
     return case
 
 
-FULL = "6, general, dense, 0"
+FULL = "4, general, dense, 3"
 
 
 def at(case, t):
@@ -127,7 +128,7 @@ def literal_30(case, t):
     ("literal", "kind", "name"),
     [
         (literal_symmetric, "symmetric", FULL),
-        (literal_30, "identity_imbalance", "2x3, ten orders, lam -0.5, k 2, scale 1"),
+        (literal_30, "identity_imbalance", "2x3, ten orders, lam 1e-06, k 6, scale 1"),
     ],
 )
 def test_literal_formulas_fail_the_reference(literal, kind, name):
@@ -140,7 +141,8 @@ def test_literal_formulas_fail_the_reference(literal, kind, name):
 @pytest.mark.parametrize("seed", range(4))
 def test_reference_agrees_with_8_as_printed(seed):
     rng = np.random.default_rng(seed)
-    case = rng.choice([p.values[0] for p in cases("symmetric") if "dense" in p.id])
+    dense = [p for p in cases("symmetric") if "dense" in p.id and "large" not in p.id]
+    case = rng.choice([p.values[0] for p in dense])  # "large" needs a million digits
     with mp.workdps(300):
         w, P = mp.eigsy(mp.matrix(case["Y"]))
         X0, m = mp.matrix(case["U0"]) * mp.matrix(case["U0"]).T, len(w)

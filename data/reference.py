@@ -1,6 +1,6 @@
 """Reference values of the exact solutions, from formulas that gfcore does not use.
 
-``python -m tools.reference`` writes data/reference/*.json; with ``--check`` it says whether
+``python data/reference.py`` writes data/reference/*.json; with ``--check`` it says whether
 they are current. All arithmetic is mpmath's, with 120 digits and again with 160; a value is
 stored only if its 21 digits agree. The formulas:
 
@@ -20,13 +20,14 @@ import json
 import random
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from itertools import combinations, cycle
 from pathlib import Path
 from typing import Any
 
 import mpmath as mp
 
-FOLDER = Path(__file__).parents[1] / "data" / "reference"
+FOLDER = Path(__file__).parent / "reference"
 DIGITS, DRAWS = 21, 4
 TIMES = [0.0, 1e-8, 1e-3, 0.1, 1.0, 10.0, 1e3, 1e6]
 SPECTRA = {
@@ -36,6 +37,8 @@ SPECTRA = {
     "repeated": [2.0, 2.0, -1.0, -1.0, 2.0, -1.0],
     "negative": [-0.3, -1.2, -0.7, -2.5, -0.1, -0.4],
     "close": [1.0, 1.000001, 0.999999, 1.00000001, 1.0, 0.5],
+    "large": [1e4, -2e3, 500.0, -4e4, 3e4, 7.0],
+    "small": [1e-6, -3e-7, 2e-8, -5e-6, 4e-7, 1e-8],
 }
 MODES: dict[str, tuple[list[float], list[float], list[float]]] = {  # sigma, u, v
     "distinct": ([3, 2, 0.5, 0.25], [1, 0.5, -2, 4], [0.5, 2, 1, -0.125]),
@@ -74,8 +77,8 @@ def settings(*sizes: int) -> Iterator[tuple[str, random.Random, list[float], mp.
 
 
 def symmetric_cases() -> Iterator[Case]:
-    """U0 full, of low rank, wide, graded, at the target and above it."""
-    turn = cycle(range(7))
+    """U0 full, of low rank, wide, graded, at the target, above it and below it."""
+    turn = cycle(range(8))
     for name, rng, w, P in settings(1, 2, 3, 4, 6):
         m = len(w)
         starts = [
@@ -86,43 +89,58 @@ def symmetric_cases() -> Iterator[Case]:
             mp.diag([1e-8, 1e4, 1.0, 1e-4, 1e2, 1e-6][:m]) * draw(rng, m, m),
             product(P, [max(a, 0) ** 0.5 for a in w], P),
             product(P, [(max(a, 0) + 3) ** 0.5 for a in w], P),
+            product(P, [(max(a, 0) / 2) ** 0.5 for a in w], P),
         ]
         for kind in (next(turn), next(turn))[: 1 if m in (1, 6) else 2]:
             yield {"name": f"{name}, {kind}", "Y": product(P, w, P), "U0": starts[kind]}
 
 
 def riccati_cases() -> Iterator[Case]:
-    """X0 indefinite, small, very negative, between Y_- and 0, at Y, below Y_-, positive."""
-    turn = cycle(range(7))
+    """X0 indefinite, small, of all signs, at and between rest points, huge and of low rank."""
+    turn = cycle(range(10))
     for name, rng, w, P in settings(1, 2, 3):
-        A = draw(rng, len(w), len(w))
+        m = len(w)
+        A = draw(rng, m, m)
         starts = [
             A + A.T,
             (A + A.T) * 2.0**-27,
-            A + A.T - 1e4 * mp.eye(len(w)),
+            A + A.T - 1e4 * mp.eye(m),
             product(P, [min(a, 0) / 2 + 1e-3 for a in w], P),
             product(P, w, P),
             product(P, [min(a, 0) - 1e-3 for a in w], P),
             A * A.T,
+            1e4 * A * A.T,
+            product(P, [a + 0.5 for a in w], P),
+            A[:, 0] * A[:, 0].T - A[:, m - 1] * A[:, m - 1].T,
         ]
         for kind in (next(turn), next(turn), next(turn)):
             yield {"name": f"{name}, {kind}", "Y": product(P, w, P), "X0": starts[kind]}
 
 
 def identity_imbalance_cases() -> Iterator[Case]:
-    """All shapes, widths and scales, lam of both signs."""
+    """All shapes, widths and scales, lam of both signs; at, above, opposite to the target."""
     lams = cycle([0.0, 1e-12, -1e-12, 1e-6, -0.5, 2.0, -100.0, 1e4, -1e4])
     scales = cycle([1.0, 1e-8, 1e4, 1e-2, 1.0])
+    factors = cycle([1.0, 3.0, -1.0])
     for m, n in ((1, 1), (1, 3), (3, 1), (2, 2), (2, 3), (3, 2), (3, 3)):
-        for spectrum in ("general", "ten orders", "singular", "repeated"):
+        for spectrum in ("general", "ten orders", "singular", "repeated", "large", "small"):
             rng = random.Random(f"{m}x{n}, {spectrum}")
             Phi, Psi = (mp.qr(draw(rng, a, a))[0] for a in (m, n))
-            Y = product(Phi, [abs(a) for a in SPECTRA[spectrum][: min(m, n)]], Psi)
+            sigma = [abs(a) for a in SPECTRA[spectrum][: min(m, n)]]
+            Y = product(Phi, sigma, Psi)
             for k in (1, 2, m + n + 1)[m % 2 :]:
                 lam, scale = next(lams), next(scales)
                 name = f"{m}x{n}, {spectrum}, lam {lam:g}, k {k}, scale {scale:g}"
                 U, V = draw(rng, m, k, scale), draw(rng, n, k, scale)
                 yield {"name": name, "Y": Y, "U": U, "V": V, "lam": lam}
+            lam, factor = next(lams), next(factors)
+            name = f"{m}x{n}, {spectrum}, lam {lam:g}, {factor:g} times the target"
+            # No column of zeros, which a rounded rotation would not leave zero.
+            seen = [i for i, a in enumerate(sigma) if a] or [0]
+            root = mp.diag(sigma).apply(mp.sqrt)
+            U, V = (A[:, : len(sigma)] * root for A in (Phi, factor * Psi))
+            U, V = (mp.matrix([[row[i] for i in seen] for row in A.tolist()]) for A in (U, V))
+            yield {"name": name, "Y": Y, "U": U, "V": V, "lam": lam}
 
 
 def spectral_cases() -> Iterator[Case]:
@@ -391,9 +409,9 @@ def main(arguments: list[str]) -> int:
         path, inputs = FOLDER / f"{kind}.json", cases(kind)
         if "--check" not in arguments:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(
-                "[\n" + ",\n".join(json.dumps(completed(a)) for a in inputs) + "\n]\n"
-            )
+            with ProcessPoolExecutor() as pool:
+                lines = [json.dumps(a) for a in pool.map(completed, inputs, chunksize=4)]
+            path.write_text("[\n" + ",\n".join(lines) + "\n]\n")
             continue
         stored = json.loads(path.read_text()) if path.exists() else []
         if len(stored) != len(inputs):
