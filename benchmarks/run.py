@@ -1,0 +1,344 @@
+"""Speed, error and memory, side by side in one run with what one would use instead.
+
+``python benchmarks/run.py`` writes _build/bench/table.md and plot.svg; ``--quick`` takes small
+sizes and single runs, to see that it works. Rivals take turns, so that whatever slows the
+machine slows all of them; a figure is the median over the rounds, and the ratios are what
+carries over to another machine. Diffrax takes part where it is installed.
+"""
+
+import argparse
+import importlib.util
+import platform
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import mpmath
+import numpy as np
+import scipy
+from scipy.integrate import odeint, solve_ivp
+
+import gfcore as gf
+
+OUTPUT = Path(__file__).parents[1] / "_build" / "bench"
+M, N, TIMES = 5, 10, 201  # rows and columns of Y, and times
+TARGETS = 1e-9, 1e-12  # relative errors that all must reach
+Call = Callable[[], np.ndarray]
+
+
+def timed(calls: dict[str, Call], rounds: int) -> dict[str, float]:
+    """Return the median time of each call in seconds, the calls taking turns."""
+    spent: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            before = time.perf_counter()
+            call()
+            spent[name].append(time.perf_counter() - before)
+    return {name: median(values) for name, values in spent.items()}
+
+
+def worst(X: np.ndarray, truth: np.ndarray) -> float:
+    """Return the largest relative error over the times, in the Frobenius norm."""
+    size = np.linalg.norm(truth, axis=(1, 2))
+    return float((np.linalg.norm(X - truth, axis=(1, 2)) / size).max())
+
+
+def slope(Y: np.ndarray, R: np.ndarray, lam: float | None) -> np.ndarray:
+    """Right side of (12), or of (26) with lam I."""
+    m = Y.shape[0]
+    U, V = R[:m], R[m:]
+    E = Y - U @ V.T
+    dU, dV = E @ V, E.T @ U
+    if lam is not None:
+        P = U.T @ U - V.T @ V - lam * np.eye(R.shape[1])
+        dU, dV = dU - U @ P / 2, dV + V @ P / 2
+    return np.concatenate([dU, dV])
+
+
+def product(R: np.ndarray, m: int) -> np.ndarray:
+    """Return U V^T for a stack of R = [U; V]."""
+    return R[:, :m] @ R[:, m:].swapaxes(1, 2)
+
+
+def dop853(Y, R, lam, t, rtol):
+    """SciPy's explicit method of order 8, on the weights as they are."""
+    run = solve_ivp(
+        lambda _, x: slope(Y, x.reshape(R.shape), lam).ravel(),
+        (0, t[-1]), R.ravel(), "DOP853", t, rtol=rtol, atol=1e-3 * rtol,
+    )  # fmt: skip
+    return product(run.y.T.reshape(-1, *R.shape), len(Y))
+
+
+def lsoda(Y, R, lam, t, rtol):
+    """SciPy's odeint, which turns to an implicit method where the flow is stiff."""
+    x = odeint(
+        lambda x, _: slope(Y, x.reshape(R.shape), lam).ravel(),
+        R.ravel(), t, rtol=rtol, atol=1e-3 * rtol, mxstep=10**6,
+    )  # fmt: skip
+    return product(x.reshape(-1, *R.shape), len(Y))
+
+
+def euler(Y, R, lam, t, step):
+    """Gradient descent; the iterates nearest to the times."""
+    every = max(1, round((t[1] - t[0]) / step))
+    kept = [R]
+    for j in range(1, every * (len(t) - 1) + 1):
+        R = R + step * slope(Y, R, lam)
+        if j % every == 0:
+            kept.append(R)
+    return product(np.array(kept), len(Y))
+
+
+def dopri8(Y, R, lam, t, rtol) -> Call:
+    """Diffrax's Dopri8, compiled and warm."""
+    import diffrax
+    import jax
+    import jax.numpy as jnp
+
+    jax.config.update("jax_enable_x64", True)
+    m, width = len(Y), R.shape[1]
+
+    def field(_, R, args):
+        U, V = R[:m], R[m:]
+        E = Y - U @ V.T
+        dU, dV = E @ V, E.T @ U
+        if lam is not None:
+            P = U.T @ U - V.T @ V - lam * jnp.eye(width)
+            dU, dV = dU - U @ P / 2, dV + V @ P / 2
+        return jnp.concatenate([dU, dV])
+
+    @jax.jit
+    def run(R):
+        path = diffrax.diffeqsolve(
+            diffrax.ODETerm(field), diffrax.Dopri8(), 0.0, t[-1], None, R,
+            saveat=diffrax.SaveAt(ts=jnp.asarray(t)), max_steps=10**6,
+            stepsize_controller=diffrax.PIDController(rtol=rtol, atol=1e-3 * rtol),
+        )  # fmt: skip
+        return path.ys[:, :m] @ path.ys[:, m:].swapaxes(1, 2)
+
+    call = lambda: np.asarray(run(jnp.asarray(R)))  # noqa: E731
+    call()
+    return call
+
+
+def problem(k: int) -> tuple[np.ndarray, gf.Weights, np.ndarray]:
+    """Return the target, a start and the times of Fig. 2, with its natural horizon 20/k."""
+    rng = np.random.default_rng(0)
+    Y = rng.standard_normal((M, N))
+    return Y, gf.initial.gaussian(M, N, k, 1.0, rng), np.linspace(0, 20 / k, TIMES)
+
+
+def formula_30(Y: np.ndarray, R: np.ndarray, lam: float, t: float) -> np.ndarray:
+    """X(t) of (30) as printed, with 200 digits."""
+    m, n = Y.shape
+    with mpmath.workdps(200):
+        S = np.block([[lam / 2 * np.eye(m), Y], [Y.T, -lam / 2 * np.eye(n)]])
+        w, P = mpmath.eigsy(mpmath.matrix(S))
+        R0 = mpmath.matrix(R)
+        M0 = R0 * R0.T
+        half = P * mpmath.diag([mpmath.exp(t * a) for a in w]) * P.T
+        F = P * mpmath.diag([mpmath.expm1(2 * t * a) / (2 * a) for a in w]) * P.T
+        X = half * M0 * mpmath.inverse(mpmath.eye(m + n) + F * M0) * half
+        return np.array(X[:m, m:].tolist(), float)
+
+
+def table(rows: list[tuple[str, ...]]) -> str:
+    """Return a Markdown table; the first row is its head."""
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:], ""])
+
+
+def exact_formula(quick: bool) -> str:
+    """Compare (30) with integrating and descending on (26), at full width."""
+    k = 20 if quick else 200
+    lam = -2.25 * k  # near the best lambda_0 of Fig. 2
+    Y, start, t = problem(k)
+    R, m = start.R, M
+    calls: dict[str, Call] = {
+        "gfcore exact (30)": lambda: gf.exact.identity_imbalance(Y, start, lam, t)[:, :m, m:],
+        "SciPy DOP853, rtol 1e-10": partial(dop853, Y, R, lam, t, 1e-10),
+        "gradient descent, step 1e-5": partial(euler, Y, R, lam, t, 1e-4 if quick else 1e-5),
+    }
+    if importlib.util.find_spec("diffrax"):
+        calls["Diffrax Dopri8, rtol 1e-10"] = dopri8(Y, R, lam, t, 1e-10)
+    some = [1, TIMES // 20, TIMES // 4, TIMES - 1]
+    truth = np.array([formula_30(Y, R, lam, t[i]) for i in some])
+    spent = timed(calls, 1 if quick else 7)
+    own = next(iter(spent.values()))
+    rows = [("(30) at 201 times", "milliseconds", "ratio to gfcore", "relative error")]
+    for name, call in calls.items():
+        rows.append((name, f"{1e3 * spent[name]:.1f}", f"{spent[name] / own:.1f}",
+                     f"{worst(call()[some], truth):.0e}"))  # fmt: skip
+    return f"## The closed form, (m, n, k) = ({M}, {N}, {k})\n\n" + table(rows)
+
+
+def truth_of(Y: np.ndarray, R: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Integrate the closed equation of R R^T, each time the end of a step of its own."""
+    m = len(Y)
+    G = R @ R.T
+    path = [G]
+
+    def gram(_, x):
+        G = x.reshape(path[0].shape)
+        E = Y - G[:m, m:]
+        AG = np.concatenate([E @ G[m:], E.T @ G[:m]])
+        return (AG + AG.T).ravel()
+
+    for before, after in pairwise(t):
+        run = solve_ivp(gram, (before, after), path[-1].ravel(), "DOP853",
+                        rtol=3e-14, atol=1e-15 * np.linalg.norm(G))  # fmt: skip
+        path.append(run.y[:, -1].reshape(G.shape))
+    return np.array(path)[:, :m, m:]
+
+
+def cheapest(make: Callable[[float], Call], truth: np.ndarray, target: float):
+    """Return the call at the loosest tolerance that reaches the target error, and its error."""
+    found = []
+    for rtol in 10.0 ** -np.arange(5, 14):
+        found.append((make(rtol), worst(make(rtol)(), truth)))
+        if found[-1][1] <= target:
+            return found[-1]
+    return min(found, key=lambda pair: pair[1])
+
+
+def width(quick: bool) -> tuple[str, dict[str, list[tuple[int, float]]]]:
+    """flow.solve against general solvers, at equal measured error and growing width."""
+    rows = [("k", "error", "solver", "milliseconds", "ratio to gfcore", "relative error")]
+    curves: dict[str, list[tuple[int, float]]] = {}
+    for k in (50, 200) if quick else (50, 200, 10_000, 1_000_000):
+        Y, start, t = problem(k)
+        whole, narrow = start.R, start.compress().R
+        truth = truth_of(Y, narrow, t)
+        makers: dict[str, Callable[[float], Call]] = {
+            "gfcore flow.solve": lambda rtol: lambda: gf.flow.solve(Y, start, t, rtol).X,
+        }
+        # The general solvers take the weights whole as long as that can be waited for.
+        if k <= 10_000:
+            makers["SciPy DOP853"] = lambda rtol: partial(dop853, Y, whole, None, t, rtol)
+        if k <= 50:
+            makers["SciPy odeint"] = lambda rtol: partial(lsoda, Y, whole, None, t, rtol)
+        makers["DOP853, compressed by hand"] = lambda rtol: (
+            lambda: dop853(Y, start.compress().R, None, t, rtol)
+        )
+        if k <= 200 and importlib.util.find_spec("diffrax"):
+            makers["Diffrax Dopri8"] = lambda rtol: dopri8(Y, whole, None, t, rtol)
+        for target in TARGETS[: 1 if k > 200 else 2]:
+            best = {name: cheapest(make, truth, target) for name, make in makers.items()}
+            spent = timed({name: call for name, (call, _) in best.items()}, 1 if quick else 5)
+            own = spent["gfcore flow.solve"]
+            for name, seconds in spent.items():
+                error = f"{best[name][1]:.0e}" + " (too large)" * (best[name][1] > target)
+                ms, ratio = f"{1e3 * seconds:.1f}", f"{seconds / own:.2f}"
+                rows.append((f"{k:,}", f"{target:.0e}", name, ms, ratio, error))
+                if target == TARGETS[0]:
+                    curves.setdefault(name, []).append((k, seconds))
+    head = f"## The flow at equal error, at {TIMES} times to t = 20/k\n\n"
+    return head + table(rows), curves
+
+
+def memory(quick: bool) -> str:
+    """Peak memory of flow.solve, as a multiple of the start's own size."""
+    rows = [("k", "start, MB", "peak beyond it, MB", "k x k array, MB")]
+    for k in (200, 2_000) if quick else (10_000, 1_000_000):
+        Y, start, t = problem(k)
+        tracemalloc.start()
+        gf.flow.solve(Y, start, t)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        size = start.U.nbytes + start.V.nbytes
+        rows.append(
+            (f"{k:,}", f"{size / 1e6:.1f}", f"{peak / 1e6:.1f}", f"{8 * k * k / 1e6:,.0f}")
+        )
+    return "## Memory of flow.solve\n\n" + table(rows)
+
+
+def growth(quick: bool) -> str:
+    """Time against m = n = k, one later time, at fixed accuracy."""
+    rows = [("m = n = k", "exact (30), ms", "per step up", "flow.solve, ms", "per step up")]
+    before: dict[str, float] = {}
+    for m in (10, 30) if quick else (10, 32, 100, 316, 1000):
+        rng = np.random.default_rng(0)
+        Y = rng.standard_normal((m, m)) / np.sqrt(m)
+        start = gf.initial.gaussian(m, m, m, m**-0.5, rng)
+        t = np.array([0.0, 1.0])
+        calls: dict[str, Call] = {
+            "exact": lambda: gf.exact.identity_imbalance(Y, start, 1.0, 1.0),
+            "flow": lambda: gf.flow.solve(Y, start, t).X,
+        }
+        if m > 400:
+            del calls["flow"]
+        spent = timed(calls, 1 if m > 200 or quick else 5)
+        cells = []
+        for name in ("exact", "flow"):
+            now = spent.get(name)
+            cells += ["not run" if now is None else f"{1e3 * now:.1f}"]
+            cells += [f"{now / before[name]:.1f}" if now and name in before else ""]
+        before = spent
+        rows.append((str(m), *cells))
+    return "## Growth with the size of Y\n\n" + table(rows)
+
+
+def ensemble(quick: bool) -> str:
+    """Many starts of Fig. 1 by gradient descent, one batched call against a loop."""
+    count, steps = (200, 20) if quick else (10_000, 100)
+    rng = np.random.default_rng(0)
+    Y = rng.standard_normal((M, N))
+    starts = [gf.initial.gaussian(M, N, 50, 0.1, rng).compress() for _ in range(count)]
+    calls = {
+        "descent.run_many, one call": lambda: gf.descent.run_many(
+            Y, starts, 1e-3, steps, steps
+        ),
+        "a loop over descent.run": lambda: [
+            gf.descent.run(Y, start, 1e-3, steps, steps) for start in starts
+        ],
+    }
+    spent = timed(calls, 1 if quick else 3)
+    own = next(iter(spent.values()))
+    rows = [(f"{count:,} starts, {steps} steps", "seconds", "ratio")]
+    rows += [(name, f"{a:.2f}", f"{a / own:.1f}") for name, a in spent.items()]
+    return "## An ensemble of the starts of Figure 1\n\n" + table(rows)
+
+
+def plot(curves: dict[str, list[tuple[int, float]]], path: Path) -> None:
+    """Draw the time against the width for each solver."""
+    gf.plots.style()
+    fig, ax = plt.subplots()
+    for (name, points), look in zip(
+        curves.items(), gf.plots.components(len(curves)), strict=True
+    ):
+        k, seconds = np.array(points).T
+        ax.loglog(k, 1e3 * seconds, marker="o", label=name, **look)
+    ax.set(xlabel="width $k$", ylabel=f"milliseconds at an error of {TARGETS[0]:.0e}")
+    ax.legend()
+    fig.savefig(path, metadata={"Date": None})
+
+
+def main() -> None:
+    """Run everything and write the table and the plot."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small sizes, single runs")
+    parser.add_argument("--output", type=Path, default=OUTPUT)
+    given = parser.parse_args()
+    given.output.mkdir(parents=True, exist_ok=True)
+    versions = f"Python {platform.python_version()}, NumPy {np.__version__}"
+    versions += f", SciPy {scipy.__version__}, Matplotlib {mpl.__version__}"
+    parts = [
+        f"# Benchmarks\n\n{versions}. Medians; ratios above 1 mean that gfcore is faster.\n"
+    ]
+    parts.append(exact_formula(given.quick))
+    text, curves = width(given.quick)
+    parts += [text, growth(given.quick), ensemble(given.quick), memory(given.quick)]
+    (given.output / "table.md").write_text("\n".join(parts), encoding="utf-8")
+    plot(curves, given.output / "plot.svg")
+    sys.stdout.write("\n".join(parts))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+"""The benchmarks run, and their calculations are right; how fast is not a test's business."""
+
+import re
+import subprocess
+import sys
+
+from conftest import ROOT
+
+
+def test_benchmarks_run_and_all_reach_the_same_answer(tmp_path):
+    command = [sys.executable, "benchmarks/run.py", "--quick", "--output", str(tmp_path)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    text = (tmp_path / "table.md").read_text()
+    assert run.stdout == text
+    assert (tmp_path / "plot.svg").read_text().startswith("<?xml")
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line[:2] == "| "]
+    exact = [float(row[-1]) for row in rows if "exact (30)" in row[0]]
+    assert len(exact) == 1
+    assert exact[0] < 1e-12
+    reached = [row for row in rows if re.fullmatch(r"1e-\d+", row[1])]
+    assert {row[2] for row in reached} >= {"gfcore flow.solve", "SciPy DOP853"}
+    for row in reached:
+        # SciPy's interpolation between steps is what keeps it from 1e-12.
+        assert float(row[-1].split()[0]) <= (float(row[1]) if "gfcore" in row[2] else 1e-9)
