@@ -10,6 +10,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
+import gfcore as gf
 from gfcore import claims
 from tools import book, execute, ledger
 
@@ -245,6 +246,19 @@ def test_map_names_every_numbered_item(site):
 def test_own_markup_needs_no_inline_script_or_style(recorded, write):
     for path in (write() / "record").glob("*.md"):
         assert not re.search(r"<script|<style|\sstyle=|\son\w+=", path.read_text())
+
+
+def test_notation_names_what_gfcore_has():
+    names = re.findall(
+        r"`(?:gf\.)?((?:Weights|Trajectory|exact|initial)[.\w]*)",
+        (ROOT / "chapters/notation.md").read_text(encoding="utf-8"),
+    )
+    assert {"Weights.Q", "Trajectory.X", "exact.spectral_constant"} <= set(names)
+    state = {"Trajectory.X": "X"}  # a field, which the class itself does not have
+    for name in names:
+        owner, _, part = name.partition(".")
+        found = getattr(gf, owner)
+        assert not part or hasattr(found, part) or state.get(name) in found.__annotations__
 
 
 def visible(page):
