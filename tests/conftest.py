@@ -10,9 +10,15 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURE = {"figure": {"caption": "A line.", "name": "fig-line"}, "image": {"alt": "A line"}}
+VIEWS = {"desk": (1280, "light"), "phone": (390, "light"), "dark": (1280, "dark")}
+QUIET = (
+    "--no-sandbox --disable-gpu --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 
@@ -21,6 +27,49 @@ def site():
     """Return the folder of the published book, brought up to date first."""
     subprocess.run([sys.executable, "-m", "tools.book"], cwd=ROOT, check=True)
     return ROOT / "_build" / "html"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    names = (os.environ.get("CHROMIUM"), "chromium", "google-chrome")
+    path = next(found for name in names if name and (found := shutil.which(name)))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=QUIET.split())
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, site):
+    """Return a function that opens a page, and fails on what its reader should not meet."""
+    contexts, troubles = [], []
+
+    def opened(name, view):
+        width, scheme = VIEWS[view]
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme
+        )
+        contexts.append(context)
+        context.add_init_script(f"localStorage.setItem('mode', '{scheme}')")
+        context.add_init_script(f"localStorage.setItem('theme', '{scheme}')")
+        page = context.new_page()
+        page.on("pageerror", lambda error: troubles.append(f"script error: {error}"))
+        page.on("requestfailed", lambda request: troubles.append(f"failed: {request.url}"))
+        page.on("request", lambda request: local(request.url))
+        page.on("console", lambda said: said.type == "error" and troubles.append(said.text))
+        path = site / f"{name}.html" if "/" in name else site / "chapters" / f"{name}.html"
+        page.goto(path.as_uri())
+        page.wait_for_function("!window.MathJax || MathJax.startup.promise.then(() => true)")
+        return page
+
+    def local(url):
+        if not url.startswith(("file:", "data:", "blob:")):
+            troubles.append(f"other host: {url}")
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert troubles == []
 
 
 class Tree:
@@ -33,6 +82,7 @@ class Tree:
             shutil.copytree(ROOT / name, root / name, ignore=ignored)
         for name in ("_config.yml", "references.bib", "requirements.lock"):
             shutil.copy(ROOT / name, root)
+        (root / "data" / "claims.yml").write_text("[]\n")  # nothing that must be checked
         self.edit("_config.yml", "      - sphinx-mathjax-offline\n", "")  # 24 MB a copy
         (root / "chapters").mkdir()
         (root / "_toc.yml").write_text(

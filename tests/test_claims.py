@@ -9,7 +9,8 @@ from conftest import ROOT
 import gfcore as gf
 from gfcore import claims
 
-FIELDS = {"id", "where", "title", "statement", "chapter", "verdict"}
+FIELDS = {"id", "where", "title", "statement", "chapter", "verdict", "method"}
+METHODS = {"symbolic", "mpmath", "float64", "statistical"}
 MORE = {"holds": set(), "holds-if": {"condition"}, "misprint": {"correction"}}
 MORE["fails"] = {"correction"}
 
@@ -36,7 +37,8 @@ def records(site):
 @pytest.mark.parametrize("entry", claims.load().values(), ids=lambda entry: entry["id"])
 def test_entry_is_complete(entry):
     more = MORE[entry["verdict"]]
-    assert FIELDS | more <= set(entry) <= FIELDS | {"condition", "correction", "note", "method"}
+    assert FIELDS | more <= set(entry) <= FIELDS | {"condition", "correction", "note"}
+    assert entry["method"] in METHODS
     assert all(str(value).strip() for value in entry.values())
     assert (ROOT / "chapters" / f"{entry['chapter']}.ipynb").is_file()
 

@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 from filelock import FileLock
 
+from tools import ledger
 from tools.execute import EXECUTED, BuildError, inputs, recorded, run_all, sha256
 
 BUILD = Path("_build")
@@ -27,7 +28,7 @@ SPACE = 300e6  # bytes that a build may need
 
 
 def documents() -> list[Path]:
-    """Return the files that _toc.yml names, in its order."""
+    """Return the files that _toc.yml names, in its order, but for those tools.ledger makes."""
     from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
 
     try:
@@ -36,6 +37,8 @@ def documents() -> list[Path]:
         raise BuildError(f"_toc.yml: {error}") from None
     files = []
     for name in names:
+        if Path(f"{name}.md") in ledger.PAGES:
+            continue
         found = [path for end in (".ipynb", ".md") if (path := Path(f"{name}{end}")).is_file()]
         if not found:
             raise BuildError(f"_toc.yml: {name}: no such file, .ipynb or .md")
@@ -48,8 +51,10 @@ def digest(files: list[Path]) -> str:
     executed = [EXECUTED / path for path in files if path.suffix == ".ipynb"]
     pages = [path for path in files if path.suffix != ".ipynb"]
     others = [path for folder in ("assets", "tools") for path in Path(folder).rglob("*.*")]
-    named = map(Path, ("_config.yml", "_toc.yml", "references.bib", "requirements.lock"))
-    return sha256(*executed, *pages, *named, *(p for p in others if p.suffix != ".pyc"))
+    names = ("_config.yml", "_toc.yml", "references.bib", "requirements.lock", ledger.LEDGER)
+    return sha256(
+        *executed, *pages, *map(Path, names), *(p for p in others if p.suffix != ".pyc")
+    )
 
 
 class _Page(HTMLParser):
@@ -129,6 +134,7 @@ def sphinx(files: list[Path], builder: str = "html") -> Path:
     for name in ("_config.yml", "_toc.yml", "references.bib"):
         shutil.copy(name, tree)
     shutil.copytree("assets", tree / "assets")
+    ledger.write(files, tree)
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(tree), "-W"]
     command += ["-n", "--keep-going", "--path-output", str(work), "--builder", builder]
     with (BUILD / "sphinx.log").open("w", encoding="utf-8") as log:
@@ -141,7 +147,9 @@ def sphinx(files: list[Path], builder: str = "html") -> Path:
         told = [line for line in lines if "WARNING" in line or "ERROR" in line] or lines[-20:]
         told = [line.replace(f"{tree.absolute()}/", "") for line in told]
         raise BuildError("\n".join(["the pages have faults:", *told, f"in full: {log.name}"]))
-    return work / "_build" / builder
+    site = work / "_build" / builder
+    shutil.copy(tree / "claims.json", site)
+    return site
 
 
 def publish(site: Path, name: str) -> None:
