@@ -132,8 +132,17 @@ OTHER = {
     "02-symmetric-factorization": {"m": 4},
     "03-spectral-initialization": {"m": 2, "n": 5, "k": 8},
     "05-discrete-time": {"sigma": 2.0, "x0": 0.3, "m": 4, "n": 3},
+    "04-general-initialization": {"m": 2, "n": 4, "k": 7},
     "06-figure-1": {"draws": 30},
+    "06-figure-2": {"m": 4, "draws": 4},
+    "06-figure-3": {"d": 6, "k": 60, "samples": 600},
     "07-conclusion": {"m": 4, "k": 10},
+    "08-related-flows": {"n": 5, "k": 6},
+    "08-related-descent": {"m": 4, "k": 7},
+    "appendix-a-proposition-1": {"m": 2},
+    "appendix-b-proposition-2": {"m": 3},
+    "appendix-c-proposition-5": {"m": 3, "lam": -0.6},
+    "appendix-d-proposition-4": {"k": 4},
 }
 
 
