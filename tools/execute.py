@@ -103,6 +103,7 @@ def _run(notebook: Path, running: set[subprocess.Popen[bytes]]) -> str:
         [sys.executable, "-m", "tools.execute", str(notebook), "--part", str(part)],
         # Left open: it ends when this process is gone, and then the other one stops too.
         stdin=subprocess.PIPE,
+        env=os.environ | {"GFCORE_PAGE": "1"},  # explorers answer from values calculated now
         stdout=said,
         stderr=noise,
         start_new_session=True,

@@ -1,0 +1,184 @@
+// One front end for two hosts. In a kernel anywidget calls render() with its model; on a page of
+// the book, which has no kernel, this file mounts every explorer with a model of its own that
+// answers from the values of build time. No mathematics is done here.
+
+const sheet = new CSSStyleSheet();
+sheet.replaceSync(STYLE);
+
+const make = (tag, properties = {}, ...children) => {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+};
+
+/** The controls; calls moved(index, position) when one has been moved. */
+function controls(spec, first, live, moved) {
+  return spec.controls.map((control, index) => {
+    const id = `${spec.name}-${index}-${Math.random().toString(36).slice(2, 8)}`;
+    const label = make("label", { htmlFor: id, textContent: control.label });
+    if (control.kind === "choice") {
+      const select = make("select", { id }, ...control.options.map((o) => make("option", { textContent: o })));
+      select.selectedIndex = first[index];
+      select.addEventListener("change", () => moved(index, select.selectedIndex));
+      return { row: make("div", { className: "explorer-control" }, label, select), say: () => {} };
+    }
+    const input = make("input", { id, type: "range", min: 0, max: control.positions - 1 });
+    input.step = live ? 0.01 : 1;
+    input.value = first[index];
+    const output = make("output", { htmlFor: id });
+    input.addEventListener("input", () => moved(index, Number(input.value)));
+    const say = (words) => {
+      output.textContent = words;
+      input.setAttribute("aria-valuetext", words);
+    };
+    return { row: make("div", { className: "explorer-control" }, label, input, output), say };
+  });
+}
+
+const dark = () => document.documentElement.dataset.theme === "dark" ||
+  document.body.dataset.jpThemeLight === "false";
+
+/** A color that shows on the page: what is nearly black or very dark is lightened in the dark. */
+function shown(color) {
+  if (!dark()) return color;
+  const parts = /^#(..)(..)(..)$/.exec(color);
+  if (!parts) return getComputedStyle(document.body).color;
+  const [r, g, b] = parts.slice(1).map((part) => parseInt(part, 16));
+  const light = 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  if (light < 8) return "#eeeeee";
+  const mix = Math.max(0, (150 - light) / 255);
+  return `rgb(${[r, g, b].map((part) => Math.round(part + (255 - part) * mix)).join(",")})`;
+}
+
+function options(spec, size, log) {
+  const ink = getComputedStyle(document.body).color;
+  const grid = { stroke: dark() ? "#ffffff22" : "#00000018", width: 1 };
+  const font = "14px system-ui, sans-serif";
+  const axis = (label, more) => ({ label, stroke: ink, grid, ticks: grid, font, labelFont: font, labelSize: 24, ...more });
+  const range = log ? (u, low, high) => [low > 0 ? low : 1e-16, high > 0 ? high * 1.2 : 1]
+    : spec.ylim ? spec.ylim
+    : (u, low, high) => [low - 0.05 * (high - low), high + 0.05 * (high - low) || 1];
+  const y = log ? { distr: 3, range: spec.ylim ? [Math.max(spec.ylim[0], 1e-14), spec.ylim[1]] : range } : { range };
+  return {
+    ...size,
+    scales: { x: { time: false }, y },
+    axes: [axis(spec.x), axis(spec.y, { size: 64, values: log ? (u, splits) => splits.map((v) => v && Number.isInteger(Math.round(Math.log10(v) * 1e6) / 1e6) ? v.toExponential(0) : "") : undefined })],
+    legend: { live: false, markers: { dash: (u, i) => spec.lines[i - 1]?.dash.length ? "dashed" : "solid" } },
+    cursor: { show: false },
+    series: [{}, ...spec.lines.map((line) => ({
+      label: line.name, stroke: shown(line.color), dash: line.dash, width: 2, points: { show: false }, spanGaps: false,
+    }))],
+  };
+}
+
+function render({ model, el }) {
+  const root = el.getRootNode();
+  const target = root.adoptedStyleSheets ? root : document;
+  if (!target.adoptedStyleSheets.includes(sheet)) target.adoptedStyleSheets = [...target.adoptedStyleSheets, sheet];
+  const spec = model.get("spec");
+  const live = !model.page;
+  let log = spec.log;
+  let plot = null;
+  const position = [...model.get("position")];
+  const moved = (index, value) => {
+    position[index] = value;
+    model.set("position", [...position]);
+    model.save_changes();
+  };
+  const rows = controls(spec, position, live, moved);
+  const board = make("div", { className: "explorer-plot" });
+  board.setAttribute("role", "img");
+  const words = make("p", { className: "explorer-answer" });
+  words.setAttribute("aria-live", "polite");
+  const form = make("div", { className: "explorer-controls" }, ...rows.map(({ row }) => row));
+  const size = () => {
+    const width = Math.max(240, Math.floor(board.clientWidth || 600));
+    return { width, height: Math.round(Math.min(320, Math.max(220, width * 0.55))) };
+  };
+  const data = (state) => [state.x, ...state.y.map((curve) => log ? curve.map((v) => (v > 0 ? v : null)) : curve)];
+  const draw = () => {
+    plot?.destroy();
+    plot = new uPlot(options(spec, size(), log), data(model.get("state")), board);
+  };
+  const update = () => {
+    const state = model.get("state");
+    state.said.forEach((said, index) => rows[index].say(said));
+    words.textContent = state.text;
+    board.setAttribute("aria-label", `${spec.y} against ${spec.x}. ${state.text}`);
+    plot?.setData(data(state));
+  };
+  if (spec.log) {
+    const box = make("input", { type: "checkbox", checked: log });
+    box.addEventListener("change", () => { log = box.checked; draw(); });
+    form.append(make("label", { className: "explorer-control" }, box, " logarithmic axis"));
+  }
+  const note = make("p", { className: "explorer-note", textContent: live
+    ? "Each value is calculated when you ask for it."
+    : `Calculated when this page was built, at ${model.count} settings; run the chapter for any other.` });
+  el.replaceChildren(form, board, words, note);
+  el.classList.add("explorer-ready");
+  update();
+  draw();
+  model.on("change:state", update);
+  const resized = new ResizeObserver(() => {
+    const next = size();
+    if (plot && next.width !== plot.width) plot.setSize(next);
+  });
+  resized.observe(board);
+  const themed = new MutationObserver(draw);
+  themed.observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  return () => { resized.disconnect(); themed.disconnect(); plot?.destroy(); };
+}
+
+/** Unpack one state's curves: 16-bit steps of a range, as differences. */
+function unpacker(data, name) {
+  const bytes = Uint8Array.from(atob(data[name]), (c) => c.charCodeAt(0));
+  const steps = new Uint16Array(bytes.buffer);
+  const [states, lines, points] = data[`${name}_shape`];
+  const [low, high] = data[`${name}_range`];
+  return (state) => Array.from({ length: lines }, (_, line) => {
+    const begin = ((states === 1 ? 0 : state) * lines + line) * points;
+    let step = 0;
+    return Array.from({ length: points }, (_, i) => {
+      step = (step + steps[begin + i]) & 65535;
+      if (step === 65535) return null;
+      const value = low + ((high - low) * step) / 65534;
+      return data[`${name}_log`] ? 10 ** value : value;
+    });
+  });
+}
+
+/** What a kernel would be, from the values of build time. */
+class Page {
+  constructor(data) {
+    this.page = true;
+    this.data = data;
+    this.counts = data.said.map((words) => words.length);
+    this.count = this.counts.reduce((a, b) => a * b, 1);
+    this.x = unpacker(data, "x");
+    this.y = unpacker(data, "y");
+    this.position = data.first;
+    this.listeners = [];
+  }
+  get(name) {
+    if (name !== "state") return name === "spec" ? this.data.spec : this.position;
+    const state = this.position.reduce((index, p, i) => index * this.counts[i] + p, 0);
+    return {
+      x: this.x(state)[0],
+      y: this.y(state),
+      text: this.data.text[state],
+      said: this.position.map((p, i) => this.data.said[i][p]),
+    };
+  }
+  set(name, value) { this.position = value; }
+  save_changes() { this.listeners.forEach((listener) => listener()); }
+  on(event, listener) { this.listeners.push(listener); }
+}
+
+const mount = () => document.querySelectorAll(".explorer:not(.explorer-ready)").forEach((el) => {
+  const source = el.querySelector('script[type="application/json"]');
+  if (source) render({ model: new Page(JSON.parse(source.textContent)), el });
+});
+mount();
+
+export default { render };

@@ -1,0 +1,311 @@
+"""Explorers: a few controls, curves that answer, and the answer in words.
+
+One ES module (assets/explore.js) draws an explorer in both of its hosts. With a kernel it is an
+anywidget: each move of a control calls the Python function again. On a page of the book there
+is no kernel, and the same module answers from values that the function gave at build time, for
+every position of the controls.
+"""
+
+import base64
+import itertools
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import anywidget
+import numpy as np
+import traitlets
+from numpy.typing import ArrayLike
+
+from gfcore import _check
+from gfcore._check import Array
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = "GFCORE_PAGE"  # set while the book is built: no kernel will answer there
+
+
+class Answer(NamedTuple):
+    """What an explorer's function returns: x (T,), one curve (T,) a line, and a sentence."""
+
+    x: ArrayLike
+    curves: Sequence[ArrayLike]
+    text: str
+
+
+@dataclass(frozen=True)
+class Slider:
+    """A number between two bounds, on a linear or a logarithmic scale.
+
+    Parameters
+    ----------
+    label : str
+        Its name with the paper's symbol, in plain Unicode.
+    low, high : float
+        Bounds, both included.
+    value : float
+        Where it stands at first; the nearest of the positions is taken.
+    log : bool
+        Whether the positions are spaced by ratio.
+    positions : int
+        How many there are on a page; with a kernel there are a hundred times as many.
+    form : str
+        How a value is written.
+
+    Examples
+    --------
+    >>> Slider("imbalance λ₀", 0, 8, value=2, positions=5).at(1)
+    2.0
+    """
+
+    label: str
+    low: float
+    high: float
+    value: float
+    log: bool = False
+    positions: int = 41
+    form: str = "{:.3g}"
+
+    def at(self, position: float) -> float:
+        """Return the value at a position, a number from 0 to positions - 1."""
+        share = position / (self.positions - 1)
+        if self.log:
+            return float(self.low * (self.high / self.low) ** share)
+        return float(self.low + (self.high - self.low) * share)
+
+    @property
+    def first(self) -> int:
+        """The position nearest to the value."""
+        every = np.array([self.at(i) for i in range(self.positions)])
+        return int(np.abs(every - self.value).argmin())
+
+    def say(self, position: float) -> str:
+        """Return the value at a position in words."""
+        return self.form.format(self.at(position)).replace("-", "−")
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What the front end needs."""
+        return {"kind": "slider", "label": self.label, "positions": self.positions}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few values, each with its name.
+
+    Examples
+    --------
+    >>> Choice("start", {"small": 0.01, "large": 1.0}).at(1)
+    1.0
+    """
+
+    label: str
+    options: dict[str, Any]
+    first: int = 0
+
+    @property
+    def positions(self) -> int:
+        """How many there are."""
+        return len(self.options)
+
+    def at(self, position: float) -> Any:
+        """Return the value at a position."""
+        return list(self.options.values())[round(position)]
+
+    def say(self, position: float) -> str:
+        """Return its name."""
+        return list(self.options)[round(position)]
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What the front end needs."""
+        return {"kind": "choice", "label": self.label, "options": list(self.options)}
+
+
+def module() -> str:
+    """Return the ES module of both hosts: uPlot, its style and explore.js, as one text.
+
+    Raises
+    ------
+    FileNotFoundError
+        If uPlot has not been fetched: `make .venv/ready` does that.
+    """
+    folder = ROOT / "node_modules" / "uplot" / "dist"
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            "uPlot is missing, the explorers draw with it: run `make .venv/ready`"
+        )
+    plot = (folder / "uPlot.iife.min.js").read_text(encoding="utf-8")
+    style = (folder / "uPlot.min.css").read_text(encoding="utf-8")
+    style += (ROOT / "assets" / "explore.css").read_text(encoding="utf-8")
+    own = (ROOT / "assets" / "explore.js").read_text(encoding="utf-8")
+    return f"{plot}\nconst STYLE = {json.dumps(style)};\n{own}"
+
+
+class _Widget(anywidget.AnyWidget):
+    """The explorer with a kernel; `position` comes from the front end, `state` goes there."""
+
+    spec = traitlets.Dict().tag(sync=True)
+    position: Any = traitlets.List().tag(sync=True)
+    state = traitlets.Dict().tag(sync=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Explorer:
+    """Curves that follow a few controls. Show it as the last value of a cell.
+
+    Parameters
+    ----------
+    function : callable
+        Takes the value of each control by its keyword and returns an `Answer`.
+    controls : dict of {str: Slider or Choice}
+        By the keyword of `function`.
+    x, y : str
+        Labels of the axes, with the paper's symbols in plain Unicode.
+    lines : sequence of (name, style)
+        One entry a curve, in the order of the answer; styles are those of `plots`.
+    name : str
+        Identifier on the page, such as "explore-3-order".
+    ylim : (float, float), optional
+        Range of the y axis; that of the curves shown if not given.
+    log : bool
+        Whether the reader may turn the y axis to a logarithmic one, which is then the first.
+
+    Raises
+    ------
+    ValueError
+        If the answer does not have a curve for each line, or their lengths differ.
+
+    Examples
+    --------
+    >>> explorer = Explorer(
+    ...     lambda a: Answer([0, 1], [[0, a]], f"It ends at {a:g}."),
+    ...     {"a": Slider("slope a", 0, 2, value=1, positions=3)},
+    ...     x="x", y="a x", lines=[("a x", {"color": "#0072B2"})], name="explore-slope",
+    ... )
+    >>> explorer.answer([1])["text"]
+    'It ends at 1.'
+    """
+
+    function: Callable[..., Answer]
+    controls: dict[str, Slider | Choice]
+    x: str
+    y: str
+    lines: Sequence[tuple[str, dict[str, Any]]]
+    name: str
+    ylim: tuple[float, float] | None = None
+    log: bool = False
+
+    def answer(self, position: Sequence[float]) -> dict[str, Any]:
+        """Return the state of the front end at one position of each control."""
+        given = zip(self.controls.items(), position, strict=True)
+        x, curves, text = self.function(**{name: c.at(p) for (name, c), p in given})
+        x = _check.array("x", x, 1)
+        if len(curves) != len(self.lines):
+            raise ValueError(f"curves must be {len(self.lines)}, got {len(curves)}")
+        drawn = [np.asarray(curve, float) for curve in curves]
+        for curve in drawn:
+            _check.shape("curves", curve, x.shape)
+        said = [c.say(p) for c, p in zip(self.controls.values(), position, strict=True)]
+        return {"x": _short(x), "y": [_short(curve) for curve in drawn], "text": text,
+                "said": said}  # fmt: skip
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What the front end needs beside the state."""
+        return {
+            "name": self.name,
+            "controls": [control.spec for control in self.controls.values()],
+            "x": self.x,
+            "y": self.y,
+            "lines": [{"name": name, **_drawn(style)} for name, style in self.lines],
+            "ylim": self.ylim,
+            "log": self.log,
+        }
+
+    @property
+    def first(self) -> list[int]:
+        """The position of each control at first."""
+        return [control.first for control in self.controls.values()]
+
+    def widget(self) -> anywidget.AnyWidget:
+        """Return the widget of a live kernel."""
+        widget = _Widget(spec=self.spec, position=self.first, state=self.answer(self.first))
+        widget.observe(
+            lambda change: widget.set_trait("state", self.answer(change["new"])), "position"
+        )
+        return widget
+
+    def page(self) -> str:
+        """Return the HTML of a page: every answer, and what shows where no script runs."""
+        counts = [range(control.positions) for control in self.controls.values()]
+        answers = [self.answer(position) for position in itertools.product(*counts)]
+        said = [[c.say(p) for p in range(c.positions)] for c in self.controls.values()]
+        data = {
+            "spec": self.spec,
+            "first": self.first,
+            "said": said,
+            "text": [answer["text"] for answer in answers],
+            **_packed("x", [[answer["x"]] for answer in answers], False),
+            **_packed("y", [answer["y"] for answer in answers], self.log),
+        }
+        text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace(
+            "<", "\\u003c"
+        )
+        start = self.answer(self.first)["text"]
+        return (
+            f'<div class="explorer" id="{escape(self.name)}"><p>{escape(start)}</p>'
+            "<noscript><p>The controls of this explorer need JavaScript.</p></noscript>"
+            f'<script type="application/json">{text}</script></div>'
+            '<script type="module" src="../_static/explore.js"></script>'
+        )
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        text = {"text/plain": f"{self.name}: {self.answer(self.first)['text']}"}
+        if os.environ.get(PAGE):
+            return text | {"text/html": self.page()}
+        return self.widget()._repr_mimebundle_(**options)
+
+
+def _short(values: Array) -> list[float | None]:
+    """Return what JSON can hold: six digits, and null for what is not a number."""
+    return [float(f"{a:.6g}") if np.isfinite(a) else None for a in values]
+
+
+def _drawn(style: dict[str, Any]) -> dict[str, Any]:
+    """Return a Matplotlib line style as the front end draws it."""
+    dash = style.get("linestyle", "-")
+    return {
+        "color": style["color"] if isinstance(style["color"], str) else _hex(style["color"]),
+        "dash": [] if isinstance(dash, str) else [2 * a for a in dash[1]],
+    }
+
+
+def _hex(color: Sequence[float]) -> str:
+    return "#" + "".join(f"{round(255 * part):02x}" for part in color[:3])
+
+
+def _packed(name: str, values: list[list[list[float | None]]], log: bool) -> dict[str, Any]:
+    """Return numbers as 16-bit steps of their range: a thousandth of a pixel, and few bytes.
+
+    Logarithms are packed where a logarithmic axis may show them. 65535 is a gap.
+    """
+    array = np.array(values, float)
+    if (array == array[:1]).all():
+        array = array[:1]
+    if log:
+        array = np.log10(np.where(array > 0, array, np.nan))
+    low, high = float(np.nanmin(array)), float(np.nanmax(array))
+    steps = np.round((array - low) / ((high - low) or 1) * 65534)
+    steps = np.where(np.isnan(steps), 65535, steps).astype("<u2")
+    # Differences along a curve are small numbers, which compress better.
+    steps[..., 1:] -= steps[..., :-1].copy()
+    return {
+        name: base64.b64encode(steps.tobytes()).decode("ascii"),
+        f"{name}_shape": array.shape,
+        f"{name}_range": [low, high],
+        f"{name}_log": log,
+    }

@@ -1,0 +1,175 @@
+"""The explorers: the same answers in Python, packed in a page, and in the front end."""
+
+import base64
+import gzip
+import json
+import re
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+import gfcore as gf
+from gfcore import explore
+
+LINES = [("a", gf.plots.TWO_LAYER), ("b", gf.plots.THEORY)]
+
+
+def wave(a, kind):
+    x = np.linspace(0, 1, 50)
+    return explore.Answer(x, [np.exp(-a * x), kind + np.sin(a * x)], f"a is {a:.2f}")
+
+
+def explorer(**options):
+    controls = {
+        "a": explore.Slider("rate a", 0.1, 10, value=1, log=True, positions=21),
+        "kind": explore.Choice("kind", {"zero": 0.0, "two": 2.0}, first=1),
+    }
+    return explore.Explorer(wave, controls, "x", "y", LINES, "explore-test", **options)
+
+
+def unpacked(text):
+    """Read a page's data as the front end does, but with NumPy."""
+    (source,) = re.findall(r'<script type="application/json">(.*?)</script>', text, re.S)
+    data = json.loads(source)
+    curves = {}
+    for name in ("x", "y"):
+        steps = np.frombuffer(base64.b64decode(data[name]), "<u2")
+        steps = np.cumsum(steps.reshape(data[f"{name}_shape"]), axis=-1, dtype=np.uint16)
+        low, high = data[f"{name}_range"]
+        values = np.where(steps == 65535, np.nan, low + (high - low) * (steps / 65534))
+        curves[name] = 10**values if data[f"{name}_log"] else values
+    return data, curves
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_page_holds_every_answer(log):
+    made = explorer(log=log)
+    data, curves = unpacked(made.page())
+    assert curves["y"].shape == (42, 2, 50)
+    assert curves["x"].shape == (1, 1, 50)  # the same for all settings, so stored once
+    for state, (i, j) in enumerate((i, j) for i in range(21) for j in range(2)):
+        answer = wave(made.controls["a"].at(i), made.controls["kind"].at(j))
+        expected = (
+            np.where(np.array(answer.curves) > 0, answer.curves, np.nan)
+            if log
+            else answer.curves
+        )
+        span = 5 if log else 3
+        assert np.allclose(
+            curves["y"][state], expected, rtol=span * 1e-4 * log, atol=1e-4, equal_nan=True
+        )
+        assert data["text"][state] == answer.text
+    assert data["first"] == [made.controls["a"].first, 1]
+
+
+def test_slider_names_its_values():
+    slider = explore.Slider("s", 0.01, 100, value=1, log=True, positions=5)
+    assert [slider.say(i) for i in range(5)] == ["0.01", "0.1", "1", "10", "100"]
+    assert slider.first == 2
+    assert explore.Slider("s", -1, 1, value=-1, positions=3).say(0) == "−1"
+
+
+def test_wrong_answers_are_errors():
+    made = explorer()
+    short = explore.Explorer(
+        lambda **_: explore.Answer([0, 1], [[0, 1]], ""), made.controls, "x", "y", LINES, "e"
+    )
+    with pytest.raises(ValueError, match="curves must be 2, got 1"):
+        short.answer([0, 0])
+    uneven = explore.Explorer(
+        lambda **_: explore.Answer([0, 1], [[0, 1], [0, 1, 2]], ""), made.controls, "x", "y",
+        LINES, "e",
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=r"curves must have shape \(2,\)"):
+        uneven.answer([0, 0])
+
+
+def test_widget_answers_between_the_positions():
+    made = explorer()
+    widget = made.widget()
+    widget.position = [10.5, 0]
+    value = made.controls["a"].at(10.5)
+    assert widget.state["text"] == f"a is {value:.2f}"
+    assert np.allclose(widget.state["y"][0], np.exp(-value * np.linspace(0, 1, 50)), rtol=1e-5)
+
+
+def test_missing_parts_are_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(explore, "ROOT", tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"make \.venv/ready"):
+        explore.module()
+
+
+def shown(site):
+    """Return (page, name, number of controls) of every explorer in the book."""
+    return [
+        (path.relative_to(site).as_posix(), name)
+        for path in sorted((site / "chapters").glob("*.html"))
+        for name in re.findall(r'class="explorer" id="([^"]+)"', path.read_text())
+    ]
+
+
+def test_ten_explorers_and_one_in_each_chapter_of_sections_2_to_6(site):
+    found = shown(site)
+    assert len(found) >= 10
+    chapters = {page.split("/")[1][:2] for page, _ in found}
+    assert chapters >= {"02", "03", "04", "05", "06"}
+    assert len({name for _, name in found}) == len(found)
+
+
+def test_explorers_are_small(site):
+    for page, name in shown(site):
+        text = (site / page).read_text()
+        (part,) = re.findall(
+            rf'<div class="explorer" id="{name}">.*?</script></div>', text, re.S
+        )
+        assert len(gzip.compress(part.encode())) < 300_000, name
+
+
+def test_each_explorer_answers_on_the_page(site, visit):
+    pages = {}
+    for page, name in shown(site):
+        pages.setdefault(page, []).append(name)
+    for path, names in pages.items():
+        page = visit(path)
+        for name in names:
+            box = page.locator(f"#{name}")
+            box.scroll_into_view_if_needed()
+            box.locator("canvas").wait_for()
+            data, _ = unpacked((site / path).read_text().split(f'id="{name}"')[1])
+            sliders = box.locator("input[type=range]")
+            for i in range(sliders.count()):
+                slider, words = sliders.nth(i), box.locator(".explorer-answer")
+                board = box.locator(".explorer-plot")
+                before = (
+                    words.inner_text(),
+                    board.locator("canvas").evaluate("c => c.toDataURL()"),
+                )
+                slider.focus()
+                page.keyboard.press("Home" if int(slider.input_value()) > 0 else "End")
+                after = (
+                    words.inner_text(),
+                    board.locator("canvas").evaluate("c => c.toDataURL()"),
+                )
+                assert before != after, f"{name}: slider {i} does nothing"
+                assert after[0] in data["text"]
+                assert (
+                    slider.get_attribute("aria-valuetext")
+                    == box.locator("output").nth(i).inner_text()
+                )
+                assert after[0] in board.get_attribute("aria-label")
+            for select in box.locator("select").all():
+                last = select.locator("option").last.inner_text()
+                before = box.locator("canvas").evaluate("c => c.toDataURL()")
+                select.select_option(last)
+                assert (
+                    box.locator("canvas").evaluate("c => c.toDataURL()") != before
+                    or select.locator("option").count() == 1
+                )
+            assert box.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
+        page.close()
+
+
+def test_front_end_does_no_mathematics():
+    source = (ROOT / "assets" / "explore.js").read_text()
+    assert not re.search(r"Math\.(exp|sqrt|pow|sin|cos|tanh)", source)
