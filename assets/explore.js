@@ -50,6 +50,16 @@ function shown(color) {
   return `rgb(${[r, g, b].map((part) => Math.round(part + (255 - part) * mix)).join(",")})`;
 }
 
+/** The labels of a logarithmic axis: powers of ten, only as many as the height has room for. */
+function decades(u, splits) {
+  const { min, max } = u.scales.y;
+  const every = Math.ceil((18 * Math.log10(max / min)) / Math.max(40, u.height - 90));
+  return splits.map((v) => {
+    const power = v > 0 ? Math.round(Math.log10(v) * 1e6) / 1e6 : NaN;
+    return power % every === 0 ? v.toExponential(0) : "";
+  });
+}
+
 function options(spec, size, log) {
   const ink = getComputedStyle(document.body).color;
   const grid = { stroke: dark() ? "#ffffff22" : "#00000018", width: 1 };
@@ -62,7 +72,7 @@ function options(spec, size, log) {
   return {
     ...size,
     scales: { x: { time: false }, y },
-    axes: [axis(spec.x), axis(spec.y, { size: 64, values: log ? (u, splits) => splits.map((v) => v && Number.isInteger(Math.round(Math.log10(v) * 1e6) / 1e6) ? v.toExponential(0) : "") : undefined })],
+    axes: [axis(spec.x), axis(spec.y, { size: 64, values: log ? decades : undefined })],
     legend: { live: false, markers: { dash: (u, i) => spec.lines[i - 1]?.dash.length ? "dashed" : "solid" } },
     cursor: { show: false },
     series: [{}, ...spec.lines.map((line) => ({
