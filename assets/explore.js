@@ -101,6 +101,7 @@ function render({ model, el }) {
   const words = make("p", { className: "explorer-answer" });
   words.setAttribute("aria-live", "polite");
   const form = make("div", { className: "explorer-controls" }, ...rows.map(({ row }) => row));
+  form.setAttribute("data-lm-suppress-shortcuts", "true"); // or JupyterLab keeps the arrow keys
   const size = () => {
     const width = Math.max(240, Math.floor(board.clientWidth || 600));
     return { width, height: Math.round(Math.min(320, Math.max(220, width * 0.55))) };
@@ -108,7 +109,7 @@ function render({ model, el }) {
   const data = (state) => [state.x, ...state.y.map((curve) => log ? curve.map((v) => (v > 0 ? v : null)) : curve)];
   const draw = () => {
     plot?.destroy();
-    plot = new uPlot(options(spec, size(), log), data(model.get("state")), board);
+    board.plot = plot = new uPlot(options(spec, size(), log), data(model.get("state")), board);
   };
   const update = () => {
     const state = model.get("state");

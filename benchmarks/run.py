@@ -10,22 +10,27 @@ import argparse
 import importlib.util
 import platform
 import sys
+import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import mpmath
 import numpy as np
 import scipy
+from playwright.sync_api import sync_playwright
 from scipy.integrate import odeint, solve_ivp
 
 import gfcore as gf
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks import live
 
 OUTPUT = Path(__file__).parents[1] / "_build" / "bench"
 M, N, TIMES = 5, 10, 201  # rows and columns of Y, and times
@@ -306,6 +311,31 @@ def ensemble(quick: bool) -> str:
     return "## An ensemble of the starts of Figure 1\n\n" + table(rows)
 
 
+def explorers(quick: bool) -> str:
+    """From a move of a slider until its answer is drawn, on a page and with a kernel."""
+    count = 5 if quick else 100
+    rows = [(f"{count} moves of a slider", "median, ms", "95th percentile, ms", "aim, ms")]
+    hosts = {
+        "on a page": (live.book, "16"),
+        "in JupyterLab, kernel on this machine": (live.lab, "100"),
+    }
+    path = live.chromium()
+    if path is None:
+        rows += [(name, *["not run: no Chromium"] * 2, aim) for name, (_, aim) in hosts.items()]
+        return "## Explorers\n\n" + table(rows)
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        for name, (host, aim) in hosts.items():
+            where = (browser, Path(folder)) if host is live.lab else (browser,)
+            with host(*where) as box:
+                positions = [20 * (i % 2) + i % 19 + 1 for i in range(count)]
+                spent = box.evaluate(live.MOVES, positions)
+            late = quantiles(spent, n=20, method="inclusive")[-1]
+            rows.append((name, f"{median(spent):.1f}", f"{late:.1f}", aim))
+        browser.close()
+    return "## Explorers\n\n" + table(rows)
+
+
 def plot(curves: dict[str, list[tuple[int, float]]], path: Path) -> None:
     """Draw the time against the width for each solver."""
     gf.plots.style()
@@ -335,6 +365,7 @@ def main() -> None:
     parts.append(exact_formula(given.quick))
     text, curves = width(given.quick)
     parts += [text, growth(given.quick), ensemble(given.quick), memory(given.quick)]
+    parts.append(explorers(given.quick))
     (given.output / "table.md").write_text("\n".join(parts), encoding="utf-8")
     plot(curves, given.output / "plot.svg")
     sys.stdout.write("\n".join(parts))

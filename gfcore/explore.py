@@ -148,6 +148,7 @@ def module() -> str:
 class _Widget(anywidget.AnyWidget):
     """The explorer with a kernel; `position` comes from the front end, `state` goes there."""
 
+    _esm = traitlets.Unicode().tag(sync=True)
     spec = traitlets.Dict().tag(sync=True)
     position: Any = traitlets.List().tag(sync=True)
     state = traitlets.Dict().tag(sync=True)
@@ -233,7 +234,8 @@ class Explorer:
 
     def widget(self) -> anywidget.AnyWidget:
         """Return the widget of a live kernel."""
-        widget = _Widget(spec=self.spec, position=self.first, state=self.answer(self.first))
+        first = self.answer(self.first)
+        widget = _Widget(_esm=module(), spec=self.spec, position=self.first, state=first)
         widget.observe(
             lambda change: widget.set_trait("state", self.answer(change["new"])), "position"
         )

@@ -6,6 +6,9 @@ import sys
 
 from conftest import ROOT
 
+from benchmarks import live
+from benchmarks.run import explorers
+
 
 def test_benchmarks_run_and_all_reach_the_same_answer(tmp_path):
     command = [sys.executable, "benchmarks/run.py", "--quick", "--output", str(tmp_path)]
@@ -23,3 +26,12 @@ def test_benchmarks_run_and_all_reach_the_same_answer(tmp_path):
     for row in reached:
         # SciPy's interpolation between steps is what keeps it from 1e-12.
         assert float(row[-1].split()[0]) <= (float(row[1]) if "gfcore" in row[2] else 1e-9)
+    # From an input event to the curve; a browser that is not there is no failure.
+    waits = {row[0]: row[1:] for row in rows if row[-1] in ("16", "100")}
+    assert len(waits) == 2
+    assert all(float(late) >= float(middle) > 0 for middle, late, _ in waits.values())
+
+
+def test_benchmarks_run_without_a_browser(monkeypatch):
+    monkeypatch.setattr(live, "chromium", lambda: None)
+    assert explorers(quick=True).count("not run: no Chromium") == 4

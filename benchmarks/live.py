@@ -1,0 +1,136 @@
+"""One explorer in both of its hosts, for the tests and the benchmarks: Chromium shows it.
+
+`lab` runs it in JupyterLab, with a kernel; `book` puts it on a page, where none answers.
+"""
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from jupyter_server.serverapp import list_running_servers
+from nbformat.v4 import new_code_cell, new_notebook
+from playwright.sync_api import Browser, Locator, Route
+
+from gfcore import explore
+
+ROOT = Path(__file__).resolve().parent.parent
+CELL = """\
+import numpy as np
+import gfcore as gf
+from gfcore.explore import Answer, Choice, Explorer, Slider
+
+def mode(lam, sigma):
+    t = np.linspace(0, 4, 201)
+    x = gf.exact.spectral_modes(sigma, lam, 0.01, t)
+    return Answer(t, [x], f"With λ₀ = {lam:.6f} and σ = {sigma:g}, σ(1) = {x[50]:.8f}.")
+
+explorer = Explorer(
+    mode,
+    {
+        "lam": Slider("imbalance λ₀", 0, 8, value=2),
+        "sigma": Choice("singular value σ", {"one": 1.0, "two": 2.0}),
+    },
+    "time t", "σ(t)", [("mode", gf.plots.TWO_LAYER)], "explore-live",
+)
+explorer
+"""
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+# From each input event until uPlot has drawn the answer to it, in milliseconds.
+MOVES = """async (box, positions) => {
+  const plot = box.querySelector(".explorer-plot").plot;
+  const input = box.querySelector("input");
+  const spent = [];
+  for (const position of positions) {
+    await new Promise((drawn) => {
+      const start = performance.now();
+      plot.hooks.draw = [() => { spent.push(performance.now() - start); drawn(); }];
+      input.value = position;
+      input.dispatchEvent(new Event("input"));
+    });
+  }
+  return spent;
+}"""
+
+
+def explorer() -> explore.Explorer:
+    """Return the explorer of CELL, in this process."""
+    names: dict[str, Any] = {}
+    exec(CELL, names)
+    return names["explorer"]
+
+
+def chromium() -> str | None:
+    """Return where Chromium is, if it is."""
+    names = (os.environ.get("CHROMIUM"), "chromium", "google-chrome")
+    return next((found for name in names if name and (found := shutil.which(name))), None)
+
+
+@contextmanager
+def server(folder: Path) -> Iterator[dict[str, Any]]:
+    """Run JupyterLab in a folder, with settings of its own; yield what it says of itself."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    own = {"PYTHONPATH": str(ROOT), "IPYTHONDIR": str(folder / ".ipython")}
+    own |= {f"JUPYTER_{name}_DIR": str(folder / f".{name}") for name in ("CONFIG", "RUNTIME")}
+    options = "--no-browser --allow-root --ip=127.0.0.1 --LabApp.extension_manager=readonly"
+    options += f" --ServerApp.port={port} --IdentityProvider.token={secrets.token_hex()}"
+    log = folder / "server.log"
+    with log.open("w") as said:
+        command = [sys.executable, "-m", "jupyterlab", *options.split()]
+        process = subprocess.Popen(
+            command, cwd=folder, env=os.environ | own, stdout=said, stderr=said
+        )
+        try:
+            while not (running := list(list_running_servers(own["JUPYTER_RUNTIME_DIR"]))):
+                if process.poll() is not None:
+                    raise RuntimeError(log.read_text())
+                time.sleep(0.1)
+            yield running[0]
+        finally:
+            process.terminate()
+            process.wait()
+
+
+@contextmanager
+def lab(browser: Browser, folder: Path) -> Iterator[Locator]:
+    """Open a notebook of CELL in JupyterLab, run it by keyboard, and yield its explorer."""
+    notebook = new_notebook(cells=[new_code_cell(CELL)], metadata={"kernelspec": KERNEL})
+    nbformat.write(notebook, folder / "live.ipynb")
+    with server(folder) as running:
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        page.set_default_timeout(120_000)
+        page.goto(f"{running['url']}lab/tree/live.ipynb?token={running['token']}")
+        page.get_by_text("| Idle").wait_for()
+        page.locator(".jp-CodeCell .cm-content").first.click()
+        page.keyboard.press("Shift+Enter")
+        page.locator(".explorer-plot canvas").wait_for()
+        yield page.locator(".explorer-ready")
+        page.close()
+
+
+@contextmanager
+def book(browser: Browser) -> Iterator[Locator]:
+    """Show the explorer as a page of the book does, and yield it."""
+    files = {"page.html": explorer().page(), "explore.js": explore.module()}
+    kinds = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+
+    def answer(route: Route) -> None:
+        name = Path(route.request.url).name
+        route.fulfill(body=files[name], content_type=kinds[Path(name).suffix])
+
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    page.route("**/*", answer)
+    page.goto("http://localhost/chapters/page.html")
+    page.locator(".explorer-plot canvas").wait_for()
+    yield page.locator(".explorer-ready")
+    page.close()

@@ -1,0 +1,40 @@
+"""With a kernel: an explorer in JupyterLab answers with what gfcore gives at that setting."""
+
+import numpy as np
+from playwright.sync_api import expect
+
+from benchmarks import live
+
+
+def test_explorer_in_jupyterlab_answers_with_what_gfcore_gives(browser, tmp_path):
+    explorer = live.explorer()
+    with live.lab(browser, tmp_path) as box:
+        slider, choice = box.locator("input[type=range]"), box.locator("select")
+        seen = set()
+
+        def is_answer():
+            """The sentence, the label, the value in words and the curve, at this position."""
+            position = [float(slider.input_value()), choice.evaluate("s => s.selectedIndex")]
+            expected = explorer.answer(position)
+            expect(box.locator(".explorer-answer")).to_have_text(expected["text"])
+            board = box.locator(".explorer-plot")
+            assert expected["text"] in board.get_attribute("aria-label")
+            assert slider.get_attribute("aria-valuetext") == expected["said"][0]
+            assert box.locator("output").inner_text() == expected["said"][0]
+            x, y = board.evaluate("b => b.plot.data.map((values) => Array.from(values))")
+            assert np.array_equal(x, expected["x"])
+            assert np.array_equal(y, expected["y"][0])
+            picture = box.locator("canvas").evaluate("c => c.toDataURL()")
+            seen.add((expected["text"], tuple(y), picture))
+
+        is_answer()
+        slider.focus()
+        # The first goes to a position that no page of the book has an answer for.
+        for key in ("ArrowRight", "PageUp", "End", "PageDown"):
+            box.page.keyboard.press(key)
+            is_answer()
+        choice.focus()
+        box.page.keyboard.press("ArrowDown")
+        is_answer()
+        assert len(seen) == 6
+        assert not float(slider.input_value()).is_integer()
