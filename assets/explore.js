@@ -101,7 +101,6 @@ function render({ model, el }) {
   const words = make("p", { className: "explorer-answer" });
   words.setAttribute("aria-live", "polite");
   const form = make("div", { className: "explorer-controls" }, ...rows.map(({ row }) => row));
-  form.setAttribute("data-lm-suppress-shortcuts", "true"); // or JupyterLab keeps the arrow keys
   const size = () => {
     const width = Math.max(240, Math.floor(board.clientWidth || 600));
     return { width, height: Math.round(Math.min(320, Math.max(220, width * 0.55))) };
@@ -126,6 +125,8 @@ function render({ model, el }) {
   const note = make("p", { className: "explorer-note", textContent: live
     ? "Each value is calculated when you ask for it."
     : `Calculated when this page was built, at ${model.count} settings; run the chapter for any other.` });
+  // JupyterLab takes the arrow keys for itself where the focused element does not say this.
+  form.querySelectorAll("input, select").forEach((e) => e.setAttribute("data-lm-suppress-shortcuts", "true"));
   el.replaceChildren(form, board, words, note);
   el.classList.add("explorer-ready");
   update();

@@ -44,15 +44,20 @@ explorer = Explorer(
 explorer
 """
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
-# From each input event until uPlot has drawn the answer to it, in milliseconds.
+# From each input event until the answer's curve is in the pixels, in milliseconds.
 MOVES = """async (box, positions) => {
   const plot = box.querySelector(".explorer-plot").plot;
   const input = box.querySelector("input");
   const spent = [];
   for (const position of positions) {
+    await new Promise(requestAnimationFrame);
     await new Promise((drawn) => {
       const start = performance.now();
-      plot.hooks.draw = [() => { spent.push(performance.now() - start); drawn(); }];
+      plot.hooks.draw = [() => {
+        plot.ctx.getImageData(0, 0, 1, 1); // waits for what was drawn
+        spent.push(performance.now() - start);
+        drawn();
+      }];
       input.value = position;
       input.dispatchEvent(new Event("input"));
     });
