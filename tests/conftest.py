@@ -80,7 +80,8 @@ class Tree:
         for name in ("gfcore", "data", "tools", "assets"):
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(ROOT / name, root / name, ignore=ignored)
-        for name in ("_config.yml", "references.bib", "requirements.lock", "package-lock.json"):
+        names = ("_config.yml", "CITATION.cff", "references.bib")
+        for name in (*names, "requirements.lock", "package-lock.json"):
             shutil.copy(ROOT / name, root)
         (root / "data" / "claims.yml").write_text("[]\n")  # nothing that must be checked
         (root / "node_modules").symlink_to(ROOT / "node_modules")

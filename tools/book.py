@@ -22,6 +22,7 @@ from filelock import FileLock
 from gfcore import explore
 from tools import ledger
 from tools.execute import EXECUTED, BuildError, inputs, recorded, run_all, sha256
+from tools.site import finish
 
 BUILD = Path("_build")
 HTML = BUILD / "html"  # a link to the last good book, turned over in one step
@@ -55,6 +56,7 @@ def digest(files: list[Path]) -> str:
     names = (
         "_config.yml",
         "_toc.yml",
+        ledger.CITATION,
         "references.bib",
         "requirements.lock",
         "package-lock.json",
@@ -195,6 +197,7 @@ def make(jobs: int) -> None:
         run_all([path for path in files if path.suffix == ".ipynb"], jobs)
         print("pages: started", flush=True)
         site = sphinx(files)
+        finish(site)
         shutil.copy(EXECUTED / "manifest.json", site)
         if found := list(faults(files, site)):
             raise BuildError("\n".join(["the book is not whole:", *found]))

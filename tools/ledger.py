@@ -19,7 +19,9 @@ from tools.execute import EXECUTED, BuildError
 
 Claim = dict[str, Any]
 LEDGER = "data/claims.yml"
-PAGES = [Path("record", f"{name}.md") for name in ("claims", "errata", "paper-map")]
+CITATION = "CITATION.cff"
+PAGES = [Path("record", f"{name}.md") for name in ("claims", "errata", "paper-map", "cite")]
+PAGES += [Path("genindex.md")]  # Sphinx writes the index over it; the contents name it
 MEANINGS = {
     "holds": "as printed",
     "holds-if": "under a condition that the paper leaves out",
@@ -148,6 +150,16 @@ def write(files: list[Path], tree: Path) -> None:
     book.globals |= {"claims": claims, "items": [*items(claims, anchors)], "titles": titles}
     book.globals |= {"totals": totals(claims), "meanings": MEANINGS, "told": told}
     book.globals |= {"sections": Counter(c["section"] for c in claims), "decades": DECADES}
+    bib = Path("references.bib").read_text(encoding="utf-8")
+    (paper,) = re.findall(r"^@\w+\{tarmoun2021,.*?^\}", bib, re.M | re.S)
+    parts = {
+        name: yaml.safe_load(Path(name).read_bytes()) for name in (CITATION, "_config.yml")
+    }
+    book.globals |= {
+        "paper": paper,
+        "citation": parts[CITATION],
+        "config": parts["_config.yml"],
+    }
     (tree / "record").mkdir()
     for target in (*PAGES, Path("assets", "ledger.css")):
         text = book.get_template(target.name).render()
