@@ -39,6 +39,9 @@ FIT = """() => [...document.querySelectorAll("div.math, span.math, table")].filt
   if (excess > 1) wide.style.fontSize = `${95 / excess}%`;
   return excess > 1;
 }).length"""
+NUMBER = """(places) => document.querySelectorAll("nav a").forEach((link) => {
+  link.lastElementChild.textContent = places[link.hash.slice(1)];
+})"""
 FRAME = """<!doctype html>
 <html lang="en" data-theme="light"><head><meta charset="utf-8"><title>{title}</title></head>
 <body class="book"><section class="cover"><h1>{title}</h1>
@@ -121,13 +124,8 @@ def begins(pdf: bytes) -> dict[str, int]:
     return {name.decode(): pages.index(page) + 1 for name, page in places}
 
 
-def printed(page: Page, book: BeautifulSoup) -> dict[str, int]:
-    """Print the document and return where its places stand."""
-    source = BUILD / "print.html"
-    source.write_text(str(book), encoding="utf-8")
-    page.goto(source.absolute().as_uri())
-    page.wait_for_function(READY)
-    page.evaluate(FIT)
+def printed(page: Page) -> dict[str, int]:
+    """Print what the browser shows and return where its places stand."""
     page.pdf(path=PDF, prefer_css_page_size=True, outline=True, tagged=True)
     return begins(PDF.read_bytes())
 
@@ -138,16 +136,19 @@ def make(names: list[str]) -> None:
     path = next((path for name in found if name and (path := shutil.which(name))), None)
     if path is None:
         raise BuildError("Chromium is needed: install the package chromium, or set CHROMIUM")
-    book = joined(HTML, names)
+    source = BUILD / "print.html"
+    source.write_text(str(joined(HTML, names)), encoding="utf-8")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         page = browser.new_page(viewport=PAPER)  # type: ignore[arg-type]
         page.set_default_timeout(WAIT)
         page.emulate_media(media="print")
-        places = printed(page, book)
-        for link in book.select("nav a"):
-            link.span.string = str(places[str(link["href"])[1:]])  # type: ignore[union-attr]
-        if printed(page, book) != places:
+        page.goto(source.absolute().as_uri())
+        page.wait_for_function(READY)
+        page.evaluate(FIT)
+        places = printed(page)
+        page.evaluate(NUMBER, places)
+        if printed(page) != places:
             raise BuildError("the page numbers moved the pages")
         browser.close()
 
