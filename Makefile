@@ -1,5 +1,6 @@
 # make book    set up .venv, execute the chapters, build _build/html/index.html
 # make test    set up .venv, run every test
+# make pdf     print the built book to _build/book.pdf
 # make serve   show the built book on localhost
 # make lab     open the chapters in JupyterLab
 # make chapter CHAPTER=06-figure-1 PARAMETERS="-p seed 1"   run one chapter, at other values
@@ -14,7 +15,7 @@ PORT ?= 8000
 BIN := .venv/bin
 CHROMIUM ?= chromium
 
-.PHONY: book test serve lab chapter bench check links lock clean browser
+.PHONY: book test pdf serve lab chapter bench check links lock clean browser
 .DELETE_ON_ERROR:
 
 book: .venv/ready
@@ -22,6 +23,9 @@ book: .venv/ready
 
 test: .venv/ready browser
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
+
+pdf: book browser
+	@$(BIN)/python -m tools.pdf
 
 serve: book
 	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
@@ -68,12 +72,12 @@ node_modules/.package-lock.json: package-lock.json .venv/locked
 	  --no-build-isolation --editable .
 	@touch $@
 
-# The tests look at the pages in Chromium, which pip cannot install.
+# The tests look at the pages in Chromium, and it prints them; pip cannot install it.
 browser:
 	@command -v $(CHROMIUM) > /dev/null || command -v google-chrome > /dev/null \
 	  || { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null \
 	    && echo "installing Chromium" \
 	    && apt-get update --quiet=2 \
 	    && apt-get install --quiet=2 --yes --no-install-recommends chromium > /dev/null; } \
-	  || { echo "make test needs Chromium: install the package chromium, or set CHROMIUM" >&2; \
+	  || { echo "Chromium is needed: install the package chromium, or set CHROMIUM" >&2; \
 	    exit 1; }

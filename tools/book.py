@@ -20,7 +20,7 @@ import yaml
 from filelock import FileLock
 
 from gfcore import explore
-from tools import ledger
+from tools import ledger, take
 from tools.execute import EXECUTED, BuildError, inputs, recorded, run_all, sha256
 from tools.site import finish
 
@@ -138,9 +138,12 @@ def sphinx(files: list[Path], builder: str = "html") -> Path:
     work = BUILD / "work"
     shutil.rmtree(work, ignore_errors=True)
     tree = work / "tree"
+    notebooks = [path for path in files if path.suffix == ".ipynb"]
     for path in files:
         (tree / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(EXECUTED / path if path.suffix == ".ipynb" else path, tree / path)
+        shutil.copy(EXECUTED / path if path in notebooks else path, tree / path)
+    for notebook in notebooks:
+        take.offer(notebook, tree)
     for name in ("_config.yml", "_toc.yml", "references.bib"):
         shutil.copy(name, tree)
     shutil.copytree("assets", tree / "assets")
@@ -160,6 +163,7 @@ def sphinx(files: list[Path], builder: str = "html") -> Path:
         raise BuildError("\n".join(["the pages have faults:", *told, f"in full: {log.name}"]))
     site = work / "_build" / builder
     shutil.copy(tree / "claims.json", site)
+    take.deliver(notebooks, tree, site)
     return site
 
 

@@ -1,0 +1,167 @@
+"""Print the built book as one PDF, with page numbers in its table of contents.
+
+``python -m tools.pdf`` joins the pages of _build/html to one document, prints it in Chromium
+to see on which page each of them begins, and prints it again with these numbers, to
+_build/book.pdf.
+"""
+
+import os
+import posixpath
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urldefrag
+
+import yaml
+from bs4 import BeautifulSoup, Tag
+from filelock import FileLock
+from playwright.sync_api import Page, sync_playwright
+from sphinx_external_toc.parsing import parse_toc_yaml
+
+from tools.book import BUILD, HTML
+from tools.execute import BuildError
+
+PDF = BUILD / "book.pdf"
+FLAGS = ["--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
+PAPER = {"width": 643, "height": 971}  # pixels of an A4 sheet within its margins of 2 cm
+WAIT = 180_000  # milliseconds
+READY = """async () => {
+  await window.MathJax?.startup.promise;
+  await Promise.all([...document.images].map((image) => image.decode()));
+  return !document.querySelector(".explorer:not(.explorer-ready)");
+}"""
+# What is wider than the paper is made as much smaller; returns how many there were.
+FIT = """() => [...document.querySelectorAll("div.math, span.math, table")].filter((wide) => {
+  const box = wide.closest("div.math") ?? wide.parentElement;
+  const excess = wide.scrollWidth / box.clientWidth;
+  if (excess > 1) wide.style.fontSize = `${95 / excess}%`;
+  return excess > 1;
+}).length"""
+NUMBER = """(places) => document.querySelectorAll("nav a").forEach((link) => {
+  link.lastElementChild.textContent = places[link.hash.slice(1)];
+})"""
+FRAME = """<!doctype html>
+<html lang="en" data-theme="light"><head><meta charset="utf-8"><title>{title}</title></head>
+<body class="book"><section class="cover"><h1>{title}</h1>
+<p>An executed companion to <em>Understanding the Dynamics of Gradient Flow in Overparameterized
+Linear Models</em> by Tarmoun, França, Haeffele and Vidal (ICML 2021)</p>
+<p>{author}, {branch}</p>
+<p>Text and figures: CC BY 4.0. Code: BSD-3-Clause.</p></section>
+<nav class="contents"><h1>Contents</h1></nav><main class="bd-content"></main></body></html>"""
+
+
+def anchor(name: str, fragment: str = "") -> str:
+    """Return the identifier, in the joined document, of a page or of a place in it."""
+    return re.sub(r"\W+", "-", f"{name}-{fragment}" if fragment else name)
+
+
+def parsed(path: Path) -> BeautifulSoup:
+    """Return a page as a tree."""
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+def article(site: Path, name: str, names: list[str]) -> Tag:
+    """Return what a page says, its links and pictures as the joined document needs them."""
+
+    def place(url: str) -> str:
+        return posixpath.normpath(posixpath.join(posixpath.dirname(name), url))
+
+    (said,) = parsed(site / f"{name}.html").select("article.bd-article")
+    for extra in said.select(".headerlink, .toctree-wrapper"):
+        extra.decompose()
+    for element in said.select("[id]"):
+        element["id"] = anchor(name, str(element["id"]))
+    for link in said.select("a[href]"):
+        target, fragment = urldefrag(str(link["href"]))
+        page = place(target).removesuffix(".html") if target else name
+        if page in names:
+            link["href"] = f"#{anchor(page, fragment)}"
+        elif ":" not in target:
+            link.unwrap()  # a file beside the pages
+    for key in ("src", "href"):
+        for loaded in said.select(f"img[{key}], script[{key}], link[{key}]"):
+            loaded[key] = f"html/{place(str(loaded[key]))}"
+    said["id"] = anchor(name)
+    return said
+
+
+def parts(names: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield the caption of each part of the book, and which of the pages it has."""
+    toc = parse_toc_yaml("_toc.yml")
+    yield "", [toc.root.docname]
+    for part in toc.root.subtrees:
+        if found := [str(item) for item in part.items if item in names]:
+            yield part.caption or "", found
+
+
+def joined(site: Path, names: list[str]) -> BeautifulSoup:
+    """Return one document of all pages, with a cover and a table of contents."""
+    config = yaml.safe_load(Path("_config.yml").read_text(encoding="utf-8"))
+    book = BeautifulSoup(FRAME.format(**config, **config["repository"]), "html.parser")
+    head, contents, main = book.select("head, nav, main")
+    for part in parsed(site / f"{names[0]}.html").select("head link[rel=stylesheet], script"):
+        if part.name == "link" or "mathjax" in str(part).lower():
+            for key in {"src", "href"} & part.attrs.keys():
+                part[key] = f"html/{posixpath.normpath(posixpath.join('x', str(part[key])))}"
+            head.append(part)
+    for caption, found in parts(names):
+        contents.append(book.new_tag("h2", string=caption))
+        for name in found:
+            main.append(said := article(site, name, names))
+            link = book.new_tag("a", href=f"#{anchor(name)}")
+            title = said.select_one("h1")
+            link.extend([title.get_text() if title else name, book.new_tag("span")])
+            contents.append(link)
+    return book
+
+
+def begins(pdf: bytes) -> dict[str, int]:
+    """Return the page on which each place that is linked to stands, from Chromium's PDF."""
+    pages = re.findall(rb"^(\d+) 0 obj\s*<</Type /Page\s", pdf, re.M)
+    places = re.findall(rb"/([\w-]+) \[(\d+) 0 R /XYZ ", pdf)
+    return {name.decode(): pages.index(page) + 1 for name, page in places}
+
+
+def printed(page: Page) -> dict[str, int]:
+    """Print what the browser shows and return where its places stand."""
+    page.pdf(path=PDF, prefer_css_page_size=True, outline=True, tagged=True)
+    return begins(PDF.read_bytes())
+
+
+def make(names: list[str]) -> None:
+    """Print these pages of the book."""
+    found = (os.environ.get("CHROMIUM"), "chromium", "google-chrome")
+    path = next((path for name in found if name and (path := shutil.which(name))), None)
+    if path is None:
+        raise BuildError("Chromium is needed: install the package chromium, or set CHROMIUM")
+    source = BUILD / "print.html"
+    source.write_text(str(joined(HTML, names)), encoding="utf-8")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        page = browser.new_page(viewport=PAPER)  # type: ignore[arg-type]
+        page.set_default_timeout(WAIT)
+        page.emulate_media(media="print")
+        page.goto(source.absolute().as_uri())
+        page.wait_for_function(READY)
+        page.evaluate(FIT)
+        places = printed(page)
+        page.evaluate(NUMBER, places)
+        if printed(page) != places:
+            raise BuildError("the page numbers moved the pages")
+        browser.close()
+
+
+def main() -> None:
+    """Print the whole book."""
+    try:
+        with FileLock(BUILD / "lock"):
+            make(list(parse_toc_yaml("_toc.yml")))
+    except (BuildError, OSError) as error:
+        sys.exit(f"error: {error}")
+    print(f"The book as one file is at {PDF}")
+
+
+if __name__ == "__main__":
+    main()
