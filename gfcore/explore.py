@@ -145,6 +145,15 @@ def module() -> str:
     return f"{plot}\nconst STYLE = {json.dumps(style)};\n{own}"
 
 
+def script() -> str:
+    """Return the same front end as a script for pages.
+
+    A browser refuses to load a module into a page that was opened from a file.
+    """
+    body = module().replace("export default { render };", "")
+    return f"(() => {{\n{body}\n}})();\n"
+
+
 class _Widget(anywidget.AnyWidget):
     """The explorer with a kernel; `position` comes from the front end, `state` goes there."""
 
@@ -262,7 +271,7 @@ class Explorer:
             f'<div class="explorer" id="{escape(self.name)}"><p>{escape(start)}</p>'
             "<noscript><p>The controls of this explorer need JavaScript.</p></noscript>"
             f'<script type="application/json">{text}</script></div>'
-            '<script type="module" src="../_static/explore.js"></script>'
+            '<script defer src="../_static/explore.js"></script>'
         )
 
     def _repr_mimebundle_(self, **options: Any) -> Any:

@@ -147,7 +147,7 @@ def sphinx(files: list[Path], builder: str = "html") -> Path:
     for name in ("_config.yml", "_toc.yml", "references.bib"):
         shutil.copy(name, tree)
     shutil.copytree("assets", tree / "assets")
-    (tree / "assets" / "explore.js").write_text(explore.module(), encoding="utf-8")
+    (tree / "assets" / "explore.js").write_text(explore.script(), encoding="utf-8")
     ledger.write(files, tree)
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(tree), "-W"]
     command += ["-n", "--keep-going", "--path-output", str(work), "--builder", builder]
