@@ -8,6 +8,7 @@
 # make check   say whether the built book is the one that the sources make
 # make links   look for links that lead nowhere
 # make lock    refresh requirements.lock and environment.yml
+# make lite    the chapters with Python in the browser: _build/lite/site (see CONTRIBUTING.md)
 # make clean   remove what was built; .venv stays
 
 PYTHON ?= python3
@@ -15,7 +16,11 @@ PORT ?= 8000
 BIN := .venv/bin
 CHROMIUM ?= chromium
 
+<<<<<<< HEAD
 .PHONY: book test pdf serve lab chapter bench check links lock clean browser
+=======
+.PHONY: book test serve lab chapter bench check links lock lite clean browser
+>>>>>>> 828a54a (make lite: the chapters for JupyterLite, staged and tested up to its building)
 .DELETE_ON_ERROR:
 
 book: .venv/ready
@@ -47,6 +52,12 @@ links: book
 
 lock: .venv/ready
 	@$(BIN)/python -m tools.lock
+
+lite: .venv/ready
+	@$(BIN)/python -m tools.lite
+	@$(BIN)/uv venv --quiet _build/lite/env
+	@$(BIN)/uv pip install --quiet --python _build/lite/env --group lite
+	@cd _build/lite && env/bin/jupyter lite build > build.log || { tail build.log; exit 1; }
 
 clean:
 	rm -rf _build

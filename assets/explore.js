@@ -76,7 +76,7 @@ function options(spec, size, log) {
     legend: { live: false, markers: { dash: (u, i) => spec.lines[i - 1]?.dash.length ? "dashed" : "solid" } },
     cursor: { show: false },
     series: [{}, ...spec.lines.map((line) => ({
-      label: line.name, stroke: shown(line.color), dash: line.dash, width: 2, points: { show: false }, spanGaps: false,
+      label: line.name, stroke: shown(line.color), dash: line.dash, width: 2, pxAlign: 0, points: { show: false }, spanGaps: false,
     }))],
   };
 }

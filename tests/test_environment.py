@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import ROOT
+from test_documents import tracked
 
 from tools.lock import environment
 
@@ -33,8 +34,7 @@ def test_every_pin_has_its_hash():
 
 def checked_out(folder):
     """Copy what a clone would hold, and nothing that was fetched or built here."""
-    names = subprocess.check_output(["git", "ls-files", "-z"], cwd=ROOT, text=True)
-    for name in names.rstrip("\0").split("\0"):
+    for name in tracked():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
 
@@ -52,7 +52,7 @@ def run(folder, python, *command):
 
 def test_nothing_that_is_fetched_or_built_is_committed():
     command = ["git", "ls-files", "--cached", "--ignored", "--exclude-standard"]
-    assert subprocess.check_output(command, cwd=ROOT, text=True) == ""
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout == ""
 
 
 def test_post_build_fetches_what_the_explorers_draw_with(tmp_path):
