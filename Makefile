@@ -16,11 +16,7 @@ PORT ?= 8000
 BIN := .venv/bin
 CHROMIUM ?= chromium
 
-<<<<<<< HEAD
-.PHONY: book test pdf serve lab chapter bench check links lock clean browser
-=======
-.PHONY: book test serve lab chapter bench check links lock lite clean browser
->>>>>>> 828a54a (make lite: the chapters for JupyterLite, staged and tested up to its building)
+.PHONY: book test pdf serve lab chapter bench check links lock lite clean browser
 .DELETE_ON_ERROR:
 
 book: .venv/ready
