@@ -15,7 +15,6 @@ from tools import pdf
 
 PAGES = sorted(path.stem for path in (ROOT / "chapters").glob("*.ipynb"))
 page_named = pytest.mark.parametrize("name", PAGES)
-COLUMNS = {"line": 4, "image": 5}
 
 
 def shown(site, name):
@@ -139,7 +138,7 @@ def test_links_within_the_pdf_lead_somewhere(printed):
     assert b"file://" not in content
 
 
-def test_paper_has_all_text_and_nothing_to_press(browser, printed, site, tmp_path):
+def test_paper_has_all_text_and_nothing_to_press(browser, printed, site):
     _, document = printed
     page = browser.new_page(viewport=pdf.PAPER)
     page.emulate_media(media="print")
@@ -152,6 +151,10 @@ def test_paper_has_all_text_and_nothing_to_press(browser, printed, site, tmp_pat
     assert page.evaluate(
         "[...document.querySelectorAll('pre')].every(e => e.scrollWidth <= e.clientWidth)"
     )
+    page.evaluate(pdf.FIT)
+    heights = "[...document.querySelectorAll('mjx-container')].map(e => e.offsetHeight)"
+    assert min(page.evaluate(heights)) > 5
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.close()
     assert not re.search(
         r"Show code|Click to", " ".join(a.text for a in document.select("main p"))
