@@ -90,7 +90,8 @@ def article(site: Path, name: str, names: list[str]) -> Tag:
 def parts(names: list[str]) -> Iterator[tuple[str, list[str]]]:
     """Yield the caption of each part of the book, and which of the pages it has."""
     toc = parse_toc_yaml("_toc.yml")
-    yield "", [toc.root.docname]
+    if toc.root.docname in names:
+        yield "", [toc.root.docname]
     for part in toc.root.subtrees:
         if found := [str(item) for item in part.items if item in names]:
             yield part.caption or "", found
