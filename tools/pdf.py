@@ -32,13 +32,13 @@ READY = """async () => {
   await Promise.all([...document.images].map((image) => image.decode()));
   return !document.querySelector(".explorer:not(.explorer-ready)");
 }"""
-# What is wider than the paper is made as much smaller; returns how many there were.
-FIT = """() => [...document.querySelectorAll("div.math, span.math, table")].filter((wide) => {
-  const box = wide.closest("div.math") ?? wide.parentElement;
+# What is wider than the paper is made as much smaller.
+FIT = """() => document.querySelectorAll("div.math, span.math, table").forEach((wide) => {
+  let box = wide.matches("div.math") ? wide : wide.parentElement;
+  while (!box.clientWidth) box = box.parentElement; // what flows in a line has no width
   const excess = wide.scrollWidth / box.clientWidth;
   if (excess > 1) wide.style.fontSize = `${95 / excess}%`;
-  return excess > 1;
-}).length"""
+})"""
 NUMBER = """(places) => document.querySelectorAll("nav a").forEach((link) => {
   link.lastElementChild.textContent = places[link.hash.slice(1)];
 })"""
@@ -49,7 +49,7 @@ FRAME = """<!doctype html>
 Linear Models</em> by Tarmoun, França, Haeffele and Vidal (ICML 2021)</p>
 <p>{author}, {branch}</p>
 <p>Text and figures: CC BY 4.0. Code: BSD-3-Clause.</p></section>
-<nav class="contents"><h1>Contents</h1></nav><main class="bd-content"></main></body></html>"""
+<nav class="toc"><h1>Contents</h1></nav><main class="bd-content"></main></body></html>"""
 
 
 def anchor(name: str, fragment: str = "") -> str:
@@ -90,7 +90,8 @@ def article(site: Path, name: str, names: list[str]) -> Tag:
 def parts(names: list[str]) -> Iterator[tuple[str, list[str]]]:
     """Yield the caption of each part of the book, and which of the pages it has."""
     toc = parse_toc_yaml("_toc.yml")
-    yield "", [toc.root.docname]
+    if toc.root.docname in names:
+        yield "", [toc.root.docname]
     for part in toc.root.subtrees:
         if found := [str(item) for item in part.items if item in names]:
             yield part.caption or "", found
