@@ -162,6 +162,9 @@ def test_own_scripts_run_and_no_other(page):
     assert "unsafe-inline" not in scripts
     assert "unsafe-eval" not in scripts
     assert page.evaluate("DOCUMENTATION_OPTIONS.pagename") == page.name
+    # Only the theme writes scripts into a page: what chapters show is data, or a file.
+    own = "article script:not([src]):not([type='application/json'])"
+    assert page.locator(f"{own}, article [onclick]").count() == 0
     before = list(page.troubles)
     ran = page.evaluate(
         """() => {
