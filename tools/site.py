@@ -90,7 +90,7 @@ def finish(site: Path) -> None:
         lines = {
             "og:type": "article",
             "og:site_name": config["title"],
-            "og:title": head.parts["title"].split(" — ")[0].strip(),
+            "og:title": re.split(" [—-] ", head.parts["title"])[0].strip(),
             "og:description": told,
             "og:url": home + path.relative_to(site).as_posix(),
             "og:image": f"{home}_static/book.png",
