@@ -61,11 +61,11 @@ class _Head(HTMLParser):
             self.parts[self._in] += data
 
 
-def _allowed(head: _Head) -> str:
-    found = [*dict.fromkeys(head.scripts), *sorted(head.handlers)]
+def _allowed(head: _Head, handlers: set[str]) -> str:
+    found = [*dict.fromkeys(head.scripts), *sorted(handlers)]
     digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()) for text in found]
     allowed = "".join(f" 'sha256-{digest.decode()}'" for digest in digests)
-    return (" 'unsafe-hashes'" if head.handlers else "") + allowed
+    return (" 'unsafe-hashes'" if handlers else "") + allowed
 
 
 def finish(site: Path) -> None:
@@ -80,11 +80,12 @@ def finish(site: Path) -> None:
     config = yaml.safe_load(Path("_config.yml").read_text(encoding="utf-8"))
     owner, name = config["repository"]["url"].split("/")[-2:]
     home = f"https://{owner}.github.io/{name}/"  # a preview takes whole addresses only
-    for path in sorted(site.rglob("*.html")):
-        text = path.read_text(encoding="utf-8")
-        if START not in text:  # a part of the theme, or the page that leads to the first one
-            continue
-        head = _Head(text)
+    texts = {path: path.read_text(encoding="utf-8") for path in sorted(site.rglob("*.html"))}
+    # Not those that are parts of the theme, nor the page that leads to the first one.
+    heads = {path: _Head(text) for path, text in texts.items() if START in text}
+    # The search page reads the others, and so has to allow what the buttons on them do.
+    handlers = set().union(*(head.handlers for head in heads.values()))
+    for path, head in heads.items():
         told = re.sub(r"\\[()]|\s+", " ", head.parts["p"])
         told = re.sub(r" +", " ", told).strip()[:300]
         lines = {
@@ -99,9 +100,9 @@ def finish(site: Path) -> None:
         tags = [f'<meta property="{key}" content="{escape(v)}">' for key, v in lines.items()]
         tags += [f'<meta name="description" content="{escape(told)}">'] if told else []
         tags += ['<meta name="twitter:card" content="summary_large_image">']
-        policy = RULES.format(_allowed(head))
+        policy = RULES.format(_allowed(head, handlers))
         policy = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        text = text.replace(START, "\n".join([START, policy, *tags]), 1)
+        text = texts[path].replace(START, "\n".join([START, policy, *tags]), 1)
         # docutils calls this a list, but its parts are no list items.
         text = text.replace(
             '<div role="list" class="citation-list">', '<div class="citation-list">'
