@@ -126,7 +126,7 @@ def lab(browser: Browser, folder: Path) -> Iterator[Locator]:
 @contextmanager
 def book(browser: Browser) -> Iterator[Locator]:
     """Show the explorer as a page of the book does, and yield it."""
-    files = {"page.html": explorer().page(), "explore.js": explore.module()}
+    files = {"page.html": explorer().page(), "explore.js": explore.script()}
     kinds = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 
     def answer(route: Route) -> None:

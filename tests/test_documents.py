@@ -129,7 +129,8 @@ def test_commands_of_the_readme_run(site, tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, tmp_path / name)
     shutil.copytree(site.parent / "executed", tmp_path / "_build" / "executed")
-    (tmp_path / ".venv").symlink_to(ROOT / ".venv", target_is_directory=True)
+    for name in (".venv", "node_modules"):
+        (tmp_path / name).symlink_to(ROOT / name, target_is_directory=True)
     # Or the copy would be installed in this environment.
     run("make", "--question", ".venv/ready", cwd=tmp_path)
     for command in commands:

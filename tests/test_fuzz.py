@@ -470,7 +470,7 @@ def test_a_bad_argument_raises_valueerror(function, data):
 @pytest.mark.parametrize(
     "function", [f for f in CASES if f.__module__ != "gfcore.flow"], ids=name_of
 )
-@fuzz(120)
+@fuzz(60)
 @given(data=st.data())
 def test_numbers_of_any_size_give_a_finite_answer_or_the_documented_error(function, data):
     # Not the integrator: how long a stiff problem takes is not bounded.
@@ -482,7 +482,7 @@ def test_numbers_of_any_size_give_a_finite_answer_or_the_documented_error(functi
     check_answer(function, arrays, shapes)
 
 
-@fuzz(200)
+@fuzz(80)
 @given(
     residual=hnp.arrays(
         np.float64,
