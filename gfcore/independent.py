@@ -1,0 +1,103 @@
+"""What chapters check gfcore and the paper against: SciPy's integration, algebra in SymPy.
+
+Nothing here knows a formula of the paper. Import it by name: gfcore alone loads no SymPy.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import sympy  # type: ignore[import-untyped]
+from numpy.typing import ArrayLike
+from scipy.integrate import solve_ivp  # type: ignore[import-untyped]
+
+from gfcore._check import Array
+
+
+def integrate(
+    slope: Callable[[Array], Array], start: ArrayLike, t: Array, atol: float = 1e-14
+) -> Array:
+    """Return the solution of dx/dt = slope(x) at the times t, by SciPy's DOP853.
+
+    Parameters
+    ----------
+    slope : callable
+        Takes and returns an array of the shape of `start`.
+    start : array_like
+        x at the time 0, of any shape.
+    t : (T,) array
+        Increasing times >= 0.
+    atol : float
+        Absolute tolerance; the relative one is 1e-12.
+
+    Returns
+    -------
+    (T, *start.shape) array
+
+    Examples
+    --------
+    >>> integrate(lambda x: -x, [1.0, 2.0], np.array([0.0, np.log(2)])).round(9)
+    array([[1. , 2. ],
+           [0.5, 1. ]])
+    """
+    x = np.asarray(start, float)
+    run = solve_ivp(
+        lambda _, flat: np.ravel(slope(flat.reshape(x.shape))),
+        (0, t[-1]), x.ravel(), "DOP853", t, rtol=1e-12, atol=atol,
+    )  # fmt: skip
+    return np.asarray(run.y.T.reshape(-1, *x.shape))
+
+
+def letters(names: str) -> Any:
+    """Return letters that do not commute: each stands for a matrix of any size.
+
+    Examples
+    --------
+    >>> A, B = letters("A B")
+    >>> A * B == B * A
+    False
+    """
+    return sympy.symbols(names, commutative=False)
+
+
+def derivative(expression: Any, rules: Mapping[Any, Any]) -> Any:
+    """Differentiate a polynomial in letters and their inverses by the product rule.
+
+    Parameters
+    ----------
+    expression : sympy.Expr
+        A sum of words in letters.
+    rules : mapping
+        The derivative of each letter, or of a longer expression; of what is not in it, 0.
+
+    Examples
+    --------
+    >>> A, B = letters("A B")
+    >>> derivative(A**2 + A**-1, {A: B})
+    -A**(-1)*B*A**(-1) + A*B + B*A
+    """
+    expression = sympy.expand(expression)
+    if expression in rules:
+        return rules[expression]
+    if expression.is_Add:
+        return sum(derivative(term, rules) for term in expression.args)
+    if expression.is_Pow and expression.exp < 0:
+        return -expression * derivative(1 / expression, rules) * expression
+    power = expression.is_Pow
+    word = [expression.base] * expression.exp if power else list(expression.args)
+    dots = [derivative(letter, rules) for letter in word]
+    return sum(sympy.Mul(*word[:i], dots[i], *word[i + 1 :]) for i in range(len(word)))
+
+
+def terms(expression: Any) -> int:
+    """Return how many terms, or entries of a matrix, are left of what should be zero.
+
+    Examples
+    --------
+    >>> x, y = sympy.symbols("x y")
+    >>> terms((x + y) ** 2 - x**2 - 2 * x * y - y**2), terms((x + y) ** 2 - x**2)
+    (0, 2)
+    """
+    if isinstance(expression, sympy.MatrixBase):
+        return sum(sympy.expand(entry) != 0 for entry in expression)
+    return sum(term != 0 for term in sympy.Add.make_args(sympy.expand(expression)))
