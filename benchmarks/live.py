@@ -5,7 +5,6 @@
 
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -71,12 +70,6 @@ def explorer() -> explore.Explorer:
     names: dict[str, Any] = {}
     exec(CELL, names)
     return names["explorer"]
-
-
-def chromium() -> str | None:
-    """Return where Chromium is, if it is."""
-    names = (os.environ.get("CHROMIUM"), "chromium", "google-chrome")
-    return next((found for name in names if name and (found := shutil.which(name))), None)
 
 
 @contextmanager

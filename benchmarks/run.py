@@ -31,6 +31,7 @@ import gfcore as gf
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks import live
+from tools.browser import chromium
 
 OUTPUT = Path(__file__).parents[1] / "_build" / "bench"
 M, N, TIMES = 5, 10, 201  # rows and columns of Y, and times
@@ -319,7 +320,7 @@ def explorers(quick: bool) -> str:
         "on a page": (live.book, "16"),
         "in JupyterLab, kernel on this machine": (live.lab, "100"),
     }
-    path = live.chromium()
+    path = chromium()
     if path is None:
         rows += [(name, *["not run: no Chromium"] * 2, aim) for name, (_, aim) in hosts.items()]
         return "## Explorers\n\n" + table(rows)

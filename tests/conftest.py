@@ -12,6 +12,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from playwright.sync_api import sync_playwright
 
+from tools.browser import chromium
+
 ROOT = Path(__file__).resolve().parent.parent
 FIGURE = {"figure": {"caption": "A line.", "name": "fig-line"}, "image": {"alt": "A line"}}
 VIEWS = {"desk": (1280, "light"), "phone": (390, "light"), "dark": (1280, "dark")}
@@ -31,12 +33,23 @@ def site():
 
 @pytest.fixture(scope="module")
 def browser():
-    names = (os.environ.get("CHROMIUM"), "chromium", "google-chrome")
-    path = next(found for name in names if name and (found := shutil.which(name)))
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=QUIET.split())
+        browser = playwright.chromium.launch(executable_path=chromium(), args=QUIET.split())
         yield browser
         browser.close()
+
+
+def watch(page, own, troubles):
+    """Note what the reader of a page should not meet: errors, and requests beyond `own`."""
+
+    def asked(request):
+        if not request.url.startswith((*own, "data:", "blob:")):
+            troubles.append(f"another origin: {request.url}")
+
+    page.on("pageerror", lambda error: troubles.append(f"script error: {error}"))
+    page.on("requestfailed", lambda request: troubles.append(f"failed: {request.url}"))
+    page.on("request", asked)
+    page.on("console", lambda said: said.type == "error" and troubles.append(said.text))
 
 
 @pytest.fixture
@@ -53,18 +66,11 @@ def visit(browser, site):
         context.add_init_script(f"localStorage.setItem('mode', '{scheme}')")
         context.add_init_script(f"localStorage.setItem('theme', '{scheme}')")
         page = context.new_page()
-        page.on("pageerror", lambda error: troubles.append(f"script error: {error}"))
-        page.on("requestfailed", lambda request: troubles.append(f"failed: {request.url}"))
-        page.on("request", lambda request: local(request.url))
-        page.on("console", lambda said: said.type == "error" and troubles.append(said.text))
+        watch(page, ["file:"], troubles)
         path = site / f"{name}.html" if "/" in name else site / "chapters" / f"{name}.html"
         page.goto(path.as_uri())
         page.wait_for_function("!window.MathJax || MathJax.startup.promise.then(() => true)")
         return page
-
-    def local(url):
-        if not url.startswith(("file:", "data:", "blob:")):
-            troubles.append(f"other host: {url}")
 
     yield opened
     for context in contexts:

@@ -6,7 +6,6 @@ import sys
 
 from conftest import ROOT
 
-from benchmarks import live
 from benchmarks.run import explorers
 
 
@@ -33,5 +32,5 @@ def test_benchmarks_run_and_all_reach_the_same_answer(tmp_path):
 
 
 def test_benchmarks_run_without_a_browser(monkeypatch):
-    monkeypatch.setattr(live, "chromium", lambda: None)
+    monkeypatch.setattr("benchmarks.run.chromium", lambda: None)
     assert explorers(quick=True).count("not run: no Chromium") == 4

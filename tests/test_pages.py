@@ -11,7 +11,7 @@ import threading
 from urllib.parse import unquote, urldefrag
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, watch
 
 from tools import ledger
 
@@ -52,15 +52,7 @@ def page(request, browser, served):
     troubles = []
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
-    page.on("pageerror", lambda error: troubles.append(f"script error: {error}"))
-    page.on("requestfailed", lambda request: troubles.append(f"failed: {request.url}"))
-    page.on("request", lambda request: local(request.url))
-    page.on("console", lambda said: said.type == "error" and troubles.append(said.text))
-
-    def local(url):
-        if not url.startswith((served, "data:", "blob:")):
-            troubles.append(f"another origin: {url}")
-
+    watch(page, [served], troubles)
     page.name, page.troubles = request.param, troubles
     page.goto(f"{served}{page.name}.html")
     page.wait_for_function("!window.MathJax || MathJax.startup.promise.then(() => true)")

@@ -5,10 +5,8 @@ to see on which page each of them begins, and prints it again with these numbers
 _build/book.pdf.
 """
 
-import os
 import posixpath
 import re
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +19,7 @@ from playwright.sync_api import Page, sync_playwright
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from tools.book import BUILD, HTML
+from tools.browser import chromium
 from tools.execute import BuildError
 
 PDF = BUILD / "book.pdf"
@@ -133,8 +132,7 @@ def printed(page: Page) -> dict[str, int]:
 
 def make(names: list[str]) -> None:
     """Print these pages of the book."""
-    found = (os.environ.get("CHROMIUM"), "chromium", "google-chrome")
-    path = next((path for name in found if name and (path := shutil.which(name))), None)
+    path = chromium()
     if path is None:
         raise BuildError("Chromium is needed: install the package chromium, or set CHROMIUM")
     source = BUILD / "print.html"
