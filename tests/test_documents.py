@@ -39,6 +39,13 @@ def tracked():
     ]
 
 
+def checked_out(folder):
+    """Copy what a clone would hold, with its times, and nothing that was fetched or built."""
+    for name in tracked():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
+
+
 @pytest.mark.parametrize("command", [("ruff", "check"), ("ruff", "format", "--check")])
 def test_code_is_linted_and_formatted(command, tmp_path):
     run(BIN / command[0], *command[1:], ".")
@@ -125,9 +132,7 @@ def test_commands_of_the_readme_run(site, tmp_path):
     commands = [line.strip() for block in blocks for line in block.splitlines() if line.strip()]
     assert commands[:2] == ["make book", "make test"]
     commands.remove("make test")  # it is what is running
-    for name in tracked():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, tmp_path / name)
+    checked_out(tmp_path)
     shutil.copytree(site.parent / "executed", tmp_path / "_build" / "executed")
     for name in (".venv", "node_modules"):
         (tmp_path / name).symlink_to(ROOT / name, target_is_directory=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import ROOT
-from test_documents import tracked
+from test_documents import checked_out
 
 from tools.lock import environment
 
@@ -30,13 +30,6 @@ def test_every_pin_has_its_hash():
         assert "==" in block
         assert "--hash=sha256:" in block
     assert "://" not in lock
-
-
-def checked_out(folder):
-    """Copy what a clone would hold, and nothing that was fetched or built here."""
-    for name in tracked():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, folder / name)
 
 
 def run(folder, python, *command):

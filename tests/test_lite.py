@@ -9,7 +9,7 @@ import sys
 import nbformat
 import pytest
 from conftest import ROOT
-from test_environment import checked_out
+from test_documents import checked_out
 
 # What gfcore reads from beside itself, and the module that stands in for myst_nb.
 ASKS = """
