@@ -82,7 +82,7 @@ def run_many(
     Raises
     ------
     ValueError, ArithmeticError
-        As for `run`, naming the start; and if the shapes of the starts differ.
+        As for `run`, and if the shapes of the starts differ.
 
     Notes
     -----

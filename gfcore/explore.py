@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -241,10 +242,14 @@ class Explorer:
         """The position of each control at first."""
         return [control.first for control in self.controls.values()]
 
+    @cached_property
+    def start(self) -> dict[str, Any]:
+        """The state of the front end at first."""
+        return self.answer(self.first)
+
     def widget(self) -> anywidget.AnyWidget:
         """Return the widget of a live kernel."""
-        first = self.answer(self.first)
-        widget = _Widget(_esm=module(), spec=self.spec, position=self.first, state=first)
+        widget = _Widget(_esm=module(), spec=self.spec, position=self.first, state=self.start)
         widget.observe(
             lambda change: widget.set_trait("state", self.answer(change["new"])), "position"
         )
@@ -266,16 +271,16 @@ class Explorer:
         text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace(
             "<", "\\u003c"
         )
-        start = self.answer(self.first)["text"]
+        words = escape(self.start["text"])
         return (
-            f'<div class="explorer" id="{escape(self.name)}"><p>{escape(start)}</p>'
+            f'<div class="explorer" id="{escape(self.name)}"><p>{words}</p>'
             "<noscript><p>The controls of this explorer need JavaScript.</p></noscript>"
             f'<script type="application/json">{text}</script></div>'
             '<script defer src="../_static/explore.js"></script>'
         )
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        text = {"text/plain": f"{self.name}: {self.answer(self.first)['text']}"}
+        text = {"text/plain": f"{self.name}: {self.start['text']}"}
         if os.environ.get(PAGE):
             return text | {"text/html": self.page()}
         return self.widget()._repr_mimebundle_(**options)
