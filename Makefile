@@ -37,7 +37,7 @@ lab: .venv/ready
 chapter: .venv/ready
 	@$(BIN)/python -m tools.execute $(CHAPTER) $(PARAMETERS)
 
-bench: .venv/ready
+bench: book
 	@$(BIN)/python benchmarks/run.py
 
 check: .venv/ready

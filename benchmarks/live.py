@@ -3,13 +3,15 @@
 `lab` runs it in JupyterLab, with a kernel; `book` puts it on a page, where none answers.
 """
 
+import gzip
 import os
+import re
 import secrets
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from typing import Any
 import nbformat
 from jupyter_server.serverapp import list_running_servers
 from nbformat.v4 import new_code_cell, new_notebook
-from playwright.sync_api import Browser, Locator, Route
+from playwright.sync_api import Browser, Locator, Page, Response, Route
 
 from gfcore import explore
 
@@ -42,6 +44,7 @@ explorer = Explorer(
 )
 explorer
 """
+EXPLORED = re.compile(rb'(?<=<script type="application/json">).*?(?=</script>)', re.S)
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 # From each input event until the answer's curve is in the pixels, in milliseconds.
 MOVES = """async (box, positions) => {
@@ -65,6 +68,12 @@ MOVES = """async (box, positions) => {
 }"""
 
 
+def weight(answers: Iterable[Response]) -> int:
+    """Return the bytes of a load, each file compressed, without what its explorers know."""
+    bodies = [EXPLORED.sub(b"", answer.body()) for answer in answers]
+    return sum(len(gzip.compress(body, 6)) for body in bodies)
+
+
 def explorer() -> explore.Explorer:
     """Return the explorer of CELL, in this process."""
     names: dict[str, Any] = {}
@@ -73,18 +82,18 @@ def explorer() -> explore.Explorer:
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[dict[str, Any]]:
-    """Run JupyterLab in a folder, with settings of its own; yield what it says of itself."""
+def server(folder: Path, python: str = sys.executable) -> Iterator[dict[str, Any]]:
+    """Run a Python's JupyterLab in a folder, with its own settings; yield what it says."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    own = {"PYTHONPATH": str(ROOT), "IPYTHONDIR": str(folder / ".ipython")}
+    own = {"IPYTHONDIR": str(folder / ".ipython")}
     own |= {f"JUPYTER_{name}_DIR": str(folder / f".{name}") for name in ("CONFIG", "RUNTIME")}
     options = "--no-browser --allow-root --ip=127.0.0.1 --LabApp.extension_manager=readonly"
     options += f" --ServerApp.port={port} --IdentityProvider.token={secrets.token_hex()}"
     log = folder / "server.log"
     with log.open("w") as said:
-        command = [sys.executable, "-m", "jupyterlab", *options.split()]
+        command = [python, "-m", "jupyterlab", *options.split()]
         process = subprocess.Popen(
             command, cwd=folder, env=os.environ | own, stdout=said, stderr=said
         )
@@ -100,20 +109,29 @@ def server(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def lab(browser: Browser, folder: Path) -> Iterator[Locator]:
-    """Open a notebook of CELL in JupyterLab, run it by keyboard, and yield its explorer."""
-    notebook = new_notebook(cells=[new_code_cell(CELL)], metadata={"kernelspec": KERNEL})
-    nbformat.write(notebook, folder / "live.ipynb")
-    with server(folder) as running:
+def opened(
+    browser: Browser, folder: Path, name: str, python: str = sys.executable
+) -> Iterator[Page]:
+    """Open a notebook of a folder in JupyterLab and run all of it."""
+    with server(folder, python) as running:
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
         page.set_default_timeout(120_000)
-        page.goto(f"{running['url']}lab/tree/live.ipynb?token={running['token']}")
+        page.goto(f"{running['url']}lab/tree/{name}?token={running['token']}")
         page.get_by_text("| Idle").wait_for()
-        page.locator(".jp-CodeCell .cm-content").first.click()
-        page.keyboard.press("Shift+Enter")
+        for item in ("Run", "Run All Cells"):
+            page.get_by_role("menuitem", name=item, exact=True).click()
+        yield page
+        page.close()
+
+
+@contextmanager
+def lab(browser: Browser, folder: Path) -> Iterator[Locator]:
+    """Run a notebook of CELL in JupyterLab, and yield its explorer."""
+    notebook = new_notebook(cells=[new_code_cell(CELL)], metadata={"kernelspec": KERNEL})
+    nbformat.write(notebook, folder / "live.ipynb")
+    with opened(browser, folder, "live.ipynb") as page:
         page.locator(".explorer-plot canvas").wait_for()
         yield page.locator(".explorer-ready")
-        page.close()
 
 
 @contextmanager

@@ -11,10 +11,12 @@ import importlib.util
 import platform
 import sys
 import tempfile
+import threading
 import time
 import tracemalloc
 from collections.abc import Callable
 from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
 from statistics import median, quantiles
@@ -24,7 +26,7 @@ import matplotlib.pyplot as plt
 import mpmath
 import numpy as np
 import scipy
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, Response, sync_playwright
 from scipy.integrate import odeint, solve_ivp
 
 import gfcore as gf
@@ -34,6 +36,10 @@ from benchmarks import live
 from tools.browser import chromium
 
 OUTPUT = Path(__file__).parents[1] / "_build" / "bench"
+SITE = OUTPUT.with_name("html")
+PAINT = """() => new Promise((seen) => new PerformanceObserver(
+  (list) => seen(list.getEntries().at(-1).startTime)
+).observe({type: "largest-contentful-paint", buffered: true}))"""
 M, N, TIMES = 5, 10, 201  # rows and columns of Y, and times
 TARGETS = 1e-9, 1e-12  # relative errors that all must reach
 Call = Callable[[], np.ndarray]
@@ -337,6 +343,51 @@ def explorers(quick: bool) -> str:
     return "## Explorers\n\n" + table(rows)
 
 
+def weighed(browser: Browser, url: str) -> tuple[int, float]:
+    """Load a page with nothing cached; return its kilobytes, compressed, and its paint in ms.
+
+    What the explorers on it know is not counted; the largest contentful paint is the time.
+    """
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    answers: list[Response] = []
+    page.on("response", lambda answer: answers.append(answer))
+    page.goto(url, wait_until="networkidle")
+    painted = page.evaluate(PAINT)
+    weight = live.weight(answers)
+    page.close()
+    return weight // 1000, painted
+
+
+def pages(quick: bool) -> str:
+    """First load of each page of the built book, served by this machine."""
+    rows = [("first load", "median", "largest", "which page", "aim")]
+    found_at = [path.relative_to(SITE) for path in SITE.rglob("*.html")]
+    found_at = [path for path in found_at if "_static" not in path.parts]
+    names = sorted(path.as_posix() for path in found_at if path.name != "index.html")
+    path = chromium()
+    if path is None or not names:
+        why = "not run: no Chromium" if names else "not run: no book is built"
+        return "## Pages\n\n" + table([*rows, (why, *[""] * 4)])
+    quiet = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
+    with (
+        ThreadingHTTPServer(("127.0.0.1", 0), partial(quiet, directory=str(SITE))) as server,
+        sync_playwright() as playwright,
+    ):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        home = f"http://127.0.0.1:{server.server_port}/"
+        found = {name: weighed(browser, home + name) for name in names[:: 9 if quick else 1]}
+        browser.close()
+        server.shutdown()
+    units = [("kilobytes, compressed, without explorers' data", "1000"),
+             ("milliseconds to the largest contentful paint", "1500")]  # fmt: skip
+    for i, (unit, aim) in enumerate(units):
+        most = max(found, key=lambda name: found[name][i])
+        middle = median(values[i] for values in found.values())
+        rows.append((unit, f"{middle:.0f}", f"{found[most][i]:.0f}", most, aim))
+    return "## Pages\n\n" + table(rows)
+
+
 def plot(curves: dict[str, list[tuple[int, float]]], path: Path) -> None:
     """Draw the time against the width for each solver."""
     gf.plots.style()
@@ -366,7 +417,7 @@ def main() -> None:
     parts.append(exact_formula(given.quick))
     text, curves = width(given.quick)
     parts += [text, growth(given.quick), ensemble(given.quick), memory(given.quick)]
-    parts.append(explorers(given.quick))
+    parts += [explorers(given.quick), pages(given.quick)]
     (given.output / "table.md").write_text("\n".join(parts), encoding="utf-8")
     plot(curves, given.output / "plot.svg")
     sys.stdout.write("\n".join(parts))

@@ -1,5 +1,6 @@
 """environment.yml and postBuild: what Binder does with them, tried in a fresh environment."""
 
+import ast
 import json
 import os
 import shutil
@@ -8,11 +9,14 @@ import sys
 import venv
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
 from conftest import ROOT
+from playwright.sync_api import expect
 from test_documents import checked_out
 
+from benchmarks import live
 from tools.lock import environment
 
 
@@ -61,7 +65,43 @@ def test_post_build_fetches_what_the_explorers_draw_with(tmp_path):
     assert (tmp_path / "node_modules" / "uplot" / "LICENSE").is_file()
 
 
-def test_pip_section_runs_a_chapter_in_a_fresh_environment(tmp_path):
+def test_binders_own_parser_takes_the_environment_then_the_clone_then_post_build(tmp_path):
+    # No Docker here: repo2docker says what it would do, and does not do it.
+    env, clone = tmp_path / "env", tmp_path / "clone"
+    uv = str(Path(sys.executable).with_name("uv"))
+    run(ROOT, uv, uv, "venv", "--quiet", str(env))
+    python = str(env / "bin" / "python")
+    run(ROOT, uv, uv, "pip", "install", "--quiet", "--python", python, "--group", "binder")
+    checked_out(clone)
+    command = (str(env / "bin" / "jupyter-repo2docker"), "--no-build", "--debug", ".")
+    done = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=True)
+    said = done.stdout + done.stderr
+    dependencies = yaml.safe_load((clone / "environment.yml").read_bytes())["dependencies"]
+    assert f"Building conda environment for {dependencies[0]}\n" in said
+    steps = (
+        "COPY --chown=0:0 src/ ${REPO_DIR}/",  # before the environment, which installs it
+        'env update -p ${NB_PYTHON_PREFIX} --file "environment.yml"',
+        "RUN ./postBuild",
+    )
+    places = [said.index(step) for step in steps]
+    assert places == sorted(places)
+    assert "apt-get install" not in said[places[0] :]
+
+
+def first_explorer(path):
+    """Return the first explorer of a chapter, made in this process."""
+    notebook = nbformat.read(path, as_version=4)
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    (cell, *_) = (source for source in code if "explore.Explorer(" in source)
+    *before, last = ast.parse(cell).body
+    names = {}
+    for source in code[:2]:  # parameters and imports
+        exec(source, names)
+    exec(compile(ast.Module(before, []), "cell", "exec"), names)
+    return eval(compile(ast.Expression(last.value), "cell", "eval"), names)
+
+
+def test_chapter_runs_and_answers_in_a_fresh_environment(tmp_path, browser, monkeypatch):
     content = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     (pip,) = [item["pip"] for item in content["dependencies"] if isinstance(item, dict)]
     copy = tmp_path / "copy"
@@ -76,9 +116,31 @@ def test_pip_section_runs_a_chapter_in_a_fresh_environment(tmp_path):
     found = run(copy / "chapters", python, "python", "-c", where)
     assert found.startswith(str(copy))
     assert str(tmp_path / "env") in found
+    monkeypatch.delenv("PYTHONPATH", raising=False)
     chapter = "chapters/02-symmetric-factorization.ipynb"
-    command = f"python -m papermill {chapter} out.ipynb --kernel python3 --cwd chapters"
-    run(copy, python, *command.split())
-    cells = json.loads((copy / "out.ipynb").read_bytes())["cells"]
-    assert any(cell.get("outputs") for cell in cells)
+    expected = first_explorer(copy / chapter)
+    with live.opened(browser, copy, chapter, python) as page:
+        # The text is MyST, not Markdown with directives left over.
+        expect(page.locator(".jp-NotebookPanel h1")).to_contain_text("Symmetric matrix")
+        assert "{cite:" not in page.locator(".jp-NotebookPanel").inner_text()
+        page.locator(".explorer-plot canvas").first.wait_for()
+        box = page.locator(".explorer-ready").first
+        slider, board = box.locator("input[type=range]").first, box.locator(".explorer-plot")
+        for key in ("Home", "End"):
+            slider.press(key)
+            moved = [0.0 if key == "Home" else float(slider.get_attribute("max"))]
+            answer = expected.answer([*moved, *expected.first[1:]])
+            expect(box.locator(".explorer-answer")).to_have_text(answer["text"])
+            x, *curves = board.evaluate("b => b.plot.data.map((values) => Array.from(values))")
+            assert [x, *curves] == [answer["x"], *answer["y"]]
+        page.get_by_text("| Idle").wait_for()
+        page.locator(".jp-NotebookPanel h1").click()
+        page.keyboard.press("Control+s")
+        expect(page.locator(".jp-mod-dirty")).to_have_count(0)
+    cells = json.loads((copy / chapter).read_bytes())["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in code] == [*range(1, len(code) + 1)]
+    kinds = {output["output_type"] for cell in code for output in cell["outputs"]}
+    assert "error" not in kinds
+    assert "display_data" in kinds
     shutil.rmtree(tmp_path / "env")

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urldefrag
 import pytest
 from conftest import ROOT, watch
 
+from benchmarks import live
 from tools import ledger
 
 VIEWS = {f"{w}-{m}": (w, m) for w in (1280, 390) for m in ("light", "dark")}
@@ -53,7 +54,8 @@ def page(request, browser, served):
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     watch(page, [served], troubles)
-    page.name, page.troubles = request.param, troubles
+    page.name, page.troubles, page.answers = request.param, troubles, []
+    page.on("response", lambda answer: page.answers.append(answer))
     page.goto(f"{served}{page.name}.html")
     page.wait_for_function("!window.MathJax || MathJax.startup.promise.then(() => true)")
     page.add_style_tag(content="* { transition: none !important }")
@@ -86,6 +88,12 @@ def test_nothing_overflows(page, view):
         }).map(e => e.outerHTML.slice(0, 80))"""
     )
     assert wide == []
+
+
+@each_page
+def test_first_load_is_below_a_megabyte(page):
+    page.wait_for_load_state("networkidle")
+    assert 200_000 < live.weight(page.answers) < 1_000_000
 
 
 @each_page

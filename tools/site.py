@@ -27,6 +27,8 @@ PARTS += [
     f"sphinx-{part}" for part in ("copybutton", "design", "exercise", "proof", "togglebutton")
 ]
 START = '<meta charset="utf-8" />'
+# The theme's fonts have every icon; this script, half of a first load, draws them once more.
+ICONS = re.compile(r'\s*<script src="[^"]*scripts/fontawesome\.js[^"]*"></script>')
 
 
 class _Head(HTMLParser):
@@ -80,7 +82,10 @@ def finish(site: Path) -> None:
     config = yaml.safe_load(Path("_config.yml").read_text(encoding="utf-8"))
     owner, name = config["repository"]["url"].split("/")[-2:]
     home = f"https://{owner}.github.io/{name}/"  # a preview takes whole addresses only
-    texts = {path: path.read_text(encoding="utf-8") for path in sorted(site.rglob("*.html"))}
+    paths = sorted(site.rglob("*.html"))
+    texts = {path: ICONS.sub("", path.read_text(encoding="utf-8")) for path in paths}
+    for file in site.glob("_static/scripts/fontawesome.js*"):
+        file.unlink()
     # Not those that are parts of the theme, nor the page that leads to the first one.
     heads = {path: _Head(text) for path, text in texts.items() if START in text}
     # The search page reads the others, and so has to allow what the buttons on them do.
