@@ -102,7 +102,7 @@ def test_altered_recording_stops_the_build(recorded, write, change, said):
         ("- id: eq-5\n", "- id: eq-55\n", f"chapters/{SECOND}: eq-5: a check of no claim"),
         (f"chapter: {THIRD}", "chapter: 09-none", "chapters/09-none: eq-11: no checks"),
         ("verdict: misprint", "verdict: fails", "checked as misprint, data/claims.yml says"),
-        ("  method: float64\n", "", "eq-4: data/claims.yml has no method"),
+        ("  method: float64\n", "", "eq-1: data/claims.yml has no method"),
         ("  condition: $X", "  note: $X", "eq-7: data/claims.yml has no condition"),
         ("- id: fn-1", "- id: eq-4", "data/claims.yml: data/claims.yml: two entries share"),
         ("- id: fn-1", "- [", "data/claims.yml: while parsing"),
