@@ -14,12 +14,12 @@ STOPS = re.compile(r"[.,;:!?)\]’”]+")
 def join(app: Sphinx, document: nodes.document, page: str) -> None:
     """Put each formula in a line of text together with what ends or divides the sentence."""
     for formula in [*document.findall(nodes.math)]:
-        after = formula.next_node(descend=False, siblings=True)
+        line = formula.parent
+        at = line.index(formula) + 1
+        after = line[at] if at < len(line) else None
         if isinstance(after, nodes.Text) and (stop := STOPS.match(after)):
-            both = nodes.inline(classes=["together"])
-            formula.parent.replace(after, nodes.Text(after[stop.end() :]))
-            formula.parent.replace(formula, both)
-            both += [formula, nodes.Text(stop[0])]
+            both = nodes.inline("", "", formula, nodes.Text(stop[0]), classes=["together"])
+            line[at - 1 : at + 1] = [both, nodes.Text(after[stop.end() :])]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
