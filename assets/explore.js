@@ -60,6 +60,13 @@ function decades(u, splits) {
   });
 }
 
+/** A line as the legend shows it: with its dashes, as it is drawn. */
+function sample({ color, dash }) {
+  let at = 0;
+  const stops = dash.map((length, i) => `${i % 2 ? "#0000" : shown(color)} ${at}px ${at += length}px`);
+  return dash.length ? `repeating-linear-gradient(90deg, ${stops})` : shown(color);
+}
+
 function options(spec, size, log) {
   const ink = getComputedStyle(document.body).color;
   const grid = { stroke: dark() ? "#ffffff22" : "#00000018", width: 1 };
@@ -73,7 +80,7 @@ function options(spec, size, log) {
     ...size,
     scales: { x: { time: false }, y },
     axes: [axis(spec.x), axis(spec.y, { size: 64, values: log ? decades : undefined })],
-    legend: { live: false, markers: { dash: (u, i) => spec.lines[i - 1]?.dash.length ? "dashed" : "solid" } },
+    legend: { live: false, markers: { width: 0, fill: (u, i) => i ? sample(spec.lines[i - 1]) : "" } },
     cursor: { show: false },
     series: [{}, ...spec.lines.map((line) => ({
       label: line.name, stroke: shown(line.color), dash: line.dash, width: 2, pxAlign: 0, points: { show: false }, spanGaps: false,

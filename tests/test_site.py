@@ -16,6 +16,12 @@ from tools import logo
 from tools import site as finishing
 
 CHAPTERS = sorted(path.stem for path in (ROOT / "chapters").glob("*.ipynb"))
+GRANTS = {
+    "MIT": "Permission is hereby granted, free of charge, to any person obtaining a copy",
+    "OFL-1.1": "PERMISSION & CONDITIONS Permission is hereby granted, free of charge",
+    "Apache-2.0": "perpetual, worldwide, non-exclusive, no-charge, royalty-free, irrevocable",
+    "BSD-": "Redistribution and use in source and binary forms",
+}
 OWN = "book.css ledger.css book.png logo.svg favicon.svg licenses/*"
 
 
@@ -74,7 +80,12 @@ def test_every_file_of_others_is_named_with_its_license(site):
         assert any(fnmatch(file, pattern) for file in files), pattern
     texts = re.findall(r'_static/(licenses/[\w-]+\.txt)"', page)
     assert sorted(texts) == sorted(file for file in files if file.startswith("licenses/"))
+    assert len(texts) == len(rows) - 1
     assert all("copyright" in (static / text).read_text().lower() for text in texts)
+    for row in rows[1:]:
+        (text,) = re.findall(r"licenses/[\w-]+\.txt", row)
+        said = " ".join((static / text).read_text().split())
+        assert all(GRANTS[name] in said for name in GRANTS if name in row)
 
 
 def test_index_has_the_terms(site):

@@ -137,12 +137,33 @@ def test_links_within_the_pdf_lead_somewhere(printed):
     assert b"file://" not in content
 
 
+def test_pages_link_to_the_pdf_once_it_is_there(site, printed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = tmp_path / "_build/html/record/cite.html"
+    page.parent.mkdir(parents=True)
+    text = BeautifulSoup((site / "record/cite.html").read_text(), "html.parser")
+    span = '<span class="pdf">book.pdf</span>'
+    text.select_one(".pdf").replace_with(BeautifulSoup(span, "html.parser"))
+    page.write_text(str(text))
+    pdf.PDF.write_bytes(printed[0])
+    pdf.offer()
+    (link,) = BeautifulSoup(page.read_text(), "html.parser").select("a.pdf")
+    assert (page.parent / link["href"]).read_bytes() == printed[0]
+
+
 def test_paper_has_all_text_and_nothing_to_press(browser, site):
     page = browser.new_page(viewport=pdf.PAPER)
     page.emulate_media(media="print")
     page.goto((site / f"{TWO[0]}.html").as_uri())
     page.wait_for_function("!window.MathJax || MathJax.startup.promise.then(() => true)")
-    for gone in ("button", "summary", "figure .legend", ".bd-sidebar-primary", ".headerlink"):
+    for gone in (
+        "button",
+        "summary",
+        ".explorer input",
+        "figure .legend",
+        ".bd-sidebar-primary",
+        ".headerlink",
+    ):
         assert not any(part.is_visible() for part in page.locator(gone).all()), gone
     for folded in page.locator("details pre").all():
         assert folded.bounding_box()["height"] > 10

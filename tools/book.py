@@ -152,7 +152,8 @@ def sphinx(files: list[Path], builder: str = "html") -> Path:
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(tree), "-W"]
     command += ["-n", "--keep-going", "--path-output", str(work), "--builder", builder]
     with (BUILD / "sphinx.log").open("w", encoding="utf-8") as log:
-        environment = os.environ | {"NO_COLOR": "1"}
+        # Two of the extensions are in tools/.
+        environment = os.environ | {"NO_COLOR": "1", "PYTHONPATH": os.getcwd()}
         code = subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
         ).returncode

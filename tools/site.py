@@ -8,7 +8,6 @@ theme, MathJax and Matplotlib's pictures set them. Who may frame a page only a s
 import base64
 import hashlib
 import re
-import shutil
 from html import escape
 from html.parser import HTMLParser
 from importlib.metadata import distribution
@@ -26,6 +25,28 @@ PARTS = ["accessible-pygments", "myst-nb", "pydata-sphinx-theme", "sphinx", "sph
 PARTS += [
     f"sphinx-{part}" for part in ("copybutton", "design", "exercise", "proof", "togglebutton")
 ]
+# No package brings the texts of these: whose they are, and which of tools/licenses are theirs.
+OTHERS = {
+    "mathjax": (
+        """MathJax: Copyright The MathJax Consortium
+Speech Rule Engine, within it: Copyright Volker Sorge
+mhchemParser, within it: Copyright 2015-2021 Martin Hensel""",
+        ["Apache-2.0"],
+    ),
+    "bootstrap": (
+        """Bootstrap: Copyright 2011-2024 The Bootstrap Authors
+Popper, within it: Copyright 2019 Federico Zivolo""",
+        ["MIT"],
+    ),
+    "font-awesome": (
+        """Font Awesome Free: Copyright 2024 Fonticons, Inc. (https://fontawesome.com)
+with Reserved Font Name "Font Awesome".
+Icons: CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/legalcode).
+Fonts: SIL Open Font License 1.1. Code: MIT License.""",
+        ["OFL-1.1", "MIT"],
+    ),
+    "clipboard": ("clipboard.js: Copyright Zeno Rocha", ["MIT"]),
+}
 START = '<meta charset="utf-8" />'
 # The theme's fonts have every icon; this script, half of a first load, draws them once more.
 ICONS = re.compile(r'\s*<script src="[^"]*scripts/fontawesome\.js[^"]*"></script>')
@@ -77,17 +98,22 @@ def finish(site: Path) -> None:
         files = distribution(name).files or []
         (licenses[name],) = [Path(p.locate()) for p in files if p.stem == "LICENSE"]
     (site / "_static/licenses").mkdir()
-    for name, file in licenses.items():
-        shutil.copy(file, site / "_static/licenses" / f"{name}.txt")
+    texts = {name: file.read_text(encoding="utf-8") for name, file in licenses.items()}
+    folder = Path(__file__).with_name("licenses")
+    for name, (notice, parts) in OTHERS.items():
+        full = [(folder / f"{part}.txt").read_text(encoding="utf-8") for part in parts]
+        texts[name] = "\n\n".join([notice, *full])
+    for name, text in texts.items():
+        (site / "_static/licenses" / f"{name}.txt").write_text(text, encoding="utf-8")
     config = yaml.safe_load(Path("_config.yml").read_text(encoding="utf-8"))
     owner, name = config["repository"]["url"].split("/")[-2:]
     home = f"https://{owner}.github.io/{name}/"  # a preview takes whole addresses only
     paths = sorted(site.rglob("*.html"))
-    texts = {path: ICONS.sub("", path.read_text(encoding="utf-8")) for path in paths}
+    pages = {path: ICONS.sub("", path.read_text(encoding="utf-8")) for path in paths}
     for file in site.glob("_static/scripts/fontawesome.js*"):
         file.unlink()
     # Not those that are parts of the theme, nor the page that leads to the first one.
-    heads = {path: _Head(text) for path, text in texts.items() if START in text}
+    heads = {path: _Head(text) for path, text in pages.items() if START in text}
     # The search page reads the others, and so has to allow what the buttons on them do.
     handlers = set().union(*(head.handlers for head in heads.values()))
     for path, head in heads.items():
@@ -107,7 +133,7 @@ def finish(site: Path) -> None:
         tags += ['<meta name="twitter:card" content="summary_large_image">']
         policy = RULES.format(_allowed(head, handlers))
         policy = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        text = texts[path].replace(START, "\n".join([START, policy, *tags]), 1)
+        text = pages[path].replace(START, "\n".join([START, policy, *tags]), 1)
         # docutils calls this a list, but its parts are no list items.
         text = text.replace(
             '<div role="list" class="citation-list">', '<div class="citation-list">'

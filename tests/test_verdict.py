@@ -1,0 +1,64 @@
+"""The marks that tools/verdict.py puts below statements and beside equations."""
+
+import functools
+import re
+
+from bs4 import BeautifulSoup
+
+from gfcore import claims
+
+NUMBERED = re.compile(r"(?:prop|def|cor|eq)-\d+")
+
+
+@functools.cache
+def parsed(file):
+    return BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser")
+
+
+def shown(site):
+    """Yield each numbered item of the paper in the chapters, and its marks."""
+    for path in sorted((site / "chapters").glob("*.html")):
+        for item in parsed(path).select("article div.proof[id], article div.math[id]"):
+            if NUMBERED.fullmatch(item["id"]):
+                place = item.parent if item["id"].startswith("eq-") else item
+                yield path, item["id"], place.select(":scope > .verdict, .verdicts .verdict")
+
+
+def lacking(site, ledger):
+    """Return which claims of the numbered items do not show this verdict, or lead nowhere."""
+    told = {}
+    for path, label, marks in shown(site):
+        for mark in marks:
+            page, _, anchor = mark["href"].partition("#")
+            target = parsed((path.parent / page).resolve() if page else path)
+            _, _, verdict = mark["aria-label"].partition(": ")
+            assert verdict in mark.get_text()
+            assert mark["class"] == ["verdict", f"claim-{verdict}"]
+            if target.find(id=anchor):
+                told[label, anchor.removeprefix("claim-")] = verdict
+    labels = [label for _, label, _ in shown(site)]
+    return [
+        id
+        for id, claim in ledger.items()
+        for label in labels
+        if id == label or id.startswith(f"{label}-")
+        if told.get((label, id)) != claim["verdict"]
+    ]
+
+
+def test_statements_and_equations_show_their_verdicts(site):
+    labels = [label for _, label, _ in shown(site)]
+    assert {f"prop-{n}" for n in range(1, 6)} | {f"eq-{n}" for n in range(1, 40)} <= {*labels}
+    assert lacking(site, claims.load()) == []
+
+
+def test_another_verdict_would_be_seen(site):
+    changed = {
+        id: claims.load()[id] | {"verdict": "unknown"} for id in ("eq-30", "prop-5-limit")
+    }
+    assert lacking(site, claims.load() | changed) == ["eq-30", "prop-5-limit"]
+
+
+def test_a_statement_shows_the_claims_of_its_equations(site):
+    (marks,) = [marks for _, label, marks in shown(site) if label == "prop-1"]
+    assert {"#claim-prop-1", "#claim-eq-8"} <= {mark["href"] for mark in marks}
