@@ -1,6 +1,5 @@
 """The built book, for the tests that read it; and small trees of their own, for the others."""
 
-import copy
 import os
 import shutil
 import subprocess
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from filelock import FileLock
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from playwright.sync_api import sync_playwright
 
@@ -22,6 +22,11 @@ QUIET = (
     "--disable-component-update --disable-sync"
 )
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+
+
+def pytest_xdist_auto_num_workers():
+    """Take one worker more than there are cores: tests wait for pages, kernels, downloads."""
+    return os.cpu_count() + 1
 
 
 @pytest.fixture(scope="session")
@@ -152,18 +157,24 @@ def tree(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def built_once(tmp_path_factory):
-    """Return a small book, built, to be copied."""
-    tree = Tree(tmp_path_factory.mktemp("book"))
-    code, said = tree.run()
-    assert code == 0, said
-    return tree
+def built_once(tmp_path_factory, worker_id):
+    """Return the folder of a small book, built, to be copied; the workers share one."""
+    base = tmp_path_factory.getbasetemp()
+    root = (base if worker_id == "master" else base.parent) / "built"
+    with FileLock(f"{root}.lock"):
+        if not root.is_dir():
+            part = root.with_suffix(".part")
+            part.mkdir()
+            code, said = Tree(part).run()
+            assert code == 0, said
+            part.rename(root)
+    return root
 
 
 @pytest.fixture
 def built(built_once, tmp_path):
     """Return a small book that has been built and that no other test touches."""
-    tree = copy.copy(built_once)
+    tree = object.__new__(Tree)
     tree.root = tmp_path / "book"
-    shutil.copytree(built_once.root, tree.root, symlinks=True)
+    shutil.copytree(built_once, tree.root, symlinks=True)
     return tree

@@ -268,7 +268,8 @@ def test_notation_names_what_gfcore_has():
 
 
 def visible(page):
-    return page.locator(".ledger tbody tr:visible").count()
+    rows = page.locator(".ledger tbody tr")
+    return rows.evaluate_all("rows => rows.filter((row) => row.checkVisibility()).length")
 
 
 def told(page):
