@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import venv
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from playwright.sync_api import expect
 from test_documents import checked_out
 
 from benchmarks import live
-from tools.lock import environment
+from tools.lock import both, environment
 
 
 def test_environment_is_the_lock_and_the_package():
@@ -34,6 +35,12 @@ def test_every_pin_has_its_hash():
         assert "==" in block
         assert "--hash=sha256:" in block
     assert "://" not in lock
+    assert "rfc3987-syntax" not in lock  # two seconds at every import of nbformat
+
+
+def test_what_has_extras_is_pinned_without_them_too():
+    given = "a[b,c]==1 \\\n    --hash=x\nd==2 \\\n    --hash=y\n"
+    assert both(given) == given.replace("d==2", "a==1 \\\n    --hash=x\nd==2")
 
 
 def run(folder, python, *command):
@@ -68,10 +75,10 @@ def test_post_build_fetches_what_the_explorers_draw_with(tmp_path):
 def test_binders_own_parser_takes_the_environment_then_the_clone_then_post_build(tmp_path):
     # No Docker here: repo2docker says what it would do, and does not do it.
     env, clone = tmp_path / "env", tmp_path / "clone"
-    uv = str(Path(sys.executable).with_name("uv"))
-    run(ROOT, uv, uv, "venv", "--quiet", str(env))
+    venv.create(env, with_pip=True)
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
     python = str(env / "bin" / "python")
-    run(ROOT, uv, uv, "pip", "install", "--quiet", "--python", python, "--group", "binder")
+    run(ROOT, python, python, "-m", "pip", "install", "--quiet", *groups["binder"])
     checked_out(clone)
     command = (str(env / "bin" / "jupyter-repo2docker"), "--no-build", "--debug", ".")
     done = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=True)
