@@ -29,6 +29,11 @@ def pytest_xdist_auto_num_workers():
     return os.cpu_count() + 1
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with the test that takes longest; it was the last one to run, and alone."""
+    items.sort(key=lambda item: "fresh_environment" not in item.name)
+
+
 @pytest.fixture(scope="session")
 def site():
     """Return the folder of the published book, brought up to date first."""
