@@ -30,8 +30,9 @@ def pytest_xdist_auto_num_workers():
 
 
 def pytest_collection_modifyitems(items):
-    """Begin with the test that takes longest; it was the last one to run, and alone."""
-    items.sort(key=lambda item: "fresh_environment" not in item.name)
+    """Begin with the tests that take longest, or they would be the last to run, and alone."""
+    longest = ("fresh_environment", "commands_of_the_readme")
+    items.sort(key=lambda item: not any(part in item.name for part in longest))
 
 
 @pytest.fixture(scope="session")
