@@ -11,12 +11,10 @@ import importlib.util
 import platform
 import sys
 import tempfile
-import threading
 import time
 import tracemalloc
 from collections.abc import Callable
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
 from statistics import median, quantiles
@@ -361,24 +359,17 @@ def weighed(browser: Browser, url: str) -> tuple[int, float]:
 def pages(quick: bool) -> str:
     """First load of each page of the built book, served by this machine."""
     rows = [("first load", "median", "largest", "which page", "aim")]
-    found_at = [path.relative_to(SITE) for path in SITE.rglob("*.html")]
-    found_at = [path for path in found_at if "_static" not in path.parts]
-    names = sorted(path.as_posix() for path in found_at if path.name != "index.html")
+    paths = [path.relative_to(SITE) for path in sorted(SITE.rglob("*.html"))]
+    # Not the parts of the theme, nor the page that leads to the first one.
+    names = [str(path) for path in paths if path.parts[0] not in ("_static", "index.html")]
     path = chromium()
     if path is None or not names:
         why = "not run: no Chromium" if names else "not run: no book is built"
         return "## Pages\n\n" + table([*rows, (why, *[""] * 4)])
-    quiet = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
-    with (
-        ThreadingHTTPServer(("127.0.0.1", 0), partial(quiet, directory=str(SITE))) as server,
-        sync_playwright() as playwright,
-    ):
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with live.served(SITE) as home, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        home = f"http://127.0.0.1:{server.server_port}/"
         found = {name: weighed(browser, home + name) for name in names[:: 9 if quick else 1]}
         browser.close()
-        server.shutdown()
     units = [("kilobytes, compressed, without explorers' data", "1000"),
              ("milliseconds to the largest contentful paint", "1500")]  # fmt: skip
     for i, (unit, aim) in enumerate(units):

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from filelock import FileLock
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from tools.browser import chromium
 
@@ -33,6 +33,20 @@ def pytest_collection_modifyitems(items):
     """Begin with the tests that take longest, or they would be the last to run, and alone."""
     longest = ("fresh_environment", "commands_of_the_readme")
     items.sort(key=lambda item: not any(part in item.name for part in longest))
+
+
+def answers(box, explorer):
+    """Check that a shown explorer has the answer of its function, and return that."""
+    controls = box.locator("input[type=range], select").all()
+    position = [c.evaluate("c => c.selectedIndex ?? Number(c.value)") for c in controls]
+    expected = explorer.answer(position)
+    expect(box.locator(".explorer-answer")).to_have_text(expected["text"])
+    board = box.locator(".explorer-plot")
+    assert expected["text"] in board.get_attribute("aria-label")
+    x, *curves = board.evaluate("b => b.plot.data.map((values) => Array.from(values))")
+    assert x == expected["x"]
+    assert curves == expected["y"]
+    return expected
 
 
 @pytest.fixture(scope="session")
@@ -94,6 +108,10 @@ class Tree:
 
     def __init__(self, root):
         self.root = root
+
+    def lay(self):
+        """Put the files of the book there, and return it."""
+        root = self.root
         for name in ("gfcore", "data", "tools", "assets"):
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(ROOT / name, root / name, ignore=ignored)
@@ -109,6 +127,7 @@ class Tree:
         )
         self.chapter("one")
         self.chapter("two")
+        return self
 
     def chapter(self, name, code="a + 1", text="See {numref}`fig-line-NAME`.", figure=True):
         """Write a chapter with the given code in its third cell."""
@@ -159,7 +178,7 @@ class Tree:
 @pytest.fixture
 def tree(tmp_path):
     """Return a small book that no other test touches."""
-    return Tree(tmp_path)
+    return Tree(tmp_path).lay()
 
 
 @pytest.fixture(scope="session")
@@ -171,7 +190,7 @@ def built_once(tmp_path_factory, worker_id):
         if not root.is_dir():
             part = root.with_suffix(".part")
             part.mkdir()
-            code, said = Tree(part).run()
+            code, said = Tree(part).lay().run()
             assert code == 0, said
             part.rename(root)
     return root
@@ -180,7 +199,4 @@ def built_once(tmp_path_factory, worker_id):
 @pytest.fixture
 def built(built_once, tmp_path):
     """Return a small book that has been built and that no other test touches."""
-    tree = object.__new__(Tree)
-    tree.root = tmp_path / "book"
-    shutil.copytree(built_once, tree.root, symlinks=True)
-    return tree
+    return Tree(shutil.copytree(built_once, tmp_path / "book", symlinks=True))

@@ -4,10 +4,8 @@ Each page is loaded once, and then looked at in every view.
 """
 
 import functools
-import http.server
 import itertools
 import re
-import threading
 from urllib.parse import unquote, urldefrag
 
 import pytest
@@ -34,17 +32,8 @@ ACCEPTED: dict[str, str] = {}
 @pytest.fixture(scope="module")
 def served(site):
     """Return the address of the book on a server, as a reader has it."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    handler = functools.partial(Quiet, directory=site.resolve())
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    server.server_close()
+    with live.served(site.resolve()) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
