@@ -1,5 +1,6 @@
 """The ledger of the paper's claims, and the check that each chapter runs on them."""
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from html import escape
@@ -13,6 +14,7 @@ from numpy.typing import ArrayLike
 
 LEDGER = Path(__file__).resolve().parent.parent / "data" / "claims.yml"
 METADATA = "gfcore-claim"  # the key under which an output carries its figures
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 VERDICTS = ("holds", "holds-if", "misprint", "fails")
 
 
@@ -48,6 +50,25 @@ def load() -> dict[str, dict[str, Any]]:
     return ledger
 
 
+def powers(text: str) -> str:
+    """Return a text with its floats as one prints them, with powers of ten.
+
+    Examples
+    --------
+    >>> powers("residual 2.0e-16, tolerance 1e-12")
+    'residual 2.0·10⁻¹⁶, tolerance 10⁻¹²'
+    """
+
+    def printed(found: re.Match[str]) -> str:
+        power = int(found[2])
+        if float(found[0]) == 0 or -3 < power < 3:
+            return f"{float(found[0]):g}"
+        digits = "" if found[1] == "1" else f"{found[1]}·"
+        return f"{digits}10{str(power).translate(SUPERSCRIPTS)}"
+
+    return re.sub(r"\b(\d(?:\.\d+)?)e([+-]?\d+)\b", printed, text)
+
+
 @dataclass(frozen=True)
 class Check:
     """The outcome of one check: in a notebook a badge, its figures in the output's metadata."""
@@ -66,14 +87,14 @@ class Check:
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         entry = load()[self.id]
-        altered = "" if self.altered is None else f", {self.altered:.1e} when altered"
+        figures = f"residual {self.residual:.1e}, tolerance {self.tol:.0e}"
+        figures += "" if self.altered is None else f", {self.altered:.1e} when altered"
         badge = (
             f'<div class="claim claim-{self.verdict}" id="claim-{self.id}">'
             f"<strong>{escape(self.id)}</strong> "
             f'<span class="verdict">{self.verdict}</span> '
             f"<span>{escape(entry['title'])}</span> "
-            f'<span class="residual">residual {self.residual:.1e}, tolerance {self.tol:.0e}'
-            f"{altered}</span></div>"
+            f'<span class="residual">{powers(figures)}</span></div>'
         )
         return {"text/html": badge, "text/plain": repr(self)}, {METADATA: vars(self)}
 

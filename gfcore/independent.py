@@ -1,4 +1,4 @@
-"""What chapters check gfcore and the paper against: SciPy's integration, algebra in SymPy.
+"""What chapters check gfcore and the paper against: numbers by SciPy, algebra in SymPy.
 
 Nothing here knows a formula of the paper. Import it by name: gfcore alone loads no SymPy.
 """
@@ -46,6 +46,32 @@ def integrate(
         (0, t[-1]), x.ravel(), "DOP853", t, rtol=1e-12, atol=atol,
     )  # fmt: skip
     return np.asarray(run.y.T.reshape(-1, *x.shape))
+
+
+def gradient(function: Callable[[Array], float], at: Array, h: float = 1e-5) -> Array:
+    """Return the gradient of a function of an array, by central differences of step h.
+
+    Parameters
+    ----------
+    function : callable
+        Takes an array of the shape of `at` and returns a number.
+    at : array
+        Where, of any shape.
+    h : float
+        Step; the error is of the order of h^2, and of the rounding errors over h.
+
+    Returns
+    -------
+    array of the shape of `at`
+
+    Examples
+    --------
+    >>> gradient(lambda x: (x**2).sum(), np.array([[1.0, -2.0]])).round(9)
+    array([[ 2., -4.]])
+    """
+    steps = h * np.eye(at.size).reshape(-1, *at.shape)
+    slopes = [(function(at + step) - function(at - step)) / (2 * h) for step in steps]
+    return np.reshape(slopes, at.shape)
 
 
 def letters(names: str) -> Any:

@@ -3,7 +3,7 @@
 import numpy as np
 import sympy
 
-from gfcore.independent import derivative, integrate, letters, terms
+from gfcore.independent import derivative, gradient, integrate, letters, terms
 
 
 def test_integration_of_numbers_and_matrices():
@@ -14,6 +14,13 @@ def test_integration_of_numbers_and_matrices():
     turned = np.array([[[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]] for a in t])
     assert np.abs(path - turned).max() < 1e-10
     assert np.abs(path - turned.mT).max() > 0.1
+
+
+def test_gradient_of_a_matrix():
+    A = np.array([[1.0, 2.0, -3.0], [0.5, 0.0, 4.0]])
+    found = gradient(lambda X: np.sum(X**4) / 4, A)
+    assert np.abs(found - A**3).max() < 1e-7
+    assert np.abs(found - A**2).max() > 1
 
 
 def test_derivative_keeps_the_order_of_letters():

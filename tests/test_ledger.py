@@ -182,8 +182,8 @@ class Links(HTMLParser):
 
 def test_floats_are_printed_with_powers_of_ten():
     badge = "residual 2.0e-16, tolerance 1e-12, 3.6e+00 when altered"
-    assert ledger.powers(badge) == "residual 2.0·10⁻¹⁶, tolerance 10⁻¹², 3.6 when altered"
-    assert ledger.powers("0.0e+00 5e-01 1.6e+01 4.2e+13") == "0 0.5 16 4.2·10¹³"
+    assert claims.powers(badge) == "residual 2.0·10⁻¹⁶, tolerance 10⁻¹², 3.6 when altered"
+    assert claims.powers("0.0e+00 5e-01 1.6e+01 4.2e+13") == "0 0.5 16 4.2·10¹³"
 
 
 @pytest.mark.parametrize("name", [*RECORD, "chapters/summary"])

@@ -41,7 +41,6 @@ ITEMS = {
     "eq": ("({})", 39),
 }
 READING = re.compile(r"errors? of reading|reading error|misread|machine-read", re.I)
-SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 DECADES = (-18, 4)  # of the bars
 
 
@@ -110,19 +109,6 @@ def items(claims: list[Claim], anchors: dict[str, str]) -> Iterator[dict[str, An
             yield {"id": id, "name": name.format(number), "claims": its} | place
 
 
-def powers(text: str) -> str:
-    """Return a text with its floats as one prints them: 2.0e-16 as 2.0·10⁻¹⁶."""
-
-    def printed(found: re.Match[str]) -> str:
-        power = int(found[2])
-        if float(found[0]) == 0 or -3 < power < 3:
-            return f"{float(found[0]):g}"
-        digits = "" if found[1] == "1" else f"{found[1]}·"
-        return f"{digits}10{str(power).translate(SUPERSCRIPTS)}"
-
-    return re.sub(r"\b(\d(?:\.\d+)?)e([+-]?\d+)\b", printed, text)
-
-
 def place(value: float) -> float:
     """Return where a figure stands on a bar 160 units long."""
     low, high = DECADES
@@ -138,7 +124,7 @@ def told(residual: float, tol: float) -> str:
 
 def write(files: list[Path], tree: Path) -> None:
     """Check the executed chapters against the ledger; write the record into the tree."""
-    from gfcore.claims import METADATA, load
+    from gfcore.claims import METADATA, load, powers
 
     try:
         ledger = list(load().values())

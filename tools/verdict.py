@@ -11,7 +11,6 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 from gfcore import claims
-from tools.ledger import powers
 
 
 def of(labels: list[str]) -> list[dict[str, Any]]:
@@ -21,7 +20,7 @@ def of(labels: list[str]) -> list[dict[str, Any]]:
 
 
 def mark(app: Sphinx, document: nodes.document, page: str) -> None:
-    """Put marks below the statements of a page, and beside its equations; set its badges."""
+    """Put marks below the statements of a page, and beside its equations."""
 
     def link(claim: dict[str, Any], shown: str, told: str) -> str:
         at = app.builder.get_relative_uri(page, f"chapters/{claim['chapter']}")
@@ -49,8 +48,6 @@ def mark(app: Sphinx, document: nodes.document, page: str) -> None:
                 both = nodes.container(classes=["numbered"])
                 node.parent.replace(node, both)
                 both += [node, nodes.raw("", links, format="html")]
-        elif isinstance(node, nodes.raw) and node.astext().startswith('<div class="claim '):
-            node.replace_self(nodes.raw("", powers(node.astext()), format="html"))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
