@@ -71,8 +71,13 @@ def watch(page, own, troubles):
         if not request.url.startswith((*own, "data:", "blob:")):
             troubles.append(f"another origin: {request.url}")
 
+    def failed(request):
+        # What is still under way when a page is left is given up, and that is no fault of it.
+        if request.failure != "net::ERR_ABORTED":
+            troubles.append(f"failed: {request.url} ({request.failure})")
+
     page.on("pageerror", lambda error: troubles.append(f"script error: {error}"))
-    page.on("requestfailed", lambda request: troubles.append(f"failed: {request.url}"))
+    page.on("requestfailed", failed)
     page.on("request", asked)
     page.on("console", lambda said: said.type == "error" and troubles.append(said.text))
 

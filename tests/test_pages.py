@@ -53,6 +53,31 @@ def page(request, browser, served):
     assert troubles == []
 
 
+def test_watch_notes_what_a_reader_should_not_meet(browser, tmp_path):
+    (tmp_path / "index.html").write_text(
+        """<img src="none.png"><script src="https://elsewhere.invalid/a.js"></script>
+        <script>console.error("oh"); fetch("slow"); throw Error("no")</script>"""
+    )
+    (tmp_path / "left.html").write_text("<p>")
+    troubles = []
+    with live.served(tmp_path) as address, browser.new_context() as context:
+        page = context.new_page()
+        watch(page, [address], troubles)
+        page.route("**/slow", lambda route: None)  # never answered: given up at the next page
+        page.goto(f"{address}index.html")
+        page.goto(f"{address}left.html")
+    said = "\n".join(troubles)
+    for trouble in (
+        "Failed to load resource: the server responded with a status of 404",
+        "another origin: https://elsewhere.invalid/a.js",
+        "failed: https://elsewhere.invalid/a.js (net::ERR_",
+        "script error: no",
+        "\noh\n",
+    ):
+        assert trouble in said
+    assert "slow" not in said
+
+
 def look(page, view):
     """Turn an opened page to a view."""
     width, mode = VIEWS[view]
