@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,11 @@ QUIET = (
     "--disable-component-update --disable-sync"
 )
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+
+
+def pytest_configure():
+    """Hear interrupts, as the builds shall, even where a shell runs this in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_xdist_auto_num_workers():
