@@ -37,11 +37,9 @@ def main() -> None:
     """Find the newest versions that fit together, on any system, and write both files."""
     part = LOCK.with_suffix(".part")
     options = "--all-extras --universal --python-version 3.11 --fork-strategy fewest --upgrade"
-    options += (
-        " --generate-hashes --no-annotate --no-header --no-strip-extras --quiet --output-file"
-    )
+    options += " --generate-hashes --no-annotate --no-header --no-strip-extras --quiet"
     uv = [str(Path(sys.executable).with_name("uv")), "pip", "compile", "pyproject.toml"]
-    subprocess.run([*uv, *options.split(), str(part)], check=True)
+    subprocess.run([*uv, *options.split(), "--output-file", str(part)], check=True)
     lock = both(part.read_text(encoding="utf-8"))
     part.write_text(lock, encoding="utf-8")
     ENVIRONMENT.write_text(environment(lock), encoding="utf-8")
