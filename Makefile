@@ -8,7 +8,6 @@
 # make check   say whether the built book is the one that the sources make
 # make links   look for links that lead nowhere
 # make lock    refresh requirements.lock and environment.yml
-# make lite    the chapters with Python in the browser: _build/lite/site (see CONTRIBUTING.md)
 # make clean   remove what was built; .venv stays
 
 PYTHON ?= python3
@@ -16,17 +15,16 @@ PORT ?= 8000
 BIN := .venv/bin
 CHROMIUM ?= chromium
 
-.PHONY: book test pdf serve lab chapter bench check links lock lite clean browser
 .DELETE_ON_ERROR:
 
 book: .venv/ready
-	@$(BIN)/python -m tools.book
+	@$(BIN)/python -m gfbook.build.book
 
 test: .venv/ready browser
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 pdf: book browser
-	@$(BIN)/python -m tools.pdf
+	@$(BIN)/python -m gfbook.build.pdf
 
 serve: book
 	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
@@ -35,25 +33,20 @@ lab: .venv/ready
 	@$(BIN)/jupyter lab chapters
 
 chapter: .venv/ready
-	@$(BIN)/python -m tools.execute $(CHAPTER) $(PARAMETERS)
+	@$(BIN)/python -m gfbook.build.execute $(CHAPTER) $(PARAMETERS)
 
 bench: book
 	@$(BIN)/python benchmarks/run.py
 
 check: .venv/ready
-	@$(BIN)/python -m tools.book --check
+	@$(BIN)/python -m gfbook.build.book --check
 
 links: book
-	@$(BIN)/python -m tools.book --links
+	@$(BIN)/python -m gfbook.build.book --links
 
 lock: .venv/ready
-	@$(BIN)/python -m tools.lock
+	@$(BIN)/python -m gfbook.build.lock
 
-lite: .venv/ready
-	@$(BIN)/python -m tools.lite
-	@$(BIN)/uv venv --quiet _build/lite/env
-	@$(BIN)/uv pip install --quiet --python _build/lite/env --group lite
-	@cd _build/lite && env/bin/jupyter lite build > build.log || { tail build.log; exit 1; }
 
 clean:
 	rm -rf _build

@@ -24,13 +24,14 @@ from jupyter_server.serverapp import list_running_servers
 from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Browser, Locator, Page, Response, Route
 
-from gfcore import explore
+from gfbook import explore
 
 ROOT = Path(__file__).resolve().parent.parent
 CELL = """\
 import numpy as np
 import gfcore as gf
-from gfcore.explore import Answer, Choice, Explorer, Slider
+from gfbook import plots
+from gfbook.explore import Answer, Choice, Explorer, Slider
 
 def mode(lam, sigma):
     t = np.linspace(0, 4, 201)
@@ -43,7 +44,7 @@ explorer = Explorer(
         "lam": Slider("imbalance λ₀", 0, 8, value=2),
         "sigma": Choice("singular value σ", {"one": 1.0, "two": 2.0}),
     },
-    "time t", "σ(t)", [("mode", gf.plots.TWO_LAYER)], "explore-live",
+    "time t", "σ(t)", [("mode", plots.TWO_LAYER)], "explore-live",
 )
 explorer
 """

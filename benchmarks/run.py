@@ -28,10 +28,11 @@ from playwright.sync_api import Browser, Response, sync_playwright
 from scipy.integrate import odeint, solve_ivp
 
 import gfcore as gf
+from gfbook import plots
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks import live
-from tools.browser import chromium
+from gfbook.build.browser import chromium
 
 OUTPUT = Path(__file__).parents[1] / "_build" / "bench"
 SITE = OUTPUT.with_name("html")
@@ -381,11 +382,9 @@ def pages(quick: bool) -> str:
 
 def plot(curves: dict[str, list[tuple[int, float]]], path: Path) -> None:
     """Draw the time against the width for each solver."""
-    gf.plots.style()
+    plots.style()
     fig, ax = plt.subplots()
-    for (name, points), look in zip(
-        curves.items(), gf.plots.components(len(curves)), strict=True
-    ):
+    for (name, points), look in zip(curves.items(), plots.components(len(curves)), strict=True):
         k, seconds = np.array(points).T
         ax.loglog(k, 1e3 * seconds, marker="o", label=name, **look)
     ax.set(xlabel="width $k$", ylabel=f"milliseconds at an error of {TARGETS[0]:.0e}")

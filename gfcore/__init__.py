@@ -11,7 +11,7 @@ array([[2., 0.],
        [0., 1.]])
 """
 
-from gfcore import claims, descent, ensemble, exact, flow, initial, plots, rates
+from gfcore import descent, exact, flow, initial, paper, rates
 from gfcore.exact import FiniteEscapeError
 from gfcore.state import Trajectory, Weights
 
@@ -21,12 +21,10 @@ __all__ = [
     "FiniteEscapeError",
     "Trajectory",
     "Weights",
-    "claims",
     "descent",
-    "ensemble",
     "exact",
     "flow",
     "initial",
-    "plots",
+    "paper",
     "rates",
 ]

@@ -13,7 +13,7 @@ from filelock import FileLock
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from playwright.sync_api import expect, sync_playwright
 
-from tools.browser import chromium
+from gfbook.build.browser import chromium
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURE = {"figure": {"caption": "A line.", "name": "fig-line"}, "image": {"alt": "A line"}}
@@ -58,7 +58,7 @@ def answers(box, explorer):
 @pytest.fixture(scope="session")
 def site():
     """Return the folder of the published book, brought up to date first."""
-    subprocess.run([sys.executable, "-m", "tools.book"], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-m", "gfbook.build.book"], cwd=ROOT, check=True)
     return ROOT / "_build" / "html"
 
 
@@ -123,7 +123,7 @@ class Tree:
     def lay(self):
         """Put the files of the book there, and return it."""
         root = self.root
-        for name in ("gfcore", "data", "tools", "assets"):
+        for name in ("gfcore", "gfbook", "data", "assets"):
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(ROOT / name, root / name, ignore=ignored)
         names = ("_config.yml", "CITATION.cff", "references.bib")
@@ -154,7 +154,7 @@ class Tree:
         notebook = new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
         nbformat.write(notebook, self.root / "chapters" / f"{name}.ipynb")
 
-    def start(self, *arguments, module="tools.book", **options):
+    def start(self, *arguments, module="gfbook.build.book", **options):
         """Start the build as a user would, with its output in one pipe."""
         environment = os.environ | {"PYTHONPATH": str(self.root)} | options.pop("env", {})
         return subprocess.Popen(

@@ -8,8 +8,6 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from gfcore import _check
-
 T = TypeVar("T")
 
 
@@ -63,13 +61,13 @@ def map(
     >>> results, failures
     ({2: 0.262, 0: 0.637, 1: 0.512}, {})
     """
-    seeds = [_check.count("seeds", seed, 0) for seed in seeds]
+    seeds = _counts("seeds", seeds)
     if len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds must be distinct, got {len(seeds) - len(set(seeds))} repeats")
     results: dict[int, T] = {}
     failures: dict[int, Exception] = {}
     with tqdm(total=len(seeds), unit="seed", disable=None) as bar:
-        for attempt in range(1 + _check.count("retries", retries, 0)):
+        for attempt in range(1 + _counts("retries", [retries])[0]):
             pending = [seed for seed in seeds if seed not in results]
             for seed, result in _run(function, pending, executor, attempt):
                 try:
@@ -84,6 +82,18 @@ def map(
         {seed: results[seed] for seed in seeds if seed in results},
         {seed: failures[seed] for seed in seeds if seed in failures},
     )
+
+
+def _counts(name: str, values: Iterable[int]) -> list[int]:
+    """Return integers >= 0 as a list, or raise ValueError."""
+    try:
+        found = list(values)
+    except TypeError:
+        raise ValueError(f"{name} must be integers, got {values!r}") from None
+    for value in found:
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+            raise ValueError(f"{name} must be integers of at least 0, got {value!r}")
+    return [int(value) for value in found]
 
 
 def _run(

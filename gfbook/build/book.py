@@ -1,7 +1,7 @@
 """Make the book: execute what changed, build every page, check them all, then publish.
 
-``python -m tools.book`` leaves the book at _build/html/index.html; with ``--check`` it only
-says whether that book is the one that the sources make.
+``python -m gfbook.build.book`` leaves the book at _build/html/index.html; with ``--check``
+it only says whether that book is the one that the sources make.
 """
 
 import argparse
@@ -19,10 +19,10 @@ from typing import Any
 import yaml
 from filelock import FileLock
 
-from gfcore import explore
-from tools import ledger, take
-from tools.execute import EXECUTED, BuildError, inputs, recorded, run_all, sha256
-from tools.site import finish
+from gfbook import explore
+from gfbook.build import ledger, take
+from gfbook.build.execute import EXECUTED, BuildError, inputs, recorded, run_all, sha256
+from gfbook.build.site import finish
 
 BUILD = Path("_build")
 HTML = BUILD / "html"  # a link to the last good book, turned over in one step
@@ -30,7 +30,7 @@ SPACE = 300e6  # bytes that a build may need
 
 
 def documents() -> list[Path]:
-    """Return the files that _toc.yml names, in its order, but for those tools.ledger makes."""
+    """Return the files that _toc.yml names, in its order, but for those that are made."""
     from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
 
     try:
@@ -52,7 +52,11 @@ def digest(files: list[Path]) -> str:
     """Return the digest of all that a page can depend on."""
     executed = [EXECUTED / path for path in files if path.suffix == ".ipynb"]
     pages = [path for path in files if path.suffix != ".ipynb"]
-    others = [path for folder in ("assets", "tools") for path in Path(folder).rglob("*.*")]
+    others = [
+        path
+        for folder in ("assets", "gfbook/build", "gfbook/explore")
+        for path in Path(folder).rglob("*.*")
+    ]
     names = (
         "_config.yml",
         "_toc.yml",
@@ -152,7 +156,7 @@ def sphinx(files: list[Path], builder: str = "html") -> Path:
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(tree), "-W"]
     command += ["-n", "--keep-going", "--path-output", str(work), "--builder", builder]
     with (BUILD / "sphinx.log").open("w", encoding="utf-8") as log:
-        # Two of the extensions are in tools/.
+        # Two of the extensions are in gfbook/.
         environment = os.environ | {"NO_COLOR": "1", "PYTHONPATH": os.getcwd()}
         code = subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
@@ -212,7 +216,7 @@ def make(jobs: int) -> None:
 
 def main() -> None:
     """Make the book, or check it."""
-    parser = argparse.ArgumentParser(prog="tools.book", description=__doc__)
+    parser = argparse.ArgumentParser(prog="gfbook.build.book", description=__doc__)
     parser.add_argument("--check", action="store_true", help="only compare")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--links", action="store_true", help="only look for dead links")

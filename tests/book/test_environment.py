@@ -18,7 +18,7 @@ from playwright.sync_api import expect
 from test_documents import checked_out
 
 from benchmarks import live
-from tools.lock import both, environment
+from gfbook.build.lock import both, environment
 
 
 def test_environment_is_the_lock_and_the_package():
@@ -46,7 +46,7 @@ def test_what_has_extras_is_pinned_without_them_too():
 def run(folder, python, *command):
     """Run a command as Binder does: in the clone, with that Python first on the path."""
     path = os.pathsep.join([str(Path(python).parent), os.environ["PATH"]])
-    environment = os.environ | {"PATH": path, "PYTHONPATH": "", "GFCORE_PAGE": ""}
+    environment = os.environ | {"PATH": path, "PYTHONPATH": "", "GFBOOK_PAGE": ""}
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
@@ -64,7 +64,7 @@ def test_post_build_fetches_what_the_explorers_draw_with(tmp_path):
     assert os.access(tmp_path / "postBuild", os.X_OK)
     assert (tmp_path / "postBuild").read_text().startswith("#!/bin/sh\n")
     # The search path begins in the clone, so this is its gfcore, and there is no uPlot yet.
-    asks = ("python", "-c", "from gfcore import explore; print(explore.module())")
+    asks = ("python", "-c", "from gfbook import explore; print(explore.module())")
     with pytest.raises(AssertionError, match="uPlot is missing"):
         run(tmp_path, sys.executable, *asks)
     run(tmp_path, sys.executable, "./postBuild")

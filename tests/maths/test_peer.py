@@ -15,7 +15,7 @@ from scipy.integrate import solve_ivp
 import gfcore as gf
 
 PEER = json.loads(
-    (Path(__file__).parents[1] / "data" / "reference" / "peer.json").read_text("utf-8")
+    (Path(__file__).parents[2] / "data" / "reference" / "peer.json").read_text("utf-8")
 )
 
 

@@ -11,8 +11,8 @@ import yaml
 from conftest import ROOT
 
 import gfcore as gf
+from gfbook.build import book, execute, ledger
 from gfcore import claims
-from tools import book, execute, ledger
 
 RECORD = [page.with_suffix("").as_posix() for page in ledger.PAGES]
 CHAPTERS = sorted(path.relative_to(ROOT) for path in (ROOT / "chapters").glob("*.ipynb"))

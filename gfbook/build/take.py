@@ -4,7 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
-from tools.execute import EXECUTED
+from gfbook.build import badge, ledger
+from gfbook.build.execute import EXECUTED
 
 FOLDER = "figures"
 FORMS = {"SVG": "image/svg+xml", "CSV": "text/csv"}  # what a reader is told, and what it is
@@ -14,6 +15,7 @@ def offer(notebook: Path, tree: Path) -> None:
     """Write an executed chapter's figures into the tree, and links below them in its copy."""
     copy = tree / notebook
     content = json.loads(copy.read_bytes())
+    badge.put(content, ledger.load())
     root = "../" * len(notebook.parent.parts)
     for cell in content["cells"]:
         shown = [output["data"] for output in cell.get("outputs", ()) if "data" in output]

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import sympy  # type: ignore[import-untyped]
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import solve_ivp  # type: ignore[import-untyped]
 
-from gfcore._check import Array
+Array = NDArray[np.float64]
 
 
 def integrate(

@@ -15,7 +15,7 @@ TIMES = np.linspace(0, 4, 25)
 HEAD = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"{}>\n<title>{}</title>\n'
 LINE = '<path d="{}" fill="none" stroke="{}" stroke-width="{}" stroke-linecap="round"/>\n'
 DOT = '<circle cx="{:.1f}" cy="{:.1f}" r="{}" fill="{}"/>\n'
-MINIMA, PATHS = "#D55E00", "#0072B2"  # of gfcore.plots: each stands out on white and on black
+MINIMA, PATHS = "#D55E00", "#0072B2"  # of gfbook.plots: each stands out on white and on black
 
 
 def mode(lam: float, x0: float) -> np.ndarray:

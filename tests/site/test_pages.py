@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT, watch
 
 from benchmarks import live
-from tools import ledger
+from gfbook.build import ledger
 
 VIEWS = {f"{w}-{m}": (w, m) for w in (1280, 390) for m in ("light", "dark")}
 CHAPTERS = [f"chapters/{p.stem}" for p in sorted((ROOT / "chapters").glob("*.ipynb"))]

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-import gfcore as gf
-from gfcore import explore
+from gfbook import explore, plots
 
-LINES = [("a", gf.plots.TWO_LAYER), ("b", gf.plots.THEORY)]
+LINES = [("a", plots.TWO_LAYER), ("b", plots.THEORY)]
 
 
 def wave(a, kind):

@@ -6,7 +6,7 @@ from bs4 import BeautifulSoup, NavigableString
 from docutils import nodes
 from docutils.utils import new_document
 
-from tools import typeset
+from gfbook.build import typeset
 
 
 def apart(text):

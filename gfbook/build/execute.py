@@ -1,7 +1,7 @@
 """Execute chapters with papermill: in parallel, and only those whose inputs changed.
 
-``python -m tools.execute CHAPTER [-p NAME VALUE]...`` runs one chapter at other values of its
-parameters, into _build/chapter/. `tools.book` runs all of them.
+``python -m gfbook.build.execute CHAPTER [-p NAME VALUE]...`` runs one chapter at other
+values of its parameters, into _build/chapter/. `gfbook.build.book` runs all of them.
 """
 
 import argparse
@@ -48,7 +48,9 @@ def inputs(notebook: Path) -> dict[str, str]:
     """Return the digests of what a chapter's outputs depend on: itself, and gfcore."""
     # Of data/, what chapters read: the reference values below it are for the tests.
     facts = (path for form in ("yml", "csv") for path in Path("data").glob(f"*.{form}"))
-    files = (*Path("gfcore").rglob("*.py"), *facts, Path("requirements.lock"))
+    code = [path for name in ("gfcore", "gfbook") for path in Path(name).rglob("*.py")]
+    code = [path for path in code if path.parts[:2] != ("gfbook", "build")]
+    files = (*code, *facts, Path("requirements.lock"))
     return {
         "source": hashlib.sha256(notebook.read_bytes()).hexdigest(),
         "gfcore": sha256(*(path for path in files if path.is_file())),
@@ -102,10 +104,10 @@ def _run(notebook: Path, running: set[subprocess.Popen[bytes]]) -> str:
     tqdm.write(f"{notebook.stem}: started", file=sys.stdout)
     said, noise = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")  # noqa: SIM115
     process = subprocess.Popen(
-        [sys.executable, "-m", "tools.execute", str(notebook), "--part", str(part)],
+        [sys.executable, "-m", "gfbook.build.execute", str(notebook), "--part", str(part)],
         # Left open: it ends when this process is gone, and then the other one stops too.
         stdin=subprocess.PIPE,
-        env=os.environ | {"GFCORE_PAGE": "1"},  # explorers answer from values calculated now
+        env=os.environ | {"GFBOOK_PAGE": "1"},  # explorers answer from values calculated now
         stdout=said,
         stderr=noise,
         start_new_session=True,
@@ -216,7 +218,7 @@ def _stop_with_parent() -> None:
 
 def main() -> None:
     """Run one chapter, for a reader at other parameters or for `run_all`."""
-    parser = argparse.ArgumentParser(prog="tools.execute", description=__doc__)
+    parser = argparse.ArgumentParser(prog="gfbook.build.execute", description=__doc__)
     parser.add_argument("chapter", help="chapters/X.ipynb, or X")
     parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
     parser.add_argument("--part", type=Path, help=argparse.SUPPRESS)

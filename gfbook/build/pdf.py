@@ -1,7 +1,7 @@
 """Print the built book as one PDF, with page numbers in its table of contents.
 
-``python -m tools.pdf`` joins the pages of _build/html to one document, prints it in Chromium
-to see on which page each of them begins, and prints it again with these numbers, to
+``python -m gfbook.build.pdf`` joins the pages of _build/html to one document, prints it in
+Chromium to see on which page each of them begins, and prints it again with these numbers, to
 _build/book.pdf. Then it puts that beside the pages, and a link to it where they speak of it.
 """
 
@@ -19,9 +19,9 @@ from filelock import FileLock
 from playwright.sync_api import Page, sync_playwright
 from sphinx_external_toc.parsing import parse_toc_yaml
 
-from tools.book import BUILD, HTML
-from tools.browser import chromium
-from tools.execute import BuildError
+from gfbook.build.book import BUILD, HTML
+from gfbook.build.browser import chromium
+from gfbook.build.execute import BuildError
 
 PDF = BUILD / "book.pdf"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]

@@ -9,8 +9,8 @@ import pytest
 from bs4 import BeautifulSoup
 from conftest import ROOT
 
-from gfcore import plots
-from tools import pdf
+from gfbook import plots
+from gfbook.build import pdf
 
 PAGES = sorted(path.stem for path in (ROOT / "chapters").glob("*.ipynb"))
 page_named = pytest.mark.parametrize("name", PAGES)

@@ -10,7 +10,6 @@ from pathlib import Path
 import nbformat
 import pytest
 from conftest import ROOT
-
 from gfcore.claims import METADATA, load
 
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
@@ -43,7 +42,7 @@ def calls(notebook, name):
 
 
 def test_table_of_contents_has_every_chapter():
-    from tools.book import documents
+    from gfbook.build.book import documents
 
     assert sorted(ROOT / path for path in documents() if path.suffix == ".ipynb") == CHAPTERS
 

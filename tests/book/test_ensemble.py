@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import gfcore as gf
-from gfcore import ensemble
+from gfbook import ensemble
 
 
 def make_trajectory():

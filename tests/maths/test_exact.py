@@ -14,7 +14,7 @@ import gfcore as gf
 from gfcore import exact
 from gfcore.exact import FiniteEscapeError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "data" / "reference"
 
 

@@ -14,8 +14,9 @@ from matplotlib.collections import PathCollection
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib_inline.backend_inline import set_matplotlib_formats
+from numpy.typing import NDArray
 
-from gfcore._check import Array
+Array = NDArray[np.float64]
 
 #: One entry a role, the same in every figure: told apart by color, by line and in grey.
 TWO_LAYER: dict[str, Any] = {"color": "#0072B2", "linestyle": "-"}

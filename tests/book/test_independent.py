@@ -3,7 +3,7 @@
 import numpy as np
 import sympy
 
-from gfcore.independent import derivative, gradient, integrate, letters, terms
+from gfbook.independent import derivative, gradient, integrate, letters, terms
 
 
 def test_integration_of_numbers_and_matrices():

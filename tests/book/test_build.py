@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from tools import book, execute
+from gfbook.build import book, execute
 
 ONE, TWO = "chapters/one.ipynb", "chapters/two.ipynb"
 
@@ -241,7 +241,7 @@ def test_missing_data_file_is_one_error(built):
 
 
 def test_unknown_parameter_is_one_error(tree):
-    run = {"module": "tools.execute"}
+    run = {"module": "gfbook.build.execute"}
     code, said = tree.run("one", "-p", "b", "3", **run)
     assert code == 1
     assert said == "no parameter b in chapters/one.ipynb; it has a\n"

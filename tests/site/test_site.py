@@ -13,8 +13,8 @@ import yaml
 from conftest import ROOT
 from pybtex.database import parse_file
 
-from tools import logo
-from tools import site as finishing
+from gfbook.build import logo
+from gfbook.build import site as finishing
 
 CHAPTERS = sorted(path.stem for path in (ROOT / "chapters").glob("*.ipynb"))
 GRANTS = {

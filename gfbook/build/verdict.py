@@ -10,13 +10,13 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 
-from gfcore import claims
+from gfbook.build import ledger
 
 
 def of(labels: list[str]) -> list[dict[str, Any]]:
     """Return the claims of these labels, in the ledger's order."""
     starts = tuple(f"{label}-" for label in labels)
-    return [c for id, c in claims.load().items() if id in labels or id.startswith(starts)]
+    return [c for id, c in ledger.load().items() if id in labels or id.startswith(starts)]
 
 
 def mark(app: Sphinx, document: nodes.document, page: str) -> None:

@@ -1,6 +1,6 @@
 """Explorers: a few controls, curves that answer, and the answer in words.
 
-One ES module (assets/explore.js) draws an explorer in both of its hosts. With a kernel it is an
+One ES module (explore.js) draws an explorer in both of its hosts. With a kernel it is an
 anywidget: each move of a control calls the Python function again. On a page of the book there
 is no kernel, and the same module answers from values that the function gave at build time, for
 every position of the controls.
@@ -20,13 +20,12 @@ from typing import Any, NamedTuple
 import anywidget
 import numpy as np
 import traitlets
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from gfcore import _check
-from gfcore._check import Array
-
-ROOT = Path(__file__).resolve().parent.parent
-PAGE = "GFCORE_PAGE"  # set while the book is built: no kernel will answer there
+Array = NDArray[np.float64]
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+PAGE = "GFBOOK_PAGE"  # set while the book is built: no kernel will answer there
 
 
 class Answer(NamedTuple):
@@ -141,8 +140,8 @@ def module() -> str:
         )
     plot = (folder / "uPlot.iife.min.js").read_text(encoding="utf-8")
     style = (folder / "uPlot.min.css").read_text(encoding="utf-8")
-    style += (ROOT / "assets" / "explore.css").read_text(encoding="utf-8")
-    own = (ROOT / "assets" / "explore.js").read_text(encoding="utf-8")
+    style += (HERE / "explore.css").read_text(encoding="utf-8")
+    own = (HERE / "explore.js").read_text(encoding="utf-8")
     return f"{plot}\nconst STYLE = {json.dumps(style)};\n{own}"
 
 
@@ -214,12 +213,15 @@ class Explorer:
         """Return the state of the front end at one position of each control."""
         given = zip(self.controls.items(), position, strict=True)
         x, curves, text = self.function(**{name: c.at(p) for (name, c), p in given})
-        x = _check.array("x", x, 1)
+        x = np.asarray(x, float)
         if len(curves) != len(self.lines):
             raise ValueError(f"curves must be {len(self.lines)}, got {len(curves)}")
         drawn = [np.asarray(curve, float) for curve in curves]
-        for curve in drawn:
-            _check.shape("curves", curve, x.shape)
+        if any(curve.shape != x.shape for curve in drawn) or x.ndim != 1:
+            shapes = [curve.shape for curve in drawn]
+            raise ValueError(
+                f"curves must have the shape (T,) of x, got {shapes} and {x.shape}"
+            )
         said = [c.say(p) for c, p in zip(self.controls.values(), position, strict=True)]
         return {"x": _short(x), "y": [_short(curve) for curve in drawn], "text": text,
                 "said": said}  # fmt: skip
