@@ -181,7 +181,7 @@ def eq_30(Y: Any, R0: Any, lam: float, t: float) -> Any:
     numpy.linalg.LinAlgError
         If S_tilde or the bracket is singular.
     """
-    from scipy.linalg import expm  # type: ignore[import-untyped]
+    from scipy.linalg import expm
 
     S, S_bar = eq_24(Y)
     S_tilde = S + lam * S_bar
