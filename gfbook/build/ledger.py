@@ -30,7 +30,7 @@ MEANINGS = {
     "misprint": "where a corrected form holds",
     "fails": "where a counter-example runs",
 }
-NEEDED = ["where", "title", "statement", "chapter", "method"]
+NEEDED = ["section", "title", "statement", "chapter", "method"]
 MORE = {"holds-if": ["condition"], "misprint": ["correction"], "fails": ["correction"]}
 # What the paper numbers, and how many there are of each.
 ITEMS = {
@@ -42,7 +42,6 @@ ITEMS = {
     "fn": ("Footnote {}", 4),
     "eq": ("({})", 39),
 }
-READING = re.compile(r"errors? of reading|reading error|misread|machine-read", re.I)
 DECADES = (-18, 4)  # of the bars
 
 
@@ -88,8 +87,8 @@ def joined(claims: list[Claim], checks: dict[str, list[Claim]]) -> list[Claim]:
     return [
         claim
         | figures[claim["chapter"], claim["id"]]
-        | {"section": claim["where"].split(",")[0]}
-        | {"reading": bool(READING.search(f"{claim.get('correction')} {claim.get('note')}"))}
+        | {"where": ", ".join(filter(None, [claim["section"], claim.get("where")]))}
+        | {"reading": claim.get("reading", False)}
         | {"url": f"chapters/{claim['chapter']}.html#claim-{claim['id']}"}
         for claim in claims
     ]
