@@ -13,13 +13,16 @@ Array = NDArray[np.float64]
 # Beyond this the fourth powers that the flow is made of (E V V^T, squared in a norm) overflow.
 LARGEST = 1e75
 
+# Arrays that hold numbers and nothing else; what others add, such as units, would be dropped.
+PLAIN = {np.ndarray, np.matrix, np.memmap, np.ma.MaskedArray}
+
 
 def array(name: str, value: ArrayLike, ndim: int | tuple[int, ...]) -> Array:
     """Return `value` as a new real float64 array with `ndim` axes, or raise ValueError.
 
     Integers, lists, read-only and strided arrays will do. Complex numbers, booleans, strings
     and objects will not, nor will empty arrays and entries that are not finite or exceed
-    1e75 in magnitude.
+    1e75 in magnitude; nor what an array would drop, such as a mask or a unit.
 
     Examples
     --------
@@ -30,9 +33,10 @@ def array(name: str, value: ArrayLike, ndim: int | tuple[int, ...]) -> Array:
         ...
     ValueError: Y has entries that are not finite, got shape (1, 2)
     """
+    _whole(name, value)
     try:
         given = np.asarray(value)
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # whatever the conversion of an object raises
         raise ValueError(f"{name} must be a real array: {error}") from None
     if given.dtype.kind not in "iuf":
         raise ValueError(
@@ -53,6 +57,20 @@ def array(name: str, value: ArrayLike, ndim: int | tuple[int, ...]) -> Array:
     return result
 
 
+def _whole(name: str, value: object) -> None:
+    """Raise ValueError where an array of `value` would drop or reinterpret a part of it."""
+    if isinstance(value, list | tuple):
+        for part in value:
+            _whole(name, part)
+    elif isinstance(value, bool | np.bool_) or getattr(value, "dtype", None) == np.bool_:
+        raise ValueError(f"{name} must be real numbers, got bool entries among them")
+    elif np.ma.is_masked(value):
+        raise ValueError(f"{name} has masked entries, which an array would bring back")
+    elif isinstance(value, np.ndarray) and type(value) not in PLAIN:
+        kind = type(value).__name__
+        raise ValueError(f"{name} is a {kind}, of which an array would drop what it adds")
+
+
 def shape(name: str, value: Array, expected: tuple[int, ...]) -> None:
     """Raise ValueError unless `value` has the shape `expected`."""
     if value.shape != expected:
@@ -65,8 +83,13 @@ def symmetric(name: str, value: ArrayLike) -> Array:
     if matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"{name} must be square, got shape {matrix.shape}")
     # Products such as Φ diag(σ) Φ^T are symmetric only to rounding.
-    if np.abs(matrix - matrix.T).max() > 1e-12 * np.abs(matrix).max():
-        raise ValueError(f"{name} must be symmetric, got shape {matrix.shape}")
+    gap, size = np.abs(matrix - matrix.T), np.abs(matrix).max()
+    if gap.max() > 1e-12 * size:
+        i, j = map(int, np.unravel_index(gap.argmax(), gap.shape))
+        raise ValueError(
+            f"{name} must be symmetric, but entries ({i}, {j}) and ({j}, {i}) differ by "
+            f"{gap.max() / size:.1e} of the largest, shape {matrix.shape}"
+        )
     return (matrix + matrix.T) / 2
 
 
@@ -86,8 +109,9 @@ def times(t: ArrayLike) -> Array:
     result = array("t", t, (0, 1))
     if (result < 0).any():
         raise ValueError(f"t must be >= 0, got a smallest entry of {result.min()}")
-    if result.ndim and (np.diff(result) < 0).any():
-        raise ValueError(f"t must be non-decreasing, got shape {result.shape}")
+    if result.ndim and (falls := np.diff(result) < 0).any():
+        i = int(falls.argmax())
+        raise ValueError(f"t must be non-decreasing, got {result[i]} before {result[i + 1]}")
     return result
 
 

@@ -178,7 +178,7 @@ def identity_imbalance(Y: ArrayLike, lam: float, of: str = "RRT") -> float:
     return slowest[of]
 
 
-def asymptotic(weights: Weights) -> float:
+def asymptotic(weights: Weights) -> Array:
     """Return the sharp rate of X(t) near an end state: lambda_min(U U^T) + lambda_min(V V^T).
 
     From (12), E = Y - U V^T obeys E' = -(U U^T E + E V V^T), whose exponents are the sums of
@@ -189,11 +189,11 @@ def asymptotic(weights: Weights) -> float:
     Parameters
     ----------
     weights : Weights
-        The end state of a flow that has reached its target, U V^T = Y.
+        The end state of a flow that has reached its target, U V^T = Y, or a stack of them.
 
     Returns
     -------
-    float
+    float or (*stack,) array
         The rate for almost every start that ends here. It is 0 where both Gramians are
         singular (for k < min(m, n): where either has rank below k), as when a balanced start
         learns a singular Y: the decay is then not ruled by the linearization, and is 1/t in
@@ -206,20 +206,18 @@ def asymptotic(weights: Weights) -> float:
 
     Examples
     --------
-    >>> asymptotic(Weights([[2.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 3.0]]))
+    >>> float(asymptotic(Weights([[2.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 3.0]])))
     2.0
     """
     if not isinstance(weights, Weights):
         raise ValueError(f"weights must be Weights, got {type(weights).__name__}")
-    k = weights.U.shape[1]
-    factors = (weights.U, weights.V)
-    smallest = [float(np.linalg.svd(W, compute_uv=False)[-1] ** 2) for W in factors]
-    if all(k < len(W) for W in factors):
-        return min(smallest)
-    return sum(s for s, W in zip(smallest, factors, strict=True) if k >= len(W))
+    (m, k), n = weights.U.shape[-2:], weights.V.shape[-2]
+    u, v = (np.linalg.svd(W, compute_uv=False)[..., -1] ** 2 for W in (weights.U, weights.V))
+    rate = np.minimum(u, v) if k < min(m, n) else u * (k >= m) + v * (k >= n)
+    return np.asarray(rate)[()]
 
 
-def a_priori(Y: ArrayLike, weights0: Weights) -> float:
+def a_priori(Y: ArrayLike, weights0: Weights) -> Array:
     """Return a rate that the start alone guarantees, for all t >= 0.
 
     ||Y - X(t)||_F <= e^(-rate t) ||Y - X(0)||_F along the flow (12). With D = Q0, which the
@@ -238,13 +236,13 @@ def a_priori(Y: ArrayLike, weights0: Weights) -> float:
     Parameters
     ----------
     Y : (m, n) array_like
-        Target.
+        Target, or a stack of them.
     weights0 : Weights
-        The start, U (m, k) and V (n, k).
+        The start, U (m, k) and V (n, k), or a stack of them.
 
     Returns
     -------
-    float
+    float or (*stack,) array
         The rate. Where the start is farther from Y than its smallest singular value, it is
         Delta_3, which is 0 unless Q0 has m positive or n negative eigenvalues. For Y = U0 V0^T
         it is the bound on `asymptotic(weights0)`.
@@ -263,27 +261,28 @@ def a_priori(Y: ArrayLike, weights0: Weights) -> float:
     Examples
     --------
     >>> weights = Weights([[2.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 3.0]])
-    >>> round(a_priori(weights.X, weights), 3), asymptotic(weights)
+    >>> a_priori(weights.X, weights).round(3).item(), asymptotic(weights).item()
     (1.472, 2.0)
     """
     target = _check.target(Y, weights0)
-    m, n = target.shape
+    m, n = target.shape[-2:]
     d = np.linalg.eigvalsh(weights0.compress().Q)
     # Padded: D has at most m positive and n negative eigenvalues, whatever its size.
-    up = np.append(np.maximum(d[::-1], 0), np.zeros(m))
-    down = np.append(np.maximum(-d, 0), np.zeros(n))
-    distance = np.linalg.norm(target - weights0.X)
-    least = max(0.0, float(np.linalg.svd(target, compute_uv=False)[-1] - distance))
-    both = up[m - 1] + down[n - 1]
+    room = np.zeros((*d.shape[:-1], max(m, n)))
+    up = np.concatenate([np.maximum(d[..., ::-1], 0), room], -1)
+    down = np.concatenate([np.maximum(-d, 0), room], -1)
+    distance = np.linalg.norm(target - weights0.X, axis=(-2, -1))
+    least = np.maximum(np.linalg.svd(target, compute_uv=False)[..., -1] - distance, 0)
+    both = up[..., m - 1] + down[..., n - 1]
 
-    def gain(spread: float, s: float) -> float:
+    def gain(spread: Array, s: Array) -> Array:
         """Sqrt(a^2 + 4 s^2) - a for a = spread + both, without its cancellation."""
         a = spread + both
-        return 4 * s**2 / (a + np.hypot(a, 2 * s)) if s > 0 else 0.0
+        return 4 * s**2 / np.where(s > 0, a + np.hypot(a, 2 * s), 1)
 
-    first = gain(up[0] - up[m - 1], least if n <= m else 0.0)
-    second = gain(down[0] - down[n - 1], least if m <= n else 0.0)
-    return float(both + (first + second) / 2)
+    first = gain(up[..., 0] - up[..., m - 1], least * (n <= m))
+    second = gain(down[..., 0] - down[..., n - 1], least * (m <= n))
+    return np.asarray(both + (first + second) / 2)[()]
 
 
 def _clean(error: Array) -> tuple[slice, float]:
@@ -360,6 +359,8 @@ spans 0.65 e-foldings, fewer than 1
     if (error < 0).any():
         raise ValueError(f"error must be >= 0, got a smallest entry of {error.min()}")
     refused = "no clean exponential window: "
+    if not error.any():
+        raise ValueError(f"{refused}error is zero at every time, shape {error.shape}")
     if error.size < 9:
         raise ValueError(f"{refused}at least 9 samples are needed, got shape {error.shape}")
     clean, floor = _clean(error)
