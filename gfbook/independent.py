@@ -4,6 +4,7 @@ Nothing here knows a formula of the paper. Import it by name: gfcore alone loads
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -113,6 +114,92 @@ def derivative(expression: Any, rules: Mapping[Any, Any]) -> Any:
     word = [expression.base] * expression.exp if power else list(expression.args)
     dots = [derivative(letter, rules) for letter in word]
     return sum(sympy.Mul(*word[:i], dots[i], *word[i + 1 :]) for i in range(len(word)))
+
+
+@dataclass(frozen=True)
+class _Word:
+    """A sum of words in letters, of which `@` is the product, as it is of arrays."""
+
+    letters: Any
+
+    def __matmul__(self, other: "_Word") -> "_Word":
+        return _Word(self.letters * other.letters)
+
+    def __rmul__(self, number: int) -> "_Word":
+        return _Word(number * self.letters)
+
+    def __add__(self, other: "_Word") -> "_Word":
+        return _Word(self.letters + other.letters)
+
+    def __sub__(self, other: "_Word") -> "_Word":
+        return _Word(self.letters - other.letters)
+
+
+def spell(formula: Callable[..., Any], *words: Any) -> Any:
+    """Return a formula for arrays, made of `@`, sums and multiples, in letters.
+
+    Examples
+    --------
+    >>> A, B = letters("A B")
+    >>> spell(lambda X, Y: 2 * X @ Y - Y @ X, A, B)
+    2*A*B - B*A
+    """
+    return formula(*map(_Word, words)).letters
+
+
+def diagonal(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a function of diagonal matrices, (m, m) arrays of any numbers or symbols.
+
+    Examples
+    --------
+    >>> diagonal(sympy.exp)(np.diag(sympy.symbols("x y")))
+    array([[exp(x), 0],
+           [0, exp(y)]], dtype=object)
+    """
+    return lambda A: np.diag(np.array([function(entry) for entry in np.diag(A)], object))
+
+
+def precise(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a function of mpmath's matrices, such as `mp.inverse`, as one of arrays.
+
+    Examples
+    --------
+    >>> import mpmath as mp
+    >>> with mp.workdps(30):
+    ...     precise(mp.inverse)(np.array([[mp.mpf(3)]]))
+    array([[mpf('0.333333333333333333333333333333333')]], dtype=object)
+    """
+    import mpmath as mp
+
+    return lambda A: np.array(function(mp.matrix(A)).tolist(), object)
+
+
+def inverse(A: Any) -> Any:
+    """Return the inverse of a matrix of symbols, each entry over the determinant.
+
+    Examples
+    --------
+    >>> a, b = sympy.symbols("a b")
+    >>> inverse(np.array([[a, b], [0, 1]]))
+    array([[1/a, -b/a],
+           [0, 1]], dtype=object)
+    """
+    matrix = sympy.Matrix(A)
+    return np.array(matrix.adjugate() / matrix.det(method="berkowitz"), object)
+
+
+def numerators(matrix: Any) -> Any:
+    """Return the numerators of a matrix of fractions, which vanish where it does.
+
+    Examples
+    --------
+    >>> x = sympy.Symbol("x")
+    >>> numerators([[1 / x - x]])
+    Matrix([[1 - x**2]])
+    """
+    return sympy.Matrix(matrix).applyfunc(
+        lambda entry: sympy.fraction(sympy.together(entry))[0]
+    )
 
 
 def terms(expression: Any) -> int:

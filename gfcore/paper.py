@@ -31,9 +31,14 @@ def eq_3(Y: Any, U: Any) -> Any:
     return _squares(Y - U @ U.T) / 2
 
 
-def eq_4(Y: Any, X0: Any, t: Any) -> Any:
+def eq_3_flow(Y: Any, U: Any) -> Any:
+    """Return dU/dt = 2 (Y - U U^T) U, the flow (1) of (3), printed unnumbered."""
+    return 2 * (Y - U @ U.T) @ U
+
+
+def eq_4(Y: Any, X0: Any, t: Any, exp: Callable[[Any], Any] = np.exp) -> Any:
     """Return X(t) of one layer: Y + (X0 - Y) e^(-t)."""
-    return Y + (X0 - Y) * np.exp(-t)
+    return Y + (X0 - Y) * exp(-t)
 
 
 def eq_5(Y: Any, X: Any) -> Any:
@@ -51,17 +56,28 @@ def eq_7(Y: Any, X: Any) -> Any:
     return X @ (Y - X)
 
 
-def eq_8(Y: Any, X0: Any, t: float) -> Any:
+def eq_8(
+    Y: Any,
+    X0: Any,
+    t: Any,
+    expm: Callable[[Any], Any] | None = None,
+    inv: Callable[[Any], Any] = np.linalg.inv,
+) -> Any:
     """Return X(t) of (5), Proposition 1: e^(2tY) X0 [I + Y^-1 (e^(4tY) - I) X0]^-1 e^(2tY).
+
+    With an `expm` (SciPy's if it is None) and an `inv` of their own, Y and X0 may be arrays of
+    mpmath's numbers or of SymPy's symbols.
 
     Raises
     ------
     numpy.linalg.LinAlgError
         If Y or the bracket is singular.
     """
-    from scipy.linalg import expm  # type: ignore[import-untyped]
+    if expm is None:
+        from scipy.linalg import expm as scipy_expm  # type: ignore[import-untyped]
 
-    eye, inv = np.eye(len(Y)), np.linalg.inv
+        expm = scipy_expm
+    eye = np.eye(len(Y), dtype=int)
     bracket = eye + inv(Y) @ (expm(4 * t * Y) - eye) @ X0
     return expm(2 * t * Y) @ X0 @ inv(bracket) @ expm(2 * t * Y)
 

@@ -1,9 +1,22 @@
 """What the chapters check against sees a wrong sign, a wrong order, and a wrong slope."""
 
+import mpmath as mp
 import numpy as np
 import sympy
+from scipy.linalg import expm
 
-from gfbook.independent import derivative, gradient, integrate, letters, terms
+from gfbook.independent import (
+    derivative,
+    diagonal,
+    gradient,
+    integrate,
+    inverse,
+    letters,
+    numerators,
+    precise,
+    spell,
+    terms,
+)
 
 
 def test_integration_of_numbers_and_matrices():
@@ -36,3 +49,24 @@ def test_derivative_keeps_the_order_of_letters():
 def test_terms_of_a_matrix_are_its_entries():
     x = sympy.symbols("x")
     assert terms(sympy.Matrix([[x, (x + 1) ** 2 - x**2 - 2 * x - 1], [0, 1]])) == 2
+
+
+def test_a_formula_is_spelled_in_the_order_of_its_products():
+    A, B = letters("A B")
+    assert spell(lambda X, Y: 2 * X @ Y @ X - Y @ X + X, A, B) == 2 * A * B * A - B * A + A
+
+
+def test_inverses_of_symbols_and_of_many_digits():
+    a, b, c, d = sympy.symbols("a:d")
+    A = np.array([[a, b], [c, d]])
+    assert terms(numerators(A @ inverse(A) - np.eye(2, dtype=int))) == 0
+    assert terms(numerators(inverse(A) @ A - 2 * np.eye(2, dtype=int))) == 2
+    with mp.workdps(60):
+        B = np.array([[mp.mpf(2), mp.mpf(1)], [mp.mpf(1), mp.mpf(3)]])
+        gap = B @ precise(mp.inverse)(B) - np.eye(2, dtype=int)
+        assert np.abs(gap).max() < 1e-55
+
+
+def test_a_function_of_a_diagonal_matrix_is_that_of_its_entries():
+    a = np.array([0.3, -1.2])
+    assert np.allclose(diagonal(np.exp)(np.diag(a)).astype(float), expm(np.diag(a)), atol=1e-15)
