@@ -121,6 +121,11 @@ def eq_17(
     return top / (e**2 + 8 * sigma * C * e - 4 * lam**2 * C**2)
 
 
+def eq_19(sigma: Any, u: Any, v: Any) -> tuple[Any, Any]:
+    """Return du/dt = (sigma - u v) v and dv/dt = (sigma - u v) u, the flow of one mode."""
+    return (sigma - u * v) * v, (sigma - u * v) * u
+
+
 def eq_20(u: Any, v: Any) -> Any:
     """Return the imbalance of one mode, u^2 - v^2: a start stays on its hyperbola."""
     return u**2 - v**2

@@ -198,3 +198,54 @@ class Trajectory:
         Q = self.Q
         start = Q[0] if self.Q0 is None else self.Q0
         return np.asarray(np.linalg.norm(Q - start, axis=(-2, -1)))
+
+
+def blocks(M: ArrayLike, m: int) -> tuple[Array, Array, Array]:
+    """Return the blocks U U^T, X and V V^T of R R^T, R = [U; V] as in (24).
+
+    Parameters
+    ----------
+    M : (..., m+n, m+n) array_like
+        R R^T, or a stack of them such as `exact.identity_imbalance` returns.
+    m : int
+        Rows of U.
+
+    Returns
+    -------
+    tuple of (..., m, m), (..., m, n) and (..., n, n) ndarrays
+
+    Examples
+    --------
+    >>> weights = Weights([[2.0, 0.0]], [[3.0, 1.0]])
+    >>> blocks(weights.R @ weights.R.T, 1)
+    (array([[4.]]), array([[6.]]), array([[10.]]))
+    """
+    M = np.asarray(M)
+    return M[..., :m, :m], M[..., :m, m:], M[..., m:, m:]
+
+
+def laws(weights: Weights) -> int:
+    """Return how many independent conserved quantities Q of (13) has at these weights.
+
+    It is the rank of the derivative of Q, found numerically; r k - r (r-1)/2 for R of rank r.
+
+    Parameters
+    ----------
+    weights : Weights
+        U (m, k) and V (n, k).
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> laws(Weights(rng.standard_normal((2, 3)), rng.standard_normal((2, 3))))
+    6
+    """
+    R = weights.R
+    moves = np.eye(R.size).reshape(-1, *R.shape)
+    signs = np.repeat([1.0, -1.0], [len(weights.U), len(weights.V)])
+    half = moves.mT @ (signs[:, None] * R)
+    return int(np.linalg.matrix_rank((half + half.mT).reshape(R.size, -1)))

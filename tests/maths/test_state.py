@@ -136,3 +136,21 @@ def test_trajectory_refuses_what_it_cannot_answer():
         path.error(np.ones((3, 2)))
     with pytest.raises(ValueError, match="Y must not be zero"):
         path.error(np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize(("m", "n", "k"), WIDTHS)
+def test_laws_are_counted_by_the_rank_of_the_weights(m, n, k):
+    U, V = draw(m, n, k)
+    V[-1] = V[0]  # a dependent row, where V has two
+    r = min(k, m + n - (n > 1))
+    assert gf.state.laws(gf.Weights(U, V)) == r * k - r * (r - 1) // 2
+
+
+def test_blocks_are_those_of_a_stack_too():
+    U, V = np.random.default_rng(0).standard_normal((2, 5, 3, 4))
+    R = np.concatenate([U, V[:, :2]], axis=1)
+    UU, X, VV = gf.state.blocks(R @ R.mT, 3)
+    for i in range(5):
+        assert np.allclose(UU[i], U[i] @ U[i].T)
+        assert np.allclose(X[i], U[i] @ V[i, :2].T)
+        assert np.allclose(VV[i], V[i, :2] @ V[i, :2].T)
