@@ -136,3 +136,14 @@ def test_trajectory_refuses_what_it_cannot_answer():
         path.error(np.ones((3, 2)))
     with pytest.raises(ValueError, match="Y must not be zero"):
         path.error(np.zeros((2, 3)))
+
+
+def test_relative_error_is_that_of_a_trajectory():
+    X, Y = np.arange(24.0).reshape(2, 3, 4), np.eye(3, 4)
+    error = gf.state.relative_error(X, Y)
+    assert np.array_equal(error, gf.Trajectory(np.arange(2.0), X).error(Y))
+    assert gf.state.relative_error(X[0], Y) == error[0]
+    with pytest.raises(ValueError, match="Y must not be zero"):
+        gf.state.relative_error(X, 0 * Y)
+    with pytest.raises(ValueError, match="X must have shape"):
+        gf.state.relative_error(X.mT, Y)
