@@ -231,6 +231,11 @@ def eq_35(U: Any, sigma: Any) -> Any:
     return 2 * (sigma - U**2) * U
 
 
+def eq_36(X: Any, sigma: Any) -> Any:
+    """Return the perturbed variable X_tilde, X - sigma."""
+    return X - sigma
+
+
 def eq_37(sigma: Any, c: Any, t: Any, exp: Callable[[Any], Any] = np.exp) -> Any:
     """Return X(t) of X' = 4 sigma X - 4 X^2; c belongs to the start."""
     return sigma / (1 - c * exp(-4 * sigma * t))
@@ -248,4 +253,4 @@ def eq_39(X_tilde: Any, sigma: Any, eta: Any) -> Any:
 
 def _squares(A: Any) -> Any:
     """||A||_F^2, of symbols too."""
-    return np.square(np.asarray(A)).sum()
+    return np.sum(np.square(np.asarray(A)))

@@ -416,3 +416,48 @@ def _slope(t: Array, y: Array) -> tuple[float, float]:
     slope = x @ y / (x @ x)
     residual = y - slope * x
     return -slope, np.sqrt(residual @ residual / (t.size - 2) / (x @ x))
+
+
+def reach(t: ArrayLike, error: ArrayLike, level: float) -> float:
+    """Return the first time at which an error is below a level.
+
+    Between two samples log(error) is taken to be linear in time. With iterations for t, the
+    first iteration below the level is the next whole number.
+
+    Parameters
+    ----------
+    t : (T,) array_like
+        Increasing times >= 0.
+    error : (T,) array_like
+        Error >= 0, such as `Trajectory.error(Y)`.
+    level : float
+        The level, > 0.
+
+    Returns
+    -------
+    float
+        The time: t[0] if the error begins below the level, inf if it never gets there.
+
+    Raises
+    ------
+    ValueError
+        If t or error is malformed, or level is not positive.
+
+    Examples
+    --------
+    >>> t = np.array([0.0, 1.0, 2.0])
+    >>> [reach(t, np.exp(-t), level) for level in (2.0, np.exp(-1.5), 0.1)]
+    [0.0, 1.5, inf]
+    """
+    t, error = _check.times(t), _check.array("error", error, 1)
+    _check.shape("t", t, error.shape)
+    level = _check.positive("level", level)
+    if (error < 0).any():
+        raise ValueError(f"error must be >= 0, got a smallest entry of {error.min()}")
+    if not (error < level).any():
+        return float("inf")
+    i = int(np.argmax(error < level))
+    if i == 0 or error[i] == 0:
+        return float(t[i])
+    above, below = np.log(error[i - 1 : i + 1] / level)
+    return float(t[i - 1] + (t[i] - t[i - 1]) * above / (above - below))

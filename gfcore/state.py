@@ -249,3 +249,36 @@ def laws(weights: Weights) -> int:
     signs = np.repeat([1.0, -1.0], [len(weights.U), len(weights.V)])
     half = moves.mT @ (signs[:, None] * R)
     return int(np.linalg.matrix_rank((half + half.mT).reshape(R.size, -1)))
+
+
+def relative_error(X: ArrayLike, Y: ArrayLike) -> Array:
+    """Return the reconstruction error ||Y - X||_F / ||Y||_F of Section 6.
+
+    Parameters
+    ----------
+    X : (*T, m, n) array_like
+        Products, one or a stack of them.
+    Y : (m, n) array_like
+        Target.
+
+    Returns
+    -------
+    (*T,) array
+
+    Raises
+    ------
+    ValueError
+        If Y is not a matrix or is zero, or X does not end in its shape.
+
+    Examples
+    --------
+    >>> relative_error([[[1.0, 0.0]], [[3.0, 4.0]]], [[3.0, 4.0]]).round(3)
+    array([0.894, 0.   ])
+    """
+    target = _check.array("Y", Y, 2)
+    products = _check.array("X", X, (2, 3, 4))
+    _check.shape("X", products, products.shape[:-2] + target.shape)
+    size = np.linalg.norm(target)
+    if size == 0:
+        raise ValueError(f"Y must not be zero for a relative error, shape {target.shape}")
+    return np.asarray(np.linalg.norm(target - products, axis=(-2, -1)) / size)

@@ -365,3 +365,26 @@ def test_measured_refuses_an_algebraic_decay(power, shift):
 def test_measured_says_why_there_is_no_window(t, error, message):
     with pytest.raises(ValueError, match=message):
         rates.measured(t, error)
+
+
+def test_reach_is_exact_for_an_exponential_and_brackets_any_error():
+    t = np.linspace(0, 7, 29) ** 1.3
+    for level in (0.5, 1e-2, 1e-6):
+        assert rates.reach(t, np.exp(-2 * t), level) == pytest.approx(-np.log(level) / 2, 1e-13)
+    error = np.array([3.0, 1.0, 2.0, 0.5, 0.0])
+    assert rates.reach(np.arange(5), error, 1.5) == pytest.approx(
+        np.log(2) / np.log(3)
+    )  # first
+    assert rates.reach(np.arange(5), error, 0.1) == 4  # log(0) would lead back to 3
+    assert rates.reach(np.arange(5), error, 3.5) == 0
+    assert rates.reach(np.arange(4), error[:4], 0.5) == np.inf
+
+
+@pytest.mark.parametrize(
+    ("t", "error", "level", "named"),
+    [([0, 1], [1, 2, 3], 1, "t must have shape"), ([1, 0], [1, 2], 1, "t must be"),
+     ([0, 1], [1, -1], 1, "error must be"), ([0, 1], [1, 1], 0, "level must be")],
+)  # fmt: skip
+def test_reach_names_a_bad_argument(t, error, level, named):
+    with pytest.raises(ValueError, match=named):
+        rates.reach(t, error, level)

@@ -154,3 +154,14 @@ def test_blocks_are_those_of_a_stack_too():
         assert np.allclose(UU[i], U[i] @ U[i].T)
         assert np.allclose(X[i], U[i] @ V[i, :2].T)
         assert np.allclose(VV[i], V[i, :2] @ V[i, :2].T)
+
+
+def test_relative_error_is_that_of_a_trajectory():
+    X, Y = np.arange(24.0).reshape(2, 3, 4), np.eye(3, 4)
+    error = gf.state.relative_error(X, Y)
+    assert np.array_equal(error, gf.Trajectory(np.arange(2.0), X).error(Y))
+    assert gf.state.relative_error(X[0], Y) == error[0]
+    with pytest.raises(ValueError, match="Y must not be zero"):
+        gf.state.relative_error(X, 0 * Y)
+    with pytest.raises(ValueError, match="X must have shape"):
+        gf.state.relative_error(X.mT, Y)
