@@ -4,11 +4,13 @@ import re
 import subprocess
 import sys
 
+import pytest
 from conftest import ROOT
 
 from benchmarks.run import explorers
 
 
+@pytest.mark.slow
 def test_benchmarks_run_and_all_reach_the_same_answer(tmp_path):
     command = [sys.executable, "benchmarks/run.py", "--quick", "--output", str(tmp_path)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

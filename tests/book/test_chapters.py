@@ -104,7 +104,7 @@ def test_numbers_in_prose_are_computed(path):
 
 @named
 def test_each_check_shows_that_it_can_fail(path):
-    for call in calls(read(path), "claims.check"):
+    for call in calls(read(path), "check"):
         assert {keyword.arg for keyword in call.keywords} >= {"residual", "tol", "altered"}
 
 
@@ -145,6 +145,7 @@ OTHER = {
 }
 
 
+@pytest.mark.slow
 @named
 def test_every_claim_holds_at_other_values(path, tmp_path):
     values = {"seed": 1} | OTHER.get(path.stem, {})

@@ -1,10 +1,12 @@
 """With a kernel: an explorer in JupyterLab answers with what gfcore gives at that setting."""
 
+import pytest
 from conftest import answers
 
 from benchmarks import live
 
 
+@pytest.mark.slow
 def test_explorer_in_jupyterlab_answers_with_what_gfcore_gives(browser, tmp_path):
     explorer = live.explorer()
     with live.lab(browser, tmp_path) as box:

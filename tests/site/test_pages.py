@@ -195,6 +195,7 @@ def test_own_scripts_run_and_no_other(page):
     page.troubles[:] = before
 
 
+@pytest.mark.slow
 @each_page
 @pytest.mark.parametrize("view", ["1280-light", "1280-dark"])
 def test_axe_finds_nothing_serious(page, view):
