@@ -151,9 +151,11 @@ def identity_imbalance(Y: ArrayLike, lam: float, of: str = "RRT") -> float:
 
     Notes
     -----
-    The entry abs(lam) belongs to starts off the constraint Q = lam I_k. On it, where (29) is
-    the flow (12) itself, and with k = m for lam > 0, k = n for lam < 0, the slow part is absent
-    to first order: there R R^T and the larger Gramian have the rate of X.
+    For m < n the entry abs(lam) bounds the rate of every R0 that reaches the limit. It is sharp
+    for almost every one but in two cases, in which R R^T and the larger Gramian have the rate
+    of X: k = m and lam > 0, where the rank of R is too small for the slow part; and k = n,
+    lam < 0 on the constraint Q = lam I_k, where (29) is the flow (12) itself. For m > n
+    exchange U and V, and the sign of lam.
 
     Examples
     --------
