@@ -15,7 +15,7 @@ PORT ?= 8000
 BIN := .venv/bin
 CHROMIUM ?= chromium
 
-JOBS ?= $(shell $(PYTHON) -c "import os; print(os.cpu_count())")
+JOBS ?= $(shell $(PYTHON) -Ic "import os; print(os.cpu_count())")
 # What has to be there first; empty where another checkout's .venv is used.
 READY ?= .venv/ready
 # One make at a time in a checkout, and nothing left running when it is stopped.
@@ -25,6 +25,9 @@ BOOK := $(BIN)/python -m gfbook.build.book
 ifeq ($(OS),Windows_NT)
   $(error Windows is not supported: use WSL, the Linux that comes with Windows)
 endif
+
+# Nothing that steers the Python of the user steers that of the book.
+unexport $(filter-out PYTHON,$(filter PYTHON%,$(.VARIABLES)))
 
 .DELETE_ON_ERROR:
 .PHONY: book test pdf serve lab chapter bench check links lock clean browser ready set-up \
@@ -98,6 +101,13 @@ clean:
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
+
+# A .venv is good for the place alone where it was made: one that was copied is made anew.
+ifneq ($(wildcard .venv/pyvenv.cfg),)
+  ifeq ($(shell grep -F '$(CURDIR)/.venv' .venv/pyvenv.cfg),)
+.venv/locked: FORCE
+  endif
+endif
 
 # What the pages load and no Python index has, each with its hash, by npm from .venv.
 node_modules/.package-lock.json: package-lock.json postBuild .venv/locked
