@@ -52,7 +52,7 @@ _build/executed/%.ipynb: %.ipynb FORCE
 ready:
 	@$(ALONE) set-up
 
-set-up: $(READY)
+set-up: $(READY) ; @:
 
 test: ready browser
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal

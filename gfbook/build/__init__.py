@@ -4,6 +4,7 @@ The Makefile has the steps. `execute` runs a chapter, `book` builds the pages, c
 puts them in place of the last ones; `pdf` prints them.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ class BuildError(Exception):
 
 def setup(app: Any) -> dict[str, bool]:
     """Give Sphinx every part of the extension."""
+    os.environ.pop("SOURCE_DATE_EPOCH", None)  # or Sphinx would put its year on the pages
     for part in PARTS:
         app.setup_extension(f"{__name__}.{part}")
     app.connect("build-finished", _finish, priority=900)
