@@ -15,36 +15,77 @@ PORT ?= 8000
 BIN := .venv/bin
 CHROMIUM ?= chromium
 
+JOBS ?= $(shell $(PYTHON) -Ic "import os; print(os.cpu_count())")
+# What has to be there first; empty where another checkout's .venv is used.
+READY ?= .venv/ready
+# One make at a time in a checkout, and nothing left running when it is stopped.
+ALONE := $(PYTHON) -I gfbook/build/alone.py _build/lock $(MAKE) --no-print-directory
+BOOK := $(BIN)/python -m gfbook.build.book
+
+ifeq ($(OS),Windows_NT)
+  $(error Windows is not supported: use WSL, the Linux that comes with Windows)
+endif
+
+# Nothing that steers the Python of the user steers that of the book.
+unexport $(filter-out PYTHON,$(filter PYTHON%,$(.VARIABLES)))
+
 .DELETE_ON_ERROR:
+.PHONY: book test pdf serve lab chapter bench check links lock clean browser ready set-up \
+  published executed printed linked FORCE
 
-book: .venv/ready
-	@$(BIN)/python -m gfbook.build.book
+book:
+	@$(ALONE) published
 
-test: .venv/ready browser
+# What a chapter ran on is written in it, as digests: these say what has to be done again. Times
+# cannot, as a checkout, a copy or a restored cache gives files any.
+published: $(READY)
+	@$(BOOK) check _build/html 2> /dev/null || { \
+	  stale=$$($(BOOK) stale) && $(MAKE) --keep-going -j$(JOBS) executed STALE="$$stale" \
+	  && $(BOOK) pages && $(BOOK) check && $(BOOK) publish; }
+	@echo "The book is at _build/html/index.html"
+
+executed: $(STALE) ; @:
+
+_build/executed/%.ipynb: %.ipynb FORCE
+	@$(BIN)/python -m gfbook.build.execute $<
+
+ready:
+	@$(ALONE) set-up
+
+set-up: $(READY) ; @:
+
+test: ready browser
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
-pdf: book browser
+pdf: browser
+	@$(ALONE) printed
+
+printed: published
 	@$(BIN)/python -m gfbook.build.pdf
 
 serve: book
 	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
-lab: .venv/ready
+lab: ready
 	@$(BIN)/jupyter lab chapters
 
-chapter: .venv/ready
+chapter: ready
 	@$(BIN)/python -m gfbook.build.execute $(CHAPTER) $(PARAMETERS)
 
 bench: book
 	@$(BIN)/python benchmarks/run.py
 
-check: .venv/ready
-	@$(BIN)/python -m gfbook.build.book --check
+check:
+	@test -x $(BIN)/python || { echo "nothing is built here: run \`make book\`" >&2; exit 1; }
+	@$(BOOK) check _build/html
 
-links: book
-	@$(BIN)/python -m gfbook.build.book --links
+links:
+	@$(ALONE) linked
 
-lock: .venv/ready
+linked: published
+	@$(BOOK) links
+
+lock: ready
 	@$(BIN)/python -m gfbook.build.lock
 
 
@@ -60,6 +101,13 @@ clean:
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
+
+# A .venv is good for the place alone where it was made: one that was copied is made anew.
+ifneq ($(wildcard .venv/pyvenv.cfg),)
+  ifeq ($(shell grep -F '$(CURDIR)/.venv' .venv/pyvenv.cfg),)
+.venv/locked: FORCE
+  endif
+endif
 
 # What the pages load and no Python index has, each with its hash, by npm from .venv.
 node_modules/.package-lock.json: package-lock.json postBuild .venv/locked

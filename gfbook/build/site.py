@@ -97,7 +97,7 @@ def finish(site: Path) -> None:
     for name in PARTS:
         files = distribution(name).files or []
         (licenses[name],) = [Path(p.locate()) for p in files if p.stem == "LICENSE"]
-    (site / "_static/licenses").mkdir()
+    (site / "_static/licenses").mkdir(exist_ok=True)
     texts = {name: file.read_text(encoding="utf-8") for name, file in licenses.items()}
     folder = Path(__file__).with_name("licenses")
     for name, (notice, parts) in OTHERS.items():
@@ -114,6 +114,7 @@ def finish(site: Path) -> None:
         file.unlink()
     # Not those that are parts of the theme, nor the page that leads to the first one.
     heads = {path: _Head(text) for path, text in pages.items() if START in text}
+    heads = {path: head for path, head in heads.items() if "Security-Policy" not in pages[path]}
     # The search page reads the others, and so has to allow what the buttons on them do.
     handlers = set().union(*(head.handlers for head in heads.values()))
     for path, head in heads.items():
