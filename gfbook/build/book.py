@@ -22,7 +22,6 @@ from filelock import FileLock
 from gfbook import explore
 from gfbook.build import ledger, take
 from gfbook.build.execute import EXECUTED, BuildError, inputs, recorded, run_all, sha256
-from gfbook.build.site import finish
 
 BUILD = Path("_build")
 HTML = BUILD / "html"  # a link to the last good book, turned over in one step
@@ -63,7 +62,6 @@ def digest(files: list[Path]) -> str:
         ledger.CITATION,
         "references.bib",
         "requirements.lock",
-        "package-lock.json",
         ledger.LEDGER,
     )
     return sha256(
@@ -206,7 +204,6 @@ def make(jobs: int) -> None:
         run_all([path for path in files if path.suffix == ".ipynb"], jobs)
         print("pages: started", flush=True)
         site = sphinx(files)
-        finish(site)
         shutil.copy(EXECUTED / "manifest.json", site)
         if found := list(faults(files, site)):
             raise BuildError("\n".join(["the book is not whole:", *found]))

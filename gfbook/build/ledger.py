@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from gfbook.build.badge import powers
 from gfbook.build.execute import EXECUTED, BuildError
+from gfbook.build.site import project, repository
 from gfbook.check import METADATA
 
 Claim = dict[str, Any]
@@ -169,6 +170,7 @@ def write(files: list[Path], tree: Path) -> None:
         "paper": paper,
         "citation": parts[CITATION],
         "config": parts["_config.yml"],
+        "repository": repository(project(Path.cwd())),
     }
     (tree / "record").mkdir()
     for target in (*PAGES, Path("assets", "ledger.css")):

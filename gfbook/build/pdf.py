@@ -47,7 +47,7 @@ FRAME = """<!doctype html>
 <body class="book"><section class="cover"><h1>{title}</h1>
 <p>An executed companion to <em>Understanding the Dynamics of Gradient Flow in Overparameterized
 Linear Models</em> by Tarmoun, França, Haeffele and Vidal (ICML 2021)</p>
-<p>{author}, {branch}</p>
+<p>{author}, v{version}</p>
 <p>Text and figures: CC BY 4.0. Code: BSD-3-Clause.</p></section>
 <nav class="toc"><h1>Contents</h1></nav><main class="bd-content"></main></body></html>"""
 
@@ -100,7 +100,8 @@ def parts(names: list[str]) -> Iterator[tuple[str, list[str]]]:
 def joined(site: Path, names: list[str]) -> BeautifulSoup:
     """Return one document of all pages, with a cover and a table of contents."""
     config = yaml.safe_load(Path("_config.yml").read_text(encoding="utf-8"))
-    book = BeautifulSoup(FRAME.format(**config, **config["repository"]), "html.parser")
+    version = yaml.safe_load(Path("CITATION.cff").read_text(encoding="utf-8"))["version"]
+    book = BeautifulSoup(FRAME.format(**config, version=version), "html.parser")
     head, contents, main = book.select("head, nav, main")
     for part in parsed(site / f"{names[0]}.html").select("head link[rel=stylesheet], script"):
         if part.name == "link" or "mathjax" in str(part).lower():
