@@ -5,7 +5,7 @@ A reader who runs a chapter needs the first and not the second, which is most of
 
 from typing import Any
 
-from IPython.core.formatters import format_display_data  # type: ignore[attr-defined]
+from IPython.core.formatters import format_display_data
 from IPython.display import display as show
 
 HIDDEN = "application/papermill.record/"  # where MyST-NB looks for what is not shown

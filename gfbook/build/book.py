@@ -21,6 +21,7 @@ from filelock import FileLock
 
 from gfbook import explore
 from gfbook.build import ledger, take
+from gfbook.build import site as finishing
 from gfbook.build.execute import EXECUTED, BuildError, inputs, recorded, run_all, sha256
 
 BUILD = Path("_build")
@@ -167,6 +168,9 @@ def sphinx(files: list[Path], builder: str = "html") -> Path:
     site = work / "_build" / builder
     shutil.copy(tree / "claims.json", site)
     take.deliver(notebooks, tree, site)
+    if builder == "html" and (root := finishing.project(tree)):
+        found = finishing.repository(root)
+        finishing.offer(site, finishing.install(root, site, found.site if found else ""))
     return site
 
 

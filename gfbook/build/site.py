@@ -79,8 +79,8 @@ ADDRESS = re.compile(
     r'(\s(?:href|src|action|data-content_root)=")(?![a-z]+:|[/#"])([^"]*)(?=")'
 )
 LOST = """<h1>There is no such page</h1>
-<p>It may have been moved. The search and the contents have all that there is;
-the book begins <a href="{}">here</a>.</p>"""
+<p>It may have been moved. Look for it with <a href="search.html">the search</a>, or begin at
+<a href="{}">the first page</a>.</p>"""
 RUN = """<aside class="run" id="run"><p><strong>To run this chapter elsewhere</strong>, take
 <a href="{notebook}" download>the notebook</a>. With Python {python} this installs what it
 needs{wheel}:</p>
@@ -131,7 +131,9 @@ def repository(root: Path | None) -> Repository | None:
     # An archive may have been unpacked within a repository that is another's.
     elif root and _git(root, "ls-files", "pyproject.toml"):
         url = _git(root, "remote", "get-url", "origin")
-        branch = _git(root, "symbolic-ref", "--short", "HEAD") or _git(root, "rev-parse", "HEAD")
+        branch = _git(root, "symbolic-ref", "--short", "HEAD") or _git(
+            root, "rev-parse", "HEAD"
+        )
     else:
         return None
     found = REMOTE.fullmatch(url)
@@ -202,45 +204,47 @@ class Install(NamedTuple):
     command: str
 
 
+def install(root: Path, site: Path, home: str = "") -> Install:
+    """Return how to install a project from the wheel that a site has of it."""
+    about = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (wheel,) = (path.name for path in site.glob("*.whl"))
+    # By its address or its file, never by its name alone: that is another's to take.
+    where = f"{about['name']}[book] @ {home}{wheel}" if home else f"{wheel}[book]"
+    python = about["requires-python"].removeprefix(">=") + " or newer"
+    return Install(wheel, python, f'pip install "{where}"')
+
+
 def pack(app: Sphinx) -> None:
-    """Put the project's wheel into the site, and note how to install it."""
-    root = project(Path(app.srcdir))
+    """Put the project's wheel into the site."""
     if app.builder.name != "html":
         return
     app.config.html_static_path.append(str(HERE / "static"))
+    root, site = project(Path(app.srcdir)), Path(app.outdir)
     if root is None:
         return
-    site = Path(app.outdir)
-    site.mkdir(parents=True, exist_ok=True)
     for old in site.glob("*.whl"):
         old.unlink()
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
     command += ["--no-deps", "--no-build-isolation", "--wheel-dir", str(site), str(root)]
     times = os.environ | {"SOURCE_DATE_EPOCH": "1577836800"}  # or two wheels would differ
     subprocess.run(command, env=times, check=True)
-    (wheel,) = site.glob("*.whl")
-    about = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    base, extra = app.config.html_baseurl, f"{about['name']}[book]"
-    where = f"{extra} @ {base}{wheel.name}" if base else f"{wheel.name}[book]"
-    version = about["requires-python"].replace(">=", "") + " or newer"
-    install = Install(wheel.name, version, f'pip install "{where}"')
-    app.config.html_context["install"] = install
+    app.config.html_context["install"] = install(root, site, app.config.html_baseurl)
 
 
 def tell(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: Any) -> None:
-    """Say on the page of a notebook how to run it elsewhere, and lead there from its download."""
-    install = app.config.html_context.get("install")
+    """Say on a notebook's page how to run it elsewhere, and lead there from the download."""
     if page == "search":
         app.add_js_file("search.js", loading_method="defer")
-    if not install or not context.get("page_source_suffix") == ".ipynb":
+    how: Install | None = app.config.html_context.get("install")
+    if how is None or context.get("page_source_suffix") != ".ipynb":
         return
     at = context["pathto"]
-    wheel = f' (take <a href="{at(install.wheel, 1)}" download>{install.wheel}</a> as well)'
+    wheel = f' (take <a href="{at(how.wheel, 1)}" download>{how.wheel}</a> as well)'
     context["body"] += RUN.format(
         notebook=at(f"_sources/{context['sourcename']}", 1),
-        python=install.python,
+        python=how.python,
         wheel="" if app.config.html_baseurl else wheel,
-        command=escape(install.command, quote=False),
+        command=escape(how.command, quote=False),
     )
     for group in context.get("header_buttons", ()):
         if group["label"] == "download-buttons":
@@ -250,12 +254,12 @@ def tell(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: A
             )
 
 
-def offer(site: Path, install: Install) -> None:
+def offer(site: Path, how: Install) -> None:
     """Say in each notebook that a site offers how to get what it needs, below its title."""
     for path in site.glob("_sources/**/*.ipynb"):
         notebook = json.loads(path.read_bytes())
         cells = [cell for cell in notebook["cells"] if cell.get("id") != "install"]
-        text = NOTE.format(**install._asdict())
+        text = NOTE.format(**how._asdict())
         note = {"cell_type": "markdown", "id": "install", "metadata": {}, "source": text}
         notebook["cells"] = [*cells[:1], note, *cells[1:]]
         text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
@@ -276,10 +280,11 @@ class Statements(SphinxTransform):
     def apply(self, **options: Any) -> None:
         """Put an entry before each statement whose label ends in its number."""
         for node in [*self.document.findall(nodes.Element)]:
-            numbered = re.fullmatch(r"[a-z]+-(\d+)", " ".join(node["ids"]))
-            if numbered and "realtype" in node:  # of sphinx-proof
+            if "realtype" not in node:  # of sphinx-proof
+                continue
+            if numbered := re.fullmatch(r"[a-z]+-(\d+)", node["label"]):
                 name = f"{node['realtype'].capitalize()} {numbered[1]}"
-                entry = ("single", name, node["ids"][0], "main", None)
+                entry = ("single", name, node["label"], "main", None)
                 node.parent.insert(node.parent.index(node), addnodes.index(entries=[entry]))
 
 
@@ -365,7 +370,9 @@ def finish(site: Path, title: str, home: str = "") -> None:
         file.unlink()
     # Not those that are parts of the theme, nor those that an earlier build has finished.
     heads = {
-        path: _Head(text) for path, text in pages.items() if START in text and POLICY not in text
+        path: _Head(text)
+        for path, text in pages.items()
+        if START in text and POLICY not in text
     }
     # The search page reads the others, and so has to allow what the buttons on them do.
     handlers = set().union(*(_Head(text).handlers for text in pages.values()))
@@ -387,8 +394,8 @@ def complete(app: Sphinx, error: Exception | None) -> None:
         return
     site, home = Path(app.outdir), app.config.html_baseurl
     finish(site, app.config.html_title, home)
-    if install := app.config.html_context.get("install"):
-        offer(site, install)
+    if how := app.config.html_context.get("install"):
+        offer(site, how)
     page = site / "404.html"  # shown for addresses in any folder
     page.write_text(moved(page.read_text(encoding="utf-8"), urlsplit(home).path or "/"))
     if app.config.root_doc != "index":
@@ -396,7 +403,9 @@ def complete(app: Sphinx, error: Exception | None) -> None:
         start = moved(text, posixpath.dirname(app.config.root_doc))
         (site / "index.html").write_text(start, encoding="utf-8")
     if home:
-        lines = [f"<url><loc>{home}{page}.html</loc></url>" for page in sorted(app.env.found_docs)]
+        lines = [
+            f"<url><loc>{home}{page}.html</loc></url>" for page in sorted(app.env.found_docs)
+        ]
         head = '<?xml version="1.0" encoding="utf-8"?>'
         kind = '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">'
         (site / "sitemap.xml").write_text("\n".join([head, kind, *lines, "</urlset>", ""]))

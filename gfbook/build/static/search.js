@@ -5,23 +5,25 @@ const SIGNS = {
   le: "≤", leq: "≤", ge: "≥", geq: "≥", ne: "≠", neq: "≠", approx: "≈", to: "→", infty: "∞", cdot: "·",
   times: "×", in: "∈", sum: "Σ", prod: "Π", int: "∫", sqrt: "√", pm: "±", ll: "≪", gg: "≫", succeq: "⪰",
   succ: "≻", top: "ᵀ", ell: "ℓ", partial: "∂", nabla: "∇", dots: "…", ldots: "…", quad: " ", qquad: " ",
-  mid: "|", Vert: "‖", lVert: "‖", rVert: "‖", dot: "", tilde: "", bar: "", hat: "", operatorname: "",
+  preceq: "⪯", prec: "≺", cap: "∩", cup: "∪", star: "*", circ: "∘", mid: "|", Vert: "‖", lVert: "‖", rVert: "‖",
 };
 for (const [letter, name] of Object.entries(LETTERS)) {
   SIGNS[name] = SIGNS[`var${name}`] = letter;
   SIGNS[name[0].toUpperCase() + name.slice(1)] = letter.toUpperCase();
 }
 // These say how their argument looks, and not what it is.
-const LOOKS = /^(math\w*|text\w*|left|right|[bB]ig+[lrm]?|[dt]?frac|begin|end|displaystyle|limits)$/;
+const LOOKS = /^(math\w*|text\w*|operatorname|left|right|[bB]ig+[lrm]?|begin|end|displaystyle|limits)$/;
+const KEPT = /^(ddot|dot|tilde|bar|hat|[dt]?frac)$/; // for the lines below
+const OVER = { dot: "\u0307", ddot: "\u0308", tilde: "\u0303", bar: "\u0304", hat: "\u0302" };
 const RAISED = { 0: "⁰", 1: "¹", 2: "²", 3: "³", T: "ᵀ", "-": "⁻", "+": "⁺", t: "ᵗ", n: "ⁿ", k: "ᵏ" };
-const LOWERED = (text) => text.replace(/\d/g, (digit) => String.fromCharCode(0x2080 + Number(digit)));
+const LOWERED = (text) => text.replace(/[_{}]/g, "").replace(/\d/g, (digit) => String.fromCharCode(0x2080 + Number(digit)));
 
 /** A formula in plain letters. */
 function plain(formula) {
   return formula
     .replace(/\\[()[\]]/g, "")
-    .replace(/\\[dt]?frac\s*(\{[^{}]*\}|\w)\s*(\{[^{}]*\}|\w)/g, "$1/$2")
-    .replace(/\\([A-Za-z]+)\s?/g, (_, name) => SIGNS[name] ?? (LOOKS.test(name) ? "" : name))
+    .replace(/\\([A-Za-z]+)\s?/g, (all, name) => SIGNS[name] ?? (LOOKS.test(name) ? "" : KEPT.test(name) ? all : name))
+    .replace(/\\(ddot|dot|tilde|bar|hat)\s*\{?(\p{L})\}?/gu, (_, name, letter) => letter + OVER[name])
     .replace(/\\[,;:! ]|~/g, " ")
     .replace(/\\\|/g, "‖")
     .replace(/_(\{[^{}]*\}|.)/g, (_, low) => LOWERED(low))
@@ -29,6 +31,8 @@ function plain(formula) {
       const all = [...high.replace(/[{}]/g, "")];
       return all.every((sign) => sign in RAISED) ? all.map((sign) => RAISED[sign]).join("") : `^${all.join("")}`;
     })
+    .replace(/√\s*\{([^{}]*)\}/g, "√($1)")
+    .replace(/\\[dt]?frac\s*(\{[^{}]*\}|\w)\s*(\{[^{}]*\}|\w)/g, "$1/$2")
     .replace(/[{}\\&]/g, "")
     .replace(/\s+/g, " ");
 }
@@ -53,7 +57,8 @@ Search.makeSearchSummary = (html, terms, anchor) => {
   const said = sentences.slice(Math.max(0, sentences.findIndex(has))).join(" ");
   const summary = document.createElement("p");
   summary.className = "context";
-  summary.textContent = said.length < 260 ? said : `${said.slice(0, said.lastIndexOf(" ", 260))} …`;
+  const shown = said.length < 260 ? said : said.slice(0, said.lastIndexOf(" ", 260));
+  summary.textContent = /[.?!]$/.test(shown) ? shown : `${shown} …`;
   return summary;
 };
 
