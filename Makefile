@@ -18,38 +18,82 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade \
   --fork-strategy fewest --no-strip-extras --generate-hashes --no-annotate --no-header --quiet
 
+JOBS ?= $(shell $(PYTHON) -c "import os; print(os.cpu_count())")
+# What has to be there first; empty where another checkout's .venv is used.
+READY ?= .venv/ready
+TOOLS ?= $(if $(READY),.venv/tools node_modules/.package-lock.json)
+# One make at a time in a checkout, and nothing left running when it is stopped.
+ALONE := $(PYTHON) -I gfbook/build/alone.py _build/lock $(MAKE) --no-print-directory
+BOOK := $(BIN)/python -m gfbook.build.book
+
+ifeq ($(OS),Windows_NT)
+  $(error Windows is not supported: use WSL, the Linux that comes with Windows)
+endif
+
 .DELETE_ON_ERROR:
+.PHONY: book test pdf serve lab chapter bench check links lock clean browser ready set-up tools set-up-tools \
+  published executed printed linked FORCE
 
-book: .venv/ready
-	@$(BIN)/python -m gfbook.build.book
+book:
+	@$(ALONE) published
 
-test: .venv/tools node_modules/.package-lock.json browser
+# What a chapter ran on is written in it, as digests: these say what has to be done again. Times
+# cannot, as a checkout, a copy or a restored cache gives files any.
+published: $(READY)
+	@$(BOOK) check _build/html 2> /dev/null || { \
+	  stale=$$($(BOOK) stale) && $(MAKE) --keep-going -j$(JOBS) executed STALE="$$stale" \
+	  && $(BOOK) pages && $(BOOK) check && $(BOOK) publish; }
+	@echo "The book is at _build/html/index.html"
+
+executed: $(STALE)
+
+_build/executed/%.ipynb: %.ipynb FORCE
+	@$(BIN)/python -m gfbook.build.execute $<
+
+ready:
+	@$(ALONE) set-up
+
+set-up: $(READY)
+
+tools:
+	@$(ALONE) set-up-tools
+
+set-up-tools: $(TOOLS)
+
+test: tools browser
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
-pdf: book .venv/tools browser
+pdf: tools browser
+	@$(ALONE) printed
+
+printed: published
 	@$(BIN)/python -m gfbook.build.pdf
 
 serve: book
 	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
-lab: .venv/ready
+lab: ready
 	@$(BIN)/jupyter lab chapters
 
-chapter: .venv/ready
+chapter: ready
 	@$(BIN)/python -m gfbook.build.execute $(CHAPTER) $(PARAMETERS)
 
-bench: book .venv/tools
+bench: book tools
 	@$(BIN)/python benchmarks/run.py
 
-check: .venv/ready
-	@$(BIN)/python -m gfbook.build.book --check
+check:
+	@test -x $(BIN)/python || { echo "nothing is built here: run \`make book\`" >&2; exit 1; }
+	@$(BOOK) check _build/html
 
-links: book
-	@$(BIN)/python -m gfbook.build.book --links
+links:
+	@$(ALONE) linked
+
+linked: published
+	@$(BOOK) links
 
 # What chapters need to run, here and in Binder; what makes pages of them; what tests all that.
 # pip takes a name with extras and the name alone for two requirements: both are pinned.
-lock: .venv/tools
+lock: tools
 	@$(COMPILE) --extra book --extra binder -o requirements.lock
 	@$(COMPILE) --extra build --extra lab -c requirements.lock -o requirements-build.lock
 	@$(COMPILE) --extra test --extra dev -c requirements.lock -c requirements-build.lock \
@@ -69,10 +113,18 @@ clean:
 	@$(PIP) --require-hashes -r requirements.lock -r requirements-build.lock
 	@touch $@
 
+# A .venv is good for the place alone where it was made: one that was copied is made anew.
+ifneq ($(wildcard .venv/pyvenv.cfg),)
+  ifeq ($(shell grep -F '$(CURDIR)/.venv' .venv/pyvenv.cfg),)
+.venv/locked: FORCE
+  endif
+endif
+
 .venv/ready: .venv/locked pyproject.toml
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# What the tests, the PDF and the benchmarks need beside that.
 .venv/tools: requirements-test.lock .venv/ready
 	@echo "setting up what the tests need"
 	@$(PIP) --require-hashes -r $<

@@ -1,1 +1,20 @@
-"""The build: execute the chapters, make the book of them, check it, publish it."""
+"""The build: a Sphinx extension that makes pages of executed chapters, and what runs before it.
+
+The Makefile has the steps. `execute` runs a chapter, `book` builds the pages, checks them and
+puts them in place of the last ones; `pdf` prints them.
+"""
+
+from typing import Any
+
+PARTS = ("typeset", "verdict", "record", "site")
+
+
+class BuildError(Exception):
+    """The build cannot go on; the message is for the user."""
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Give Sphinx every part of the extension."""
+    for part in PARTS:
+        app.setup_extension(f"{__name__}.{part}")
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

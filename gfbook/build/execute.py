@@ -1,177 +1,190 @@
-"""Execute chapters with papermill: in parallel, and only those whose inputs changed.
+"""Execute one chapter with papermill, in an environment that has nothing of the user's.
 
-``python -m gfbook.build.execute CHAPTER [-p NAME VALUE]...`` runs one chapter at other
-values of its parameters, into _build/chapter/. `gfbook.build.book` runs all of them.
+``python -m gfbook.build.execute chapters/X.ipynb`` puts it in _build/executed, whole or not at
+all; what did not get to its end is in _build/failed. ``... X -p NAME VALUE`` runs it at other
+values of its parameters, into _build/chapter.
 """
 
-import argparse
-import contextlib
+import ast
 import hashlib
 import json
 import logging
+import math
 import os
-import shutil
+import re
 import signal
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
 import nbformat
-import yaml
-from tqdm import tqdm
+
+from gfbook.build import BuildError
+from gfbook.build.inputs import EXECUTED
+from gfbook.build.ran import METADATA as RAN
 
 CELL_LIMIT = 60  # seconds
 CHAPTER_LIMIT = 300
-EXECUTED = Path("_build/executed")
-FAILED = Path("_build/failed")
-PARTS = Path("_build/parts")
+FAILED, PARTS, OTHERS = (Path("_build", name) for name in ("failed", "parts", "chapter"))
+HOME = Path("_build/home")  # of the kernels: what the programs in them keep from run to run
+KEPT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
 
 
-class BuildError(Exception):
-    """The build cannot go on; the message is for the user."""
+def environment() -> dict[str, str]:
+    """Return the environment of all that is run: the same for every user and machine.
 
-
-def sha256(*paths: Path) -> str:
-    """Return one digest of the names and contents of files."""
-    digest = hashlib.sha256()
-    for path in sorted(paths):
-        digest.update(f"{path}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
-
-
-def inputs(notebook: Path) -> dict[str, str]:
-    """Return the digests of what a chapter's outputs depend on: itself, and gfcore."""
-    # Of data/, what chapters read: the reference values below it are for the tests.
-    facts = (path for form in ("yml", "csv") for path in Path("data").glob(f"*.{form}"))
-    code = [path for name in ("gfcore", "gfbook") for path in Path(name).rglob("*.py")]
-    code = [path for path in code if path.parts[:2] != ("gfbook", "build")]
-    files = (*code, *facts, Path("requirements.lock"))
+    No file or variable of the user's is read (`matplotlibrc`, profiles, kernels, modules, the
+    locale, the time zone), and numbers do not depend on how many cores there are.
+    """
+    home = HOME.absolute()
+    folders = ("MPLCONFIGDIR", "IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR")
+    folders += ("JUPYTER_RUNTIME_DIR", "JUPYTER_PATH", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
+    made = {name: str(home / name.lower()) for name in folders}
+    threads = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
     return {
-        "source": hashlib.sha256(notebook.read_bytes()).hexdigest(),
-        "gfcore": sha256(*(path for path in files if path.is_file())),
+        **{name: os.environ[name] for name in KEPT if name in os.environ},
+        **made,
+        **dict.fromkeys(threads, "1"),
+        "HOME": str(home),
+        "LC_ALL": "C",
+        "NO_COLOR": "1",
+        "PYTHONHASHSEED": "0",
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONPATH": os.getcwd(),  # this checkout, wherever the packages were installed from
+        "PYTHONUTF8": "1",
+        "TZ": "UTC",
     }
 
 
-def recorded(notebook: Path) -> dict[str, str] | None:
-    """Return the digests with which a chapter was last executed, if it was."""
-    with contextlib.suppress(OSError, ValueError):
-        record = json.loads((EXECUTED / notebook).read_bytes())["metadata"].get("executed")
-        return record if isinstance(record, dict) else None
-    return None
+def enter() -> None:
+    """Take that environment for this process and what it starts, and name the one kernel."""
+    clean = environment()
+    os.environ.clear()
+    os.environ.update(clean)
+    spec = Path(clean["JUPYTER_PATH"], "kernels", "python3", "kernel.json")
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    text = json.dumps({"argv": command, "display_name": "Python 3", "language": "python"})
+    if not spec.is_file() or spec.read_text(encoding="utf-8") != text:
+        spec.parent.mkdir(parents=True, exist_ok=True)
+        part = spec.with_suffix(f".{os.getpid()}")
+        part.write_text(text, encoding="utf-8")
+        part.replace(spec)
 
 
-def run_all(notebooks: list[Path], jobs: int) -> None:
-    """Execute the chapters that are not current; raise BuildError naming each that fails."""
-    stale = [notebook for notebook in notebooks if recorded(notebook) != inputs(notebook)]
-    shutil.rmtree(PARTS, ignore_errors=True)  # what a killed build left
-    shutil.rmtree(FAILED, ignore_errors=True)
-    running: set[subprocess.Popen[bytes]] = set()
-    errors = []
-    pool = ThreadPoolExecutor(jobs)
-    bar = tqdm(total=len(stale), unit="chapter", disable=not (stale and sys.stderr.isatty()))
-    try:
-        tasks = [pool.submit(_run, notebook, running) for notebook in stale]
-        for task in as_completed(tasks):
-            if message := task.result():
-                errors.append(message)
-            bar.update()
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in tuple(running):
-            _kill(process)
-        raise
-    finally:
-        pool.shutdown()
-        bar.close()
-    if errors:
-        raise BuildError("\n".join(errors))
-    manifest = {str(notebook): recorded(notebook) for notebook in notebooks}
-    part = EXECUTED / "manifest.part.json"
-    part.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    part.replace(EXECUTED / "manifest.json")
+def literal(text: str, kind: str) -> Any:
+    """Return the value that a text is, as the annotation of a parameter takes it.
+
+    Raises
+    ------
+    ValueError
+        If it is no such value, or not finite.
+
+    Examples
+    --------
+    >>> literal("1e-3", "float"), literal("0x10", "int"), literal("1, 2", "list[int]")
+    (0.001, 16, [1, 2])
+    """
+    kinds = [part.strip() for part in kind.split("|")]
+    if text.strip() in ("None", "none", "null") and "None" in kinds:
+        return None
+    kind = next(part for part in kinds if part != "None")
+    outer, _, inner = kind.rstrip("]").partition("[")
+    if outer == "bool":
+        return {"true": True, "false": False}[text.strip().lower()]
+    if outer == "int":
+        return int(text, 0)
+    if outer == "float":
+        if not math.isfinite(value := float(text)):
+            raise ValueError("not finite")
+        return value
+    if outer == "str":
+        quoted = text[:1] in ("'", '"') and text[:1] == text[-1:] and len(text) > 1
+        return ast.literal_eval(text) if quoted else text
+    if outer in ("list", "tuple"):
+        value = ast.literal_eval(text if text.strip()[:1] in ("[", "(") else f"[{text}]")
+        parts = inner.replace(", ...", "").split(",") or [""]
+        of = [*parts] * (len(value) if len(parts) == 1 else 1)
+        found = [
+            literal(str(part), k) if k else part for part, k in zip(value, of, strict=True)
+        ]
+        return found if outer == "list" else tuple(found)
+    raise ValueError(f"no value of the kind {kind} can be given here")
 
 
-def _run(notebook: Path, running: set[subprocess.Popen[bytes]]) -> str:
-    """Execute one chapter in a process of its own; return what went wrong, or nothing."""
-    begin = time.monotonic()
-    part = PARTS / notebook
-    part.parent.mkdir(parents=True, exist_ok=True)
-    tqdm.write(f"{notebook.stem}: started", file=sys.stdout)
-    said, noise = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")  # noqa: SIM115
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gfbook.build.execute", str(notebook), "--part", str(part)],
-        # Left open: it ends when this process is gone, and then the other one stops too.
-        stdin=subprocess.PIPE,
-        env=os.environ | {"GFBOOK_PAGE": "1"},  # explorers answer from values calculated now
-        stdout=said,
-        stderr=noise,
-        start_new_session=True,
-    )
-    running.add(process)
-    late = False
-    try:
-        process.wait(CHAPTER_LIMIT)
-    except subprocess.TimeoutExpired:
-        late = True
-        _kill(process)
-        process.wait()
-    finally:
-        running.discard(process)
-    seconds = time.monotonic() - begin
-    if process.returncode == 0:
-        tqdm.write(f"{notebook.stem}: done in {seconds:.1f} s", file=sys.stdout)
-        return ""
-    tqdm.write(f"{notebook.stem}: FAILED after {seconds:.1f} s", file=sys.stdout)
-    said.seek(0)
-    noise.seek(0)
-    told = f"not done after {CHAPTER_LIMIT} s" if late else said.read() or noise.read()
-    message = f"{notebook}: {told.strip()}"
-    if part.is_file():
-        (FAILED / notebook).parent.mkdir(parents=True, exist_ok=True)
-        part.replace(FAILED / notebook)
-        message += f"\n  as far as it got: {FAILED / notebook}"
-    return message
+def parameters(notebook: Path, given: dict[str, str]) -> dict[str, Any]:
+    """Return the values of parameters as their annotations take them, or raise BuildError.
+
+    A number keeps the sign that it has in the chapter, unless the comment beside it ends in a
+    condition of its own, such as ``[lam != 0]`` or ``[k >= n]``.
+    """
+    cells = nbformat.read(notebook, 4).cells
+    source = next((c.source for c in cells if "parameters" in c.metadata.get("tags", ())), "")
+    lines = source.splitlines()
+    known = {
+        node.target.id: node
+        for node in ast.parse(source).body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
+    if unknown := sorted(given.keys() - known.keys()):
+        names = ", ".join(known)
+        raise BuildError(f"no parameter {', '.join(unknown)} in {notebook}; it has {names}")
+    values = {
+        name: eval(ast.unparse(node.value), {}) for name, node in known.items() if node.value
+    }
+    found: dict[str, Any] = {}
+    for name, text in given.items():
+        kind = ast.unparse(known[name].annotation)
+        try:
+            found[name] = literal(text, kind)
+        except (ValueError, KeyError, SyntaxError, TypeError) as error:
+            why = f": {error}" if "finite" in str(error) or "kind" in str(error) else ""
+            raise BuildError(
+                f"{name} is of the kind {kind}, and {text!r} is not{why}"
+            ) from None
+    for name in found:
+        line = lines[known[name].end_lineno - 1]
+        rule = re.search(r"\[([^\]]*)\]\s*$", line.partition("#")[2])
+        default = values.get(name)
+        usual = ""
+        if isinstance(default, int | float) and not isinstance(default, bool):
+            usual = f"{name} {'>' if default > 0 else '>=' if default == 0 else '<'} 0"
+        must = rule[1] if rule else usual
+        if must and not eval(must, {"__builtins__": {}}, values | found):
+            raise BuildError(f"{name} = {given[name]} makes no sense: {must} is needed")
+    return found
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all that it started, its kernel too."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-
-
-def execute(notebook: Path, output: Path, parameters: dict[str, Any]) -> None:
+def execute(notebook: Path, output: Path, values: dict[str, Any]) -> None:
     """Execute one chapter in this process; raise BuildError naming the cell and the error."""
     import papermill
     from traitlets.config import Config
 
-    os.environ |= {
-        # One chapter a core; and the same rounding whatever the number of cores.
-        **dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
-        "JUPYTER_PREFER_ENV_PATH": "1",
-    }
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it logs is raised too
-    known = papermill.inspect_notebook(str(notebook))
-    if unknown := sorted(parameters.keys() - known.keys()):
-        raise BuildError(
-            f"no parameter {', '.join(unknown)} in {notebook}; it has {', '.join(known)}"
-        )
-    with tempfile.TemporaryDirectory(prefix="gf-") as socket:
+    content = nbformat.reads(notebook.read_text(encoding="utf-8"), 4)
+    last = nbformat.v4.new_code_cell(
+        f"__import__('gfbook.build.ran').build.ran.show({os.getcwd()!r})", id=RAN
+    )
+    output.parent.mkdir(parents=True, exist_ok=True)
+    source = output.with_suffix(".source.ipynb")
+    nbformat.write(content | {"cells": [*content.cells, last]}, source)
+    # The path of a socket is short, whatever the folder for temporary files.
+    with tempfile.TemporaryDirectory(prefix="gf-", dir="/tmp") as socket:
         try:
             papermill.execute_notebook(
-                str(notebook.absolute()),
+                str(source.absolute()),
                 str(output.absolute()),
-                parameters,
+                values,
                 kernel_name="python3",
                 progress_bar=False,
                 cwd=str(notebook.parent),
                 execution_timeout=CELL_LIMIT,
+                extra_arguments=[
+                    "--log-level=50",  # no word on how a kernel was ended
+                    "--IPKernelApp.exec_lines=import gfbook.build.ran",
+                ],
                 # Two kernels that start at once may take the same TCP port.
-                extra_arguments=["--log-level=50"],  # no word on how a kernel was ended
                 config=Config(KernelManager={"transport": "ipc", "ip": f"{socket}/k"}),
             )
         except papermill.PapermillExecutionError as error:
@@ -181,6 +194,8 @@ def execute(notebook: Path, output: Path, parameters: dict[str, Any]) -> None:
             raise BuildError(f"cell {_number(output)}: not done after {CELL_LIMIT} s") from None
         except RuntimeError as error:  # such as a kernel that died
             raise BuildError(f"cell {_number(output)}: {error}") from None
+        finally:
+            source.unlink()
 
 
 def _number(output: Path, index: int | None = None) -> str:
@@ -197,51 +212,80 @@ def _number(output: Path, index: int | None = None) -> str:
     return f"{index + 1} ({source.strip().splitlines()[0] if source.strip() else 'empty'})"
 
 
-def finish(notebook: Path, part: Path, record: dict[str, str]) -> None:
-    """Strip what differs from run to run, add the record, and put the notebook in place."""
-    executed = nbformat.read(part, 4)
+def finish(output: Path, source: str) -> None:
+    """Strip what differs from run to run, and write down what the chapter ran on."""
+    executed = nbformat.read(output, 4)
+    ran = executed.cells.pop().outputs[-1].metadata[RAN]
     executed.metadata.pop("papermill", None)
     for cell in executed.cells:
         for key in ("papermill", "execution"):
             cell.metadata.pop(key, None)
-    executed.metadata["executed"] = record
-    nbformat.write(executed, part)
+        pieces = cell.get("outputs", [])
+        for one, two in zip(pieces[-2::-1], pieces[:0:-1], strict=True):
+            # How printed text is cut into pieces is a matter of time.
+            if one.get("name", one) == two.get("name"):
+                one.text += two.text
+                pieces.remove(two)
+    executed.metadata["executed"] = {"source": source} | ran
+    nbformat.write(executed, output)
+
+
+def build(notebook: Path) -> None:
+    """Execute a chapter for the book, and put it in place when it is whole."""
+    part, began = PARTS / notebook, time.monotonic()
+    print(f"{notebook.stem}: started", flush=True)
+
+    def late(*_: Any) -> None:
+        raise SystemExit(failed(notebook, part, f"not done after {CHAPTER_LIMIT} s"))
+
+    signal.signal(signal.SIGALRM, late)
+    signal.alarm(CHAPTER_LIMIT)
+    os.environ["GFBOOK_PAGE"] = "1"  # explorers answer from values calculated now
+    source = hashlib.sha256(notebook.read_bytes()).hexdigest()
+    try:
+        execute(notebook, part, {})
+        finish(part, source)
+    except (BuildError, OSError) as error:
+        raise SystemExit(failed(notebook, part, str(error))) from None
     place = EXECUTED / notebook
     place.parent.mkdir(parents=True, exist_ok=True)
     part.replace(place)
+    (FAILED / notebook).unlink(missing_ok=True)
+    print(f"{notebook.stem}: done in {time.monotonic() - began:.1f} s", flush=True)
 
 
-def _stop_with_parent() -> None:
-    os.read(0, 1)  # returns when the parent is gone
-    os.killpg(0, signal.SIGKILL)
+def failed(notebook: Path, part: Path, why: str) -> str:
+    """Keep a chapter that failed as far as it got, and return what to say of it."""
+    message = f"{notebook}: {why.strip()}"
+    if part.is_file():
+        (FAILED / notebook).parent.mkdir(parents=True, exist_ok=True)
+        part.replace(FAILED / notebook)
+        message += f"\n  as far as it got: {FAILED / notebook}"
+    return message
 
 
 def main() -> None:
-    """Run one chapter, for a reader at other parameters or for `run_all`."""
-    parser = argparse.ArgumentParser(prog="gfbook.build.execute", description=__doc__)
-    parser.add_argument("chapter", help="chapters/X.ipynb, or X")
-    parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
-    parser.add_argument("--part", type=Path, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    notebook = Path(given.chapter)
+    """Run one chapter: for the book, or for a reader at other values of its parameters."""
+    words = sys.argv[1:]
+    flags, names, values = words[1::3], words[2::3], words[3::3]
+    if not words or {*flags} - {"-p"} or len(names) != len(flags) or len(values) != len(names):
+        sys.exit(f"usage: {Path(sys.argv[0]).stem} CHAPTER [-p NAME VALUE]...")
+    notebook = Path(words[0])
     if notebook.suffix != ".ipynb":
-        notebook = Path("chapters", f"{given.chapter}.ipynb")
+        notebook = Path("chapters", f"{words[0]}.ipynb")
+    enter()
     try:
         if not notebook.is_file():
             raise BuildError(f"no chapter {notebook}")
-        if given.part:
-            threading.Thread(target=_stop_with_parent, daemon=True).start()
-            record = inputs(notebook)
-            execute(notebook, given.part, {})
-            finish(notebook, given.part, record)
-        else:
-            output = Path("_build/chapter", notebook.name)
-            output.parent.mkdir(parents=True, exist_ok=True)
-            execute(notebook, output, {name: yaml.safe_load(value) for name, value in given.p})
-            print(f"executed: {output}")
+        if words[0] == str(notebook):
+            return build(notebook)
+        output = OTHERS / notebook.name
+        given = parameters(notebook, dict(zip(names, values, strict=True)))
+        execute(notebook, output, given)
+        finish(output, "")
+        print(f"executed: {output}")
     except (BuildError, OSError) as error:
-        print(error)
-        sys.exit(1)
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

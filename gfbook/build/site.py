@@ -3,9 +3,6 @@
 Sphinx and its theme write short scripts into every page. The policy allows these by their
 digests, so that any other script in a page is refused. It cannot forbid styles in a page: the
 theme, MathJax and Matplotlib's pictures set them. Who may frame a page only a server can say.
-
-Nothing here is the address of a book. It is that of the repository that the build runs in, by
-the environment of a public workflow or by git; where none is known no page needs one.
 """
 
 import base64
@@ -32,11 +29,9 @@ from sphinx.config import Config
 from sphinx.search.en import SearchEnglish
 from sphinx.transforms import SphinxTransform
 
+from gfbook.build.place import project, repository
+
 HERE = Path(__file__).parent
-FORGES = {"github.com": "github.io", "gitlab.com": "gitlab.io"}  # and where their pages are
-REMOTE = re.compile(
-    r"(?:https://(?:[^@/]+@)?|(?:ssh://)?git@)([\w.-]+)[:/]([\w.-]+)/([\w.-]+?)(?:\.git)?/?"
-)
 DATA = {"application/json", "application/ld+json"}  # never run
 RULES = (
     "default-src 'self'; script-src 'self'{}; style-src 'self' 'unsafe-inline'; "
@@ -97,52 +92,6 @@ GREEK = (
     "sigma sigma tau upsilon phi chi psi omega"
 )
 LETTERS = {chr(0x3B1 + place): name for place, name in enumerate(GREEK.split())}
-
-
-class Repository(NamedTuple):
-    """Where the sources of a book can be found by its readers."""
-
-    url: str
-    branch: str
-    site: str
-
-
-def project(folder: Path) -> Path | None:
-    """Return the root of the project that a folder is in, where pyproject.toml is."""
-    folders = [folder.resolve(), *folder.resolve().parents]
-    return next((path for path in folders if (path / "pyproject.toml").is_file()), None)
-
-
-def _git(root: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(root), *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return done.stdout.strip()
-
-
-def repository(root: Path | None) -> Repository | None:
-    """Return the public repository of a project, if the place of the build tells of one."""
-    told = {name: os.environ.get(f"GITHUB_{name}") for name in ("SERVER_URL", "REPOSITORY")}
-    if all(told.values()):
-        url = f"{told['SERVER_URL']}/{told['REPOSITORY']}"
-        branch = os.environ.get("GITHUB_REF_NAME", "")
-    # An archive may have been unpacked within a repository that is another's.
-    elif root and _git(root, "ls-files", "pyproject.toml"):
-        url = _git(root, "remote", "get-url", "origin")
-        branch = _git(root, "symbolic-ref", "--short", "HEAD") or _git(
-            root, "rev-parse", "HEAD"
-        )
-    else:
-        return None
-    found = REMOTE.fullmatch(url)
-    if not found or found[1] not in FORGES or not branch:
-        return None
-    host, owner, name = found.groups()
-    pages = f"{owner}.{FORGES[host]}".lower()
-    site = f"https://{pages}/" + ("" if name.lower() == pages else f"{name}/")
-    return Repository(f"https://{host}/{owner}/{name}", branch, site)
 
 
 def locate(app: Sphinx, config: Config) -> None:

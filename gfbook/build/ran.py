@@ -1,0 +1,66 @@
+"""In the kernel of a chapter: what it ran on, which only the kernel knows.
+
+Imported before the first cell, it notes which files of the book are read; `show`, after the
+last, adds the code that was imported and the versions of the packages.
+"""
+
+import hashlib
+import os
+import platform
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from IPython.display import display
+
+METADATA = "ran"
+_read: set[str] = set()
+
+
+def _note(event: str, given: tuple[Any, ...]) -> None:
+    if event == "open" and isinstance(given[0], str) and str(given[1]).strip("bt") == "r":
+        _read.add(os.path.abspath(given[0]))
+
+
+sys.addaudithook(_note)
+
+
+def show(root: str) -> None:
+    """Show nothing, with the digests of files by their names in the book, and versions.
+
+    Raises
+    ------
+    ImportError
+        If a package that is in the book was imported from elsewhere.
+    """
+    book, prefix = Path(root).resolve(), Path(sys.prefix).resolve()
+    modules = {
+        n: Path(m.__file__) for n, m in sys.modules.items() if getattr(m, "__file__", None)
+    }
+    files, named = {}, set()
+    for name, path in modules.items():
+        top = name.partition(".")[0]
+        if (book / top).is_dir() and not path.is_relative_to(book):
+            raise ImportError(f"{name} is that of {path}, not that of {book}")
+        if top in ("gfbook", "gfcore") or (
+            path.is_relative_to(book) and not path.is_relative_to(prefix)
+        ):
+            named.add(top)
+            home = modules[top].parent.parent if modules[top].stem == "__init__" else book
+            if not name.startswith("gfbook.build"):
+                files[path.relative_to(home).as_posix()] = path
+    hidden = (".", "_build", "node_modules")
+    for path in map(Path, _read):
+        inside = path.is_relative_to(book) and path.is_file() and path.suffix != ".py"
+        if inside and not any(p.startswith(hidden) for p in path.relative_to(book).parts):
+            files[path.relative_to(book).as_posix()] = path
+    owners = metadata.packages_distributions()
+    used = {name.partition(".")[0] for name in modules} - named
+    distributions = sorted({owner for name in used for owner in owners.get(name, ())})
+    record = {
+        "files": {n: hashlib.sha256(files[n].read_bytes()).hexdigest() for n in sorted(files)},
+        "versions": {"python": platform.python_version()}
+        | {name: metadata.version(name) for name in distributions},
+    }
+    display({"text/plain": ""}, metadata={METADATA: record}, raw=True)

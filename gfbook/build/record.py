@@ -1,0 +1,217 @@
+"""A Sphinx extension: chapters as they were executed, and the record of what came of the checks.
+
+The pages in record/ are Markdown with Jinja in it: they have the claims, joined with what the
+chapters recorded, and the macros of templates/. Beside the pages the site gets claims.json with
+its schema, the figures, the executed notebooks, and a manifest that says what all this is made of.
+"""
+
+import json
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+
+from gfbook import explore
+from gfbook.build import BuildError, badge, ledger, take
+from gfbook.build.inputs import (
+    CITATION,
+    EXECUTED,
+    MANIFEST,
+    digest,
+    documents,
+    recorded,
+    stale,
+)
+from gfbook.build.place import repository
+from gfbook.check import METADATA
+
+DECADES = (-18, 4)  # of the bars
+
+
+def place(value: float) -> float:
+    """Return where a figure stands on a bar 160 units long."""
+    low, high = DECADES
+    decade = min(max(math.log10(value), low), high) if value > 0 else low
+    return round(160 * (decade - low) / (high - low), 1)
+
+
+def told(residual: float, tol: float) -> str:
+    """Return in words what a bar shows."""
+    below = f"{math.log10(tol / residual):.1f} powers of ten" if residual else "zero,"
+    return f"The residual is {below} below the tolerance."
+
+
+@dataclass(frozen=True)
+class Book:
+    """What the pages are made of, read once a build."""
+
+    root: Path
+
+    @cached_property
+    def paper(self) -> dict[str, Any]:
+        """What data/paper.yml says."""
+        found: dict[str, Any] = ledger.read(self.root / ledger.PAPER)
+        return found
+
+    @cached_property
+    def entries(self) -> list[ledger.Claim]:
+        """The ledger as it is written."""
+        return ledger.load(self.root, self.paper)
+
+    @cached_property
+    def chapters(self) -> dict[str, dict[str, Any]]:
+        """The executed notebooks, by the names that _toc.yml has for them."""
+        files = [path for path in documents(self.root) if path.suffix == ".ipynb"]
+        if found := [str(path) for path in files if stale(path, self.root)]:
+            raise BuildError(
+                f"not executed as they are now: {', '.join(found)}: run `make book`"
+            )
+        return {
+            path.with_suffix("").as_posix(): json.loads(
+                (self.root / EXECUTED / path).read_bytes()
+            )
+            for path in files
+        }
+
+    @cached_property
+    def claims(self) -> list[ledger.Claim]:
+        """Each claim with what its check recorded."""
+        checks = {
+            Path(name).name: [
+                output["metadata"][METADATA]
+                for cell in notebook["cells"]
+                for output in cell.get("outputs", ())
+                if METADATA in output.get("metadata", ())
+            ]
+            for name, notebook in self.chapters.items()
+        }
+        return ledger.joined(self.entries, checks)
+
+    @cached_property
+    def templates(self) -> Environment:
+        """Jinja, with all that the pages of the record may use."""
+        anchors, titles = {}, {}
+        for name, notebook in self.chapters.items():
+            cells = [c for c in notebook["cells"] if c["cell_type"] == "markdown"]
+            text = "\n".join("".join(cell["source"]) for cell in cells)
+            for named in re.findall(r"^(?:\(([\w-]+)\)=|:label: ([\w-]+))$", text, re.M):
+                anchors["".join(named)] = Path(name).name
+            titles[Path(name).name] = text.partition("\n")[0].removeprefix("# ")
+        loader = FileSystemLoader([self.root, Path(__file__).with_name("templates")])
+        jinja = Environment(
+            loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        )
+        jinja.filters |= {"place": place, "powers": badge.powers}
+        jinja.filters["slug"] = lambda name: re.sub(r"\W+", "-", name.lower())
+        used = Counter(claim["section"] for claim in self.claims)
+        totals, own = (ledger.totals(self.claims, by) for by in ("paper", "book"))
+        bib = (self.root / "references.bib").read_text(encoding="utf-8")
+        (cited,) = re.findall(rf"^@\w+\{{{self.paper['cite']},.*?^\}}", bib, re.M | re.S)
+        jinja.globals |= {
+            "claims": self.claims,
+            "items": [*ledger.items(self.paper, self.claims, anchors)],
+            "titles": titles,
+            "totals": totals,
+            "own": own,
+            "all": {name: count + own[name] for name, count in totals.items()},
+            "by": Counter(claim["by"] for claim in self.claims),
+            "meanings": self.paper["verdicts"],
+            "sections": {name: used[name] for name in self.paper["sections"] if used[name]},
+            "told": told,
+            "decades": DECADES,
+            "paper": cited,
+            "citation": ledger.read(self.root / CITATION),
+            "config": ledger.read(self.root / "_config.yml"),
+            "repository": repository(self.root),
+        }
+        return jinja
+
+    def source(self, name: str, text: str) -> str:
+        """Return what Sphinx shall read as a page, in place of the source of that name."""
+        try:
+            if name in self.chapters:
+                return take.offered(name, self.chapters[name], self.claims)
+            if name.startswith("record/"):
+                return self.templates.from_string(text).render()
+        except TemplateError as error:
+            raise BuildError(f"{name}: {error}") from None
+        return text
+
+
+def begin(app: Sphinx, env: Any, names: list[str]) -> None:
+    """Read the record; read every page anew if anything that pages are made of has changed."""
+    app.gfbook = book = Book(Path(app.srcdir))  # type: ignore[attr-defined]
+    try:
+        made = digest(book.root)
+        book.templates  # noqa: B018 - it joins ledger and chapters, or says why not
+    except BuildError as error:
+        raise ExtensionError(str(error)) from None
+    (Path(app.outdir) / MANIFEST).unlink(missing_ok=True)
+    if getattr(env, "gfbook_made", made) != made:
+        names[:] = sorted(env.found_docs)
+    env.gfbook_made = made
+
+
+def change(app: Sphinx, name: str, source: list[str]) -> None:
+    """Put what was executed, or what the record is, in place of a page's source."""
+    try:
+        source[0] = app.gfbook.source(name, source[0])  # type: ignore[attr-defined]
+    except BuildError as error:
+        raise ExtensionError(str(error)) from None
+
+
+def deliver(app: Sphinx, error: Exception | None) -> None:
+    """Put beside the pages what readers take away."""
+    if error or app.builder.format != "html":
+        return
+    book: Book = app.gfbook  # type: ignore[attr-defined]
+    site = Path(app.outdir)
+    files = {
+        "claims.json": ledger.as_json(book.claims),
+        "claims.schema.json": json.dumps(ledger.schema(book.paper), indent=1) + "\n",
+        "_static/explore.js": explore.script(),
+        "_static/ledger.css": book.templates.get_template("ledger.css").render(),
+    }
+    for name, notebook in book.chapters.items():
+        files |= take.figures(name, notebook)
+    for name in app.env.found_docs:  # what the download button leads to
+        path = Path(app.env.doc2path(name))
+        if name in book.chapters:
+            text = (book.root / EXECUTED / f"{name}.ipynb").read_text(encoding="utf-8")
+            files[f"_sources/{name}.ipynb"] = text
+        elif name.startswith("record/"):
+            files[f"_sources/{name}{path.suffix}"] = book.source(name, path.read_text("utf-8"))
+    for file, text in files.items():
+        (site / file).parent.mkdir(parents=True, exist_ok=True)
+        (site / file).write_text(text, encoding="utf-8")
+
+
+def seal(app: Sphinx, error: Exception | None) -> None:
+    """Write into a whole site, last, what it is made of."""
+    if error or app.builder.format != "html" or app._warncount:
+        return
+    record = {
+        "pages": app.env.gfbook_made,  # type: ignore[attr-defined]
+        "chapters": {
+            f"{name}.ipynb": recorded(Path(f"{name}.ipynb"), Path(app.srcdir))
+            for name in app.gfbook.chapters  # type: ignore[attr-defined]
+        },
+    }
+    text = json.dumps(record, indent=1) + "\n"
+    (Path(app.outdir) / MANIFEST).write_text(text, encoding="utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Say to Sphinx when to do what."""
+    app.connect("env-before-read-docs", begin)
+    app.connect("source-read", change)
+    app.connect("build-finished", deliver)
+    app.connect("build-finished", seal, priority=950)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
