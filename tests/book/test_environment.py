@@ -172,8 +172,8 @@ def test_notebooks_taken_from_the_site_run_with_what_they_say(site, tmp_path):
     # The reader's own Jupyter is another program; nbclient stands for it.
     run(tmp_path, python, python, "-m", "pip", "install", "--quiet", needed, "nbclient")
     for name in TAKEN:
-        run(tmp_path, python, "jupyter", "execute", "--inplace", f"{name}.ipynb",
-            IPYTHONDIR=str(tmp_path), JUPYTER_PLATFORM_DIRS="1", HOME=str(tmp_path))  # fmt: skip
+        command = ("jupyter", "execute", "--inplace", f"{name}.ipynb")
+        run(tmp_path, python, *command, HOME=str(tmp_path))
     made = nbformat.read(tmp_path / f"{TAKEN[0]}.ipynb", 4)
     outputs = [output for cell in made.cells for output in cell.get("outputs", ())]
     data = [output["data"] for output in outputs if "data" in output]

@@ -69,3 +69,6 @@ Scorer.score = (result) => {
   if (/[\\_^]/.test(result[1])) result[1] = plain(result[1]);
   return result[4] + (whole ? 50 : 0);
 };
+
+// From a file no page can read another one.
+if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
