@@ -18,7 +18,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade \
   --fork-strategy fewest --no-strip-extras --generate-hashes --no-annotate --no-header --quiet
 
-JOBS ?= $(shell $(PYTHON) -c "import os; print(os.cpu_count())")
+JOBS ?= $(shell $(PYTHON) -Ic "import os; print(os.cpu_count())")
 # What has to be there first; empty where another checkout's .venv is used.
 READY ?= .venv/ready
 TOOLS ?= $(if $(READY),.venv/tools node_modules/.package-lock.json)
@@ -30,9 +30,12 @@ ifeq ($(OS),Windows_NT)
   $(error Windows is not supported: use WSL, the Linux that comes with Windows)
 endif
 
+# Nothing that steers the Python of the user steers that of the book.
+unexport $(filter-out PYTHON,$(filter PYTHON%,$(.VARIABLES)))
+
 .DELETE_ON_ERROR:
-.PHONY: book test pdf serve lab chapter bench check links lock clean browser ready set-up tools set-up-tools \
-  published executed printed linked FORCE
+.PHONY: book test pdf serve lab chapter bench check links lock clean browser ready set-up \
+  tools set-up-tools published executed printed linked FORCE
 
 book:
 	@$(ALONE) published

@@ -22,6 +22,8 @@ QUIET = (
     "--no-sandbox --disable-gpu --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 )
+# With this environment, and nothing set up: a copy would be installed in it.
+MAKE = ("make", "READY=", f"BIN={Path(sys.executable).parent}")
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 
@@ -58,7 +60,7 @@ def answers(box, explorer):
 @pytest.fixture(scope="session")
 def site():
     """Return the folder of the published book, brought up to date first."""
-    subprocess.run([sys.executable, "-m", "gfbook.build.book"], cwd=ROOT, check=True)
+    subprocess.run([*MAKE, "book"], cwd=ROOT, check=True)
     return ROOT / "_build" / "html"
 
 
@@ -126,7 +128,7 @@ class Tree:
         for name in ("gfcore", "gfbook", "data", "assets"):
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(ROOT / name, root / name, ignore=ignored)
-        names = ("_config.yml", "CITATION.cff", "references.bib")
+        names = ("_config.yml", "CITATION.cff", "references.bib", "Makefile")
         for name in (*names, "requirements.lock", "package-lock.json"):
             shutil.copy(ROOT / name, root)
         (root / "data" / "claims.yml").write_text("[]\n")  # nothing that must be checked
@@ -136,7 +138,7 @@ class Tree:
         (root / "_toc.yml").write_text(
             "format: jb-book\nroot: chapters/one\nchapters:\n- file: chapters/two\n"
         )
-        self.chapter("one")
+        self.chapter("one", code="from gfbook import check\na + 1")
         self.chapter("two")
         return self
 
@@ -154,13 +156,18 @@ class Tree:
         notebook = new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
         nbformat.write(notebook, self.root / "chapters" / f"{name}.ipynb")
 
-    def start(self, *arguments, module="gfbook.build.book", **options):
-        """Start the build as a user would, with its output in one pipe."""
-        environment = os.environ | {"PYTHONPATH": str(self.root)} | options.pop("env", {})
+    def start(self, *words, clean=False, **options):
+        """Start make, or a module of the build if one is named, with its output in one pipe."""
+        command = MAKE
+        if words and words[0].startswith("gfbook."):
+            command = (sys.executable, "-m")
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
+        if clean:
+            environment = {"PATH": os.environ["PATH"]}
         return subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            [*command, *(words or ("book",))],
             cwd=self.root,
-            env=environment,
+            env=environment | options.pop("env", {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

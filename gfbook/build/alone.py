@@ -1,7 +1,7 @@
 """Run a command alone: one at a time, and all that it started gone when this is.
 
-``python -I alone.py LOCK COMMAND...`` needs nothing but Python, as set-up runs below it too. What
-the command starts keeps the lock open, so that the next one waits even for what outlived it.
+``python -I alone.py LOCK COMMAND...`` needs nothing but Python, as set-up runs below it too.
+What the command starts keeps the lock, so that the next one waits even for what outlived it.
 """
 
 import contextlib
@@ -15,10 +15,9 @@ from pathlib import Path
 
 
 def environment() -> dict[str, str]:
-    """Return the environment without what steers Python, and without an outer make's jobs."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON") or k == "PYTHON"}
-    flags = re.sub(r"(^| )-j\d*|--jobserver-\w+=\S+", "", kept.get("MAKEFLAGS", ""))
-    return kept | {"MAKEFLAGS": flags}
+    """Return the environment without the job slots of an outer make, which stay with that."""
+    flags = re.sub(r"(^| )-j\d*|--jobserver-\w+=\S+", "", os.environ.get("MAKEFLAGS", ""))
+    return os.environ | {"MAKEFLAGS": flags}
 
 
 def watch(group: int) -> int:

@@ -1,7 +1,7 @@
 """The steps of the Makefile after the chapters: pages, a check of them all, publishing.
 
-``python -m gfbook.build.book stale`` names the executed chapters to be made, ``pages`` builds the
-site in _build/next, ``check`` says what is wrong with it (or with the published one, given
+``python -m gfbook.build.book stale`` names the executed chapters to be made, ``pages`` builds
+the site in _build/next, ``check`` says what is wrong with it (or with the published one, given
 _build/html), ``publish`` puts it in place of the last one, ``links`` looks for dead links.
 """
 
@@ -29,7 +29,7 @@ SPACE = 300e6  # bytes that a build may need
 
 
 def names() -> str:
-    """Return which executed chapters have to be made, for make; clear what a killed build left."""
+    """Return which executed chapters are to be made; clear what a killed build left."""
     if (free := shutil.disk_usage(BUILD).free) < SPACE:
         raise BuildError(
             f"no disk space: {free / 1e6:.0f} MB free, {SPACE / 1e6:.0f} MB needed"

@@ -168,7 +168,8 @@ def execute(notebook: Path, output: Path, values: dict[str, Any]) -> None:
     )
     output.parent.mkdir(parents=True, exist_ok=True)
     source = output.with_suffix(".source.ipynb")
-    nbformat.write(content | {"cells": [*content.cells, last]}, source)
+    content.cells.append(last)
+    nbformat.write(content, source)
     # The path of a socket is short, whatever the folder for temporary files.
     with tempfile.TemporaryDirectory(prefix="gf-", dir="/tmp") as socket:
         try:

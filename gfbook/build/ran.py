@@ -34,20 +34,18 @@ def show(root: str) -> None:
     ImportError
         If a package that is in the book was imported from elsewhere.
     """
-    book, prefix = Path(root).resolve(), Path(sys.prefix).resolve()
-    modules = {
-        n: Path(m.__file__) for n, m in sys.modules.items() if getattr(m, "__file__", None)
-    }
+    book = Path(root).resolve()
+    loaded = {n: m.__file__ for n, m in sys.modules.items() if getattr(m, "__file__", None)}
+    modules = {name: Path(file).resolve() for name, file in loaded.items()}
     files, named = {}, set()
     for name, path in modules.items():
         top = name.partition(".")[0]
-        if (book / top).is_dir() and not path.is_relative_to(book):
+        own = path.is_relative_to(book) and "site-packages" not in path.parts
+        if (book / top / "__init__.py").is_file() and not own:
             raise ImportError(f"{name} is that of {path}, not that of {book}")
-        if top in ("gfbook", "gfcore") or (
-            path.is_relative_to(book) and not path.is_relative_to(prefix)
-        ):
+        if own or top in ("gfbook", "gfcore"):
             named.add(top)
-            home = modules[top].parent.parent if modules[top].stem == "__init__" else book
+            home = book if own else modules[top].parent.parent
             if not name.startswith("gfbook.build"):
                 files[path.relative_to(home).as_posix()] = path
     hidden = (".", "_build", "node_modules")

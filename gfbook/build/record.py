@@ -1,8 +1,8 @@
-"""A Sphinx extension: chapters as they were executed, and the record of what came of the checks.
+"""A Sphinx extension: chapters as they were executed, and the record of their checks.
 
 The pages in record/ are Markdown with Jinja in it: they have the claims, joined with what the
 chapters recorded, and the macros of templates/. Beside the pages the site gets claims.json with
-its schema, the figures, the executed notebooks, and a manifest that says what all this is made of.
+its schema, the figures, the executed notebooks, and a manifest of what all this is made of.
 """
 
 import json

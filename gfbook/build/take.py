@@ -34,10 +34,10 @@ def offered(name: str, notebook: dict[str, Any], claims: list[dict[str, Any]]) -
     """Return a chapter for Sphinx to read: with badges, and links below the figures."""
     content = copy.deepcopy(notebook)
     badge.put(content, {claim["id"]: claim for claim in claims})
-    root, chapter = "../" * name.count("/"), name.split("/")[-1]
+    folder = f"{'../' * name.count('/')}figures/{name.split('/')[-1]}"
     for figure, forms in _named(content):
         links = [
-            f'<a href="{root}figures/{chapter}/{figure["name"]}.{form.lower()}" download>{form}</a>'
+            f'<a href="{folder}/{figure["name"]}.{form.lower()}" download>{form}</a>'
             for form in forms
         ]
         # What follows the first paragraph of a caption is its legend.

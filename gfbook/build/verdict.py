@@ -2,7 +2,7 @@
 
 A claim belongs to the label that its id is, or to the numbered item that its id begins with:
 ``prop-5-limit`` to the statement labelled ``prop-5``. A statement also shows the claims of the
-equations within it. The role ``{verdict}`` links to a claim, ``{tally}`` counts those of a verdict.
+equations within it. The role ``{verdict}`` links to a claim, ``{tally}`` counts.
 """
 
 from html import escape
@@ -74,7 +74,7 @@ class Verdict(SphinxRole):
 
 
 class Tally(SphinxRole):
-    """How many claims of the paper have a verdict, or there are in all; or are the book's own."""
+    """How many claims of the paper have a verdict, or there are: `claims`, and `own` ones."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         """Return the nodes."""

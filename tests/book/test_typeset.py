@@ -1,4 +1,4 @@
-"""What tools/typeset.py keeps together."""
+"""What gfbook.build.typeset keeps together."""
 
 import re
 

@@ -1,12 +1,15 @@
-"""The marks that tools/verdict.py puts below statements and beside equations."""
+"""The marks that gfbook.build.verdict puts below statements and beside equations."""
 
 import functools
 import re
 
 from bs4 import BeautifulSoup
+from conftest import ROOT
 
-from gfcore import claims
+from gfbook.build import ledger
 
+PAPER = ledger.read(ROOT / ledger.PAPER)
+ENTRIES = {entry["id"]: entry for entry in ledger.load(ROOT, PAPER)}
 NUMBERED = re.compile(r"(?:prop|def|cor|eq)-\d+")
 
 
@@ -24,7 +27,7 @@ def shown(site):
                 yield path, item["id"], place.select(":scope > .verdict, .verdicts .verdict")
 
 
-def lacking(site, ledger):
+def lacking(site, claims):
     """Return which claims of the numbered items do not show this verdict, or lead nowhere."""
     told = {}
     for path, label, marks in shown(site):
@@ -39,7 +42,7 @@ def lacking(site, ledger):
     labels = [label for _, label, _ in shown(site)]
     return [
         id
-        for id, claim in ledger.items()
+        for id, claim in claims.items()
         for label in labels
         if id == label or id.startswith(f"{label}-")
         if told.get((label, id)) != claim["verdict"]
@@ -49,14 +52,12 @@ def lacking(site, ledger):
 def test_statements_and_equations_show_their_verdicts(site):
     labels = [label for _, label, _ in shown(site)]
     assert {f"prop-{n}" for n in range(1, 6)} | {f"eq-{n}" for n in range(1, 40)} <= {*labels}
-    assert lacking(site, claims.load()) == []
+    assert lacking(site, ENTRIES) == []
 
 
 def test_another_verdict_would_be_seen(site):
-    changed = {
-        id: claims.load()[id] | {"verdict": "unknown"} for id in ("eq-30", "prop-5-limit")
-    }
-    assert lacking(site, claims.load() | changed) == ["eq-30", "prop-5-limit"]
+    changed = {id: ENTRIES[id] | {"verdict": "unknown"} for id in ("eq-30", "prop-5-limit")}
+    assert lacking(site, ENTRIES | changed) == ["eq-30", "prop-5-limit"]
 
 
 def test_a_statement_shows_the_claims_of_its_equations(site):
