@@ -317,11 +317,11 @@ def test_book_of_a_known_repository(tmp_path, nowhere, browser):
         assert said.status == 404
         assert troubles == [f"Failed to load resource: the server responded with a status of "
                             f"{said.status} (File not found)"]  # fmt: skip
-        expect(page.locator("h1")).to_have_text("There is no such page")
+        expect(page.locator("article h1")).to_have_text("There is no such page")
         page.get_by_role("link", name="the first page").click()
-        expect(page.locator("h1")).to_contain_text("One")
+        expect(page.locator("article h1")).to_contain_text("One")
         page.goto(f"{address}book/")
-        expect(page.locator("h1")).to_contain_text("One")
+        expect(page.locator("article h1")).to_contain_text("One")
         page.get_by_role("link", name="Two").first.click()
         expect(page).to_have_url(f"{address}book/two.html")
         assert len(troubles) == 1
