@@ -12,6 +12,8 @@ import pytest
 import yaml
 from conftest import ROOT
 
+import gfcore
+
 BIN = Path(sys.executable).parent
 
 
@@ -65,7 +67,7 @@ def test_types_are_right():
 def test_versions_agree():
     version = tomllib.loads(text("pyproject.toml"))["project"]["version"]
     assert yaml.safe_load(text("CITATION.cff"))["version"] == version
-    assert yaml.safe_load(text("_config.yml"))["repository"]["branch"] == f"v{version}"
+    assert gfcore.__version__ == version
     assert re.search(r"^## \[([\d.]+)\]", text("CHANGELOG.md"), re.M).group(1) == version
 
 
@@ -118,6 +120,17 @@ def test_no_registry_is_named():
     for name in tracked():
         content = (ROOT / name).read_bytes()
         assert not any(host.encode() in content for host in hosts), name
+
+
+def test_no_address_of_a_repository_is_made_up():
+    # Where the book is published is found by the build: a name in a file could be another's.
+    for name in tracked():
+        if name.startswith(("gfbook/explore/uplot/", "tests/", "gfbook/build/")):
+            continue
+        content = (ROOT / name).read_text(encoding="utf-8", errors="replace")
+        assert not re.search(r"git(hub|lab)\.(com|io)/", content), name
+        asked = re.findall(r"pip install (?!\S*\.\[)[^`\n]*gfcore[^`\n]*", content)
+        assert all(".whl" in command for command in asked), name
 
 
 def test_example_of_the_readme_runs():
