@@ -104,6 +104,8 @@ def locate(app: Sphinx, config: Config) -> None:
     else:
         for name in ("repository_url", "launch_buttons"):
             options.pop(name, None)
+    if config.html_baseurl:
+        config.html_baseurl = config.html_baseurl.rstrip("/") + "/"
 
 
 class _Head(HTMLParser):
@@ -173,8 +175,14 @@ def pack(app: Sphinx) -> None:
         return
     for old in site.glob("*.whl"):
         old.unlink()
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
-    command += ["--no-deps", "--no-build-isolation", "--wheel-dir", str(site), str(root)]
+    command = [sys.executable, "-m", "pip", "--isolated", "wheel", "--quiet", "--no-deps"]
+    command += [
+        "--disable-pip-version-check",
+        "--no-build-isolation",
+        "--wheel-dir",
+        str(site),
+        str(root),
+    ]
     times = os.environ | {"SOURCE_DATE_EPOCH": "1577836800"}  # or two wheels would differ
     subprocess.run(command, env=times, check=True)
     app.config.html_context["install"] = install(root, site, app.config.html_baseurl)
