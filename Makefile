@@ -48,7 +48,7 @@ published: $(READY)
 	  && $(BOOK) pages && $(BOOK) check && $(BOOK) publish; }
 	@echo "The book is at _build/html/index.html"
 
-executed: $(STALE)
+executed: $(STALE) ; @:
 
 _build/executed/%.ipynb: %.ipynb FORCE
 	@$(BIN)/python -m gfbook.build.execute $<

@@ -24,6 +24,8 @@ def watch(group: int) -> int:
     """Fork a process that ends a group when this process has ended, in whatever way."""
     read, write = os.pipe()  # the end to write to is in this process alone
     if os.fork() == 0:
+        for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(name, signal.SIG_IGN)
         os.close(write)
         os.setsid()
         os.read(read, 1)

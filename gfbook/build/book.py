@@ -8,6 +8,7 @@ _build/html), ``publish`` puts it in place of the last one, ``links`` looks for 
 import ctypes
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -62,8 +63,8 @@ def pages(builder: str = "html") -> None:
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment()
         ).returncode
     if code:
-        lines = LOG.read_text(encoding="utf-8").splitlines()
-        end = [n for n, line in enumerate(lines) if line.endswith("Extension error:")]
+        lines = re.sub(r"\x1b\[[\d;]*m", "", LOG.read_text(encoding="utf-8")).splitlines()
+        end = [n for n, line in enumerate(lines) if line.startswith("Extension error")]
         told = [line for line in lines if "WARNING" in line or "ERROR" in line]
         told = lines[end[-1] + 1 :] if end else told or lines[-20:]
         told = [line.replace(f"{os.getcwd()}/", "") for line in told if line.strip()]

@@ -39,7 +39,7 @@ def documents(root: Path) -> list[Path]:
 
 def digest(root: Path) -> str:
     """Return the digest of all that a page can depend on."""
-    own = Path(gfbook.__file__).parent
+    own = Path(gfbook.__file__).resolve().parent
     files = [
         root / EXECUTED / path if path.suffix == ".ipynb" else root / path
         for path in documents(root)
@@ -48,10 +48,15 @@ def digest(root: Path) -> str:
         files += [path for path in folder.rglob("*") if path.suffix != ".pyc"]
     for pattern in ("*.yml", "data/*.yml", "*.bib", "*.lock", "pyproject.toml", CITATION):
         files += root.glob(pattern)
+    named = {
+        path.relative_to(own.parent if path.is_relative_to(own) else root).as_posix(): path
+        for path in files
+        if path.is_file()
+    }
     whole = hashlib.sha256(repr(repository(root)).encode())
-    for path in sorted({path for path in files if path.is_file()}):
-        name = path.relative_to(own.parent if path.is_relative_to(own) else root).as_posix()
-        whole.update(f"{name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    for name in sorted(named):
+        content = hashlib.sha256(named[name].read_bytes()).digest()
+        whole.update(f"{name}\0".encode() + content)
     return whole.hexdigest()
 
 

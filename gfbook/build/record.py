@@ -145,6 +145,12 @@ class Book:
         return text
 
 
+def only(app: Sphinx, config: Any) -> None:
+    """Look for pages nowhere but where _toc.yml says: a checkout has other Markdown too."""
+    config.include_patterns = [path.as_posix() for path in documents(Path(app.srcdir))]
+    config.exclude_patterns = [*config.exclude_patterns, ".*", "node_modules"]
+
+
 def begin(app: Sphinx, env: Any, names: list[str]) -> None:
     """Read the record; read every page anew if anything that pages are made of has changed."""
     app.gfbook = book = Book(Path(app.srcdir))  # type: ignore[attr-defined]
@@ -210,6 +216,7 @@ def seal(app: Sphinx, error: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Say to Sphinx when to do what."""
+    app.connect("config-inited", only)
     app.connect("env-before-read-docs", begin)
     app.connect("source-read", change)
     app.connect("build-finished", deliver)

@@ -325,16 +325,14 @@ def finish(site: Path, title: str, home: str = "") -> None:
     pages = {path: ICONS.sub("", path.read_text(encoding="utf-8")) for path in paths}
     for file in site.glob("_static/scripts/fontawesome.js*"):
         file.unlink()
-    # Not those that are parts of the theme, nor those that an earlier build has finished.
-    heads = {
-        path: _Head(text)
-        for path, text in pages.items()
-        if START in text and POLICY not in text
-    }
+    # Not those that are parts of the theme.
+    heads = {path: _Head(text) for path, text in pages.items() if START in text}
     # The search page reads the others, and so has to allow what the buttons on them do.
-    handlers = set().union(*(_Head(text).handlers for text in pages.values()))
+    handlers = set().union(*(head.handlers for head in heads.values()))
     pictured = (site / "_static/book.png").is_file()
     for path, head in heads.items():
+        if POLICY in pages[path]:
+            continue  # finished by an earlier build, and not written again
         policy = f'{POLICY} content="{RULES.format(_allowed(head, handlers))}">'
         tags = _preview(head, title, home, path.relative_to(site).as_posix(), pictured)
         text = pages[path].replace(START, "\n".join([START, policy, *tags]), 1)
