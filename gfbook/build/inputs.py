@@ -12,6 +12,7 @@ import yaml
 
 import gfbook
 from gfbook.build import BuildError
+from gfbook.build.place import repository
 
 CITATION, MANIFEST = "CITATION.cff", "manifest.json"
 EXECUTED = Path("_build/executed")
@@ -45,14 +46,14 @@ def digest(root: Path) -> str:
     ]
     for folder in (root / "assets", own):
         files += [path for path in folder.rglob("*") if path.suffix != ".pyc"]
-    for pattern in ("*.yml", "data/*.yml", "*.bib", "*.lock", "package-lock.json", CITATION):
+    for pattern in ("*.yml", "data/*.yml", "*.bib", "*.lock", "pyproject.toml", CITATION):
         files += root.glob(pattern)
     named = {
         path.relative_to(own.parent if path.is_relative_to(own) else root).as_posix(): path
         for path in files
         if path.is_file()
     }
-    whole = hashlib.sha256()
+    whole = hashlib.sha256(repr(repository(root)).encode())
     for name in sorted(named):
         content = hashlib.sha256(named[name].read_bytes()).digest()
         whole.update(f"{name}\0".encode() + content)

@@ -45,7 +45,7 @@ FRAME = """<!doctype html>
 <html lang="en" data-theme="light"><head><meta charset="utf-8"><title>{title}</title></head>
 <body class="book"><section class="cover"><h1>{title}</h1>
 {cover}
-<p>{author}, {branch}</p></section>
+<p>{author}, v{version}</p></section>
 <nav class="toc"><h1>Contents</h1></nav><main class="bd-content"></main></body></html>"""
 
 
@@ -98,7 +98,8 @@ def joined(site: Path, names: list[str]) -> BeautifulSoup:
     """Return one document of all pages, with a cover and a table of contents."""
     config = yaml.safe_load(Path("_config.yml").read_text(encoding="utf-8"))
     cover = "\n".join(f"<p>{line}</p>" for line in ledger.read(Path(ledger.PAPER))["cover"])
-    frame = FRAME.format(**config, **config["repository"], cover=cover)
+    version = yaml.safe_load(Path("CITATION.cff").read_text(encoding="utf-8"))["version"]
+    frame = FRAME.format(**config, version=version, cover=cover)
     book = BeautifulSoup(frame, "html.parser")
     head, contents, main = book.select("head, nav, main")
     for part in parsed(site / f"{names[0]}.html").select("head link[rel=stylesheet], script"):

@@ -29,6 +29,7 @@ from gfbook.build.inputs import (
     recorded,
     stale,
 )
+from gfbook.build.place import repository
 from gfbook.check import METADATA
 
 DECADES = (-18, 4)  # of the bars
@@ -128,6 +129,7 @@ class Book:
             "paper": cited,
             "citation": ledger.read(self.root / CITATION),
             "config": ledger.read(self.root / "_config.yml"),
+            "repository": repository(self.root),
         }
         return jinja
 

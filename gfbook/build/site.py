@@ -1,4 +1,4 @@
-"""Finish the built pages: what a page may load, and what a preview of a link to it shows.
+"""A Sphinx extension: what a site has beside its pages, and what a page may load and shows.
 
 Sphinx and its theme write short scripts into every page. The policy allows these by their
 digests, so that any other script in a page is refused. It cannot forbid styles in a page: the
@@ -7,14 +7,31 @@ theme, MathJax and Matplotlib's pictures set them. Who may frame a page only a s
 
 import base64
 import hashlib
+import json
+import os
+import posixpath
 import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
 from html import escape
 from html.parser import HTMLParser
 from importlib.metadata import distribution
 from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
-import yaml
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.search.en import SearchEnglish
+from sphinx.transforms import SphinxTransform
 
+from gfbook.build.place import project, repository
+
+HERE = Path(__file__).parent
 DATA = {"application/json", "application/ld+json"}  # never run
 RULES = (
     "default-src 'self'; script-src 'self'{}; style-src 'self' 'unsafe-inline'; "
@@ -25,7 +42,7 @@ PARTS = ["accessible-pygments", "myst-nb", "pydata-sphinx-theme", "sphinx", "sph
 PARTS += [
     f"sphinx-{part}" for part in ("copybutton", "design", "exercise", "proof", "togglebutton")
 ]
-# No package brings the texts of these: whose they are, and which of tools/licenses are theirs.
+# No package brings the texts of these: whose they are, and which of licenses/ are theirs.
 OTHERS = {
     "mathjax": (
         """MathJax: Copyright The MathJax Consortium
@@ -48,8 +65,47 @@ Fonts: SIL Open Font License 1.1. Code: MIT License.""",
     "clipboard": ("clipboard.js: Copyright Zeno Rocha", ["MIT"]),
 }
 START = '<meta charset="utf-8" />'
+POLICY = '<meta http-equiv="Content-Security-Policy"'
 # The theme's fonts have every icon; this script, half of a first load, draws them once more.
 ICONS = re.compile(r'\s*<script src="[^"]*scripts/fontawesome\.js[^"]*"></script>')
+NAMED = re.compile(r'(<[a-z][^<>]*?)\sid="([^"]*)"')
+# An address within the site, and not one that begins at its root, elsewhere, or on the page.
+ADDRESS = re.compile(
+    r'(\s(?:href|src|action|data-content_root)=")(?![a-z]+:|[/#"])([^"]*)(?=")'
+)
+LOST = """<h1>There is no such page</h1>
+<p>It may have been moved. Look for it with <a href="search.html">the search</a>, or begin at
+<a href="{}">the first page</a>.</p>"""
+RUN = """<aside class="run" id="run"><p><strong>To run this chapter elsewhere</strong>, take
+<a href="{notebook}" download>the notebook</a>. With Python {python} this installs what it
+needs{wheel}:</p>
+<div class="highlight-sh notranslate"><div class="highlight"><pre>{command}</pre></div></div>
+</aside>"""
+NOTE = """*To run this notebook, install what it needs, with Python {python}:*
+
+```sh
+{command}
+```
+"""
+GREEK = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho "
+    "sigma sigma tau upsilon phi chi psi omega"
+)
+LETTERS = {chr(0x3B1 + place): name for place, name in enumerate(GREEK.split())}
+
+
+def locate(app: Sphinx, config: Config) -> None:
+    """Say to Sphinx and the theme where the repository is, or that there is none."""
+    options = config.html_theme_options
+    if found := repository(project(Path(app.srcdir))):
+        options |= {"repository_url": found.url, "repository_branch": found.branch}
+        options["use_repository_button"] = True
+        config.html_baseurl = config.html_baseurl or found.site
+    else:
+        for name in ("repository_url", "launch_buttons"):
+            options.pop(name, None)
+    if config.html_baseurl:
+        config.html_baseurl = config.html_baseurl.rstrip("/") + "/"
 
 
 class _Head(HTMLParser):
@@ -91,52 +147,233 @@ def _allowed(head: _Head, handlers: set[str]) -> str:
     return (" 'unsafe-hashes'" if handlers else "") + allowed
 
 
-def finish(site: Path) -> None:
-    """Put policy and preview into every page of a site, and the licenses beside them."""
-    licenses = {"uplot": Path("node_modules/uplot/LICENSE")}
+class Install(NamedTuple):
+    """How a reader installs the project that a book belongs to."""
+
+    wheel: str
+    python: str
+    command: str
+
+
+def install(root: Path, site: Path, home: str = "") -> Install:
+    """Return how to install a project from the wheel that a site has of it."""
+    about = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (wheel,) = (path.name for path in site.glob("*.whl"))
+    # By its address or its file, never by its name alone: that is another's to take.
+    where = f"{about['name']}[book] @ {home}{wheel}" if home else f"{wheel}[book]"
+    python = about["requires-python"].removeprefix(">=") + " or newer"
+    return Install(wheel, python, f'pip install "{where}"')
+
+
+def pack(app: Sphinx) -> None:
+    """Put the project's wheel into the site."""
+    if app.builder.name != "html":
+        return
+    app.config.html_static_path.append(str(HERE / "static"))
+    root, site = project(Path(app.srcdir)), Path(app.outdir)
+    if root is None:
+        return
+    for old in site.glob("*.whl"):
+        old.unlink()
+    command = [sys.executable, "-m", "pip", "--isolated", "wheel", "--quiet", "--no-deps"]
+    command += [
+        "--disable-pip-version-check",
+        "--no-build-isolation",
+        "--wheel-dir",
+        str(site),
+        str(root),
+    ]
+    times = os.environ | {"SOURCE_DATE_EPOCH": "1577836800"}  # or two wheels would differ
+    subprocess.run(command, env=times, check=True)
+    app.config.html_context["install"] = install(root, site, app.config.html_baseurl)
+
+
+def tell(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: Any) -> None:
+    """Say on a notebook's page how to run it elsewhere, and lead there from the download."""
+    if page == "search":
+        app.add_js_file("search.js", loading_method="defer")
+    how: Install | None = app.config.html_context.get("install")
+    if how is None or context.get("page_source_suffix") != ".ipynb":
+        return
+    at = context["pathto"]
+    wheel = f' (take <a href="{at(how.wheel, 1)}" download>{how.wheel}</a> as well)'
+    context["body"] += RUN.format(
+        notebook=at(f"_sources/{context['sourcename']}", 1),
+        python=how.python,
+        wheel="" if app.config.html_baseurl else wheel,
+        command=escape(how.command, quote=False),
+    )
+    for group in context.get("header_buttons", ()):
+        if group["label"] == "download-buttons":
+            told = {"text": "how to run it", "tooltip": "What the notebook needs"}
+            group["buttons"].append(
+                {"type": "link", "url": "#run", "icon": "fas fa-play", "label": "run", **told}
+            )
+
+
+def offer(site: Path, how: Install) -> None:
+    """Say in each notebook that a site offers how to get what it needs, below its title."""
+    for path in site.glob("_sources/**/*.ipynb"):
+        notebook = json.loads(path.read_bytes())
+        cells = [cell for cell in notebook["cells"] if cell.get("id") != "install"]
+        text = NOTE.format(**how._asdict())
+        note = {"cell_type": "markdown", "id": "install", "metadata": {}, "source": text}
+        notebook["cells"] = [*cells[:1], note, *cells[1:]]
+        text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+        path.write_text(text, encoding="utf-8")
+
+
+def lost(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Yield the page that a server shows for an address that it does not have."""
+    start = f"{app.config.root_doc}.html"
+    yield "404", {"title": "No such page", "body": LOST.format(start)}, "page.html"
+
+
+class Statements(SphinxTransform):
+    """Put each numbered statement into the index, by which the search finds it as well."""
+
+    default_priority = 800  # before the index is collected
+
+    def apply(self, **options: Any) -> None:
+        """Put an entry before each statement whose label ends in its number."""
+        for node in [*self.document.findall(nodes.Element)]:
+            if "realtype" not in node:  # of sphinx-proof
+                continue
+            if numbered := re.fullmatch(r"[a-z]+-(\d+)", node["label"]):
+                name = f"{node['realtype'].capitalize()} {numbered[1]}"
+                entry = ("single", name, node["label"], "main", None)
+                node.parent.insert(node.parent.index(node), addnodes.index(entries=[entry]))
+
+
+class Letters(SearchEnglish):
+    """The search in English, to which a Greek letter and its name are one word."""
+
+    js_splitter_code = (
+        f"const LETTERS = {json.dumps(LETTERS)};\n"
+        "var splitQuery = (query) => query.replace(/[α-ω]/gi, (letter) =>"
+        " ` ${LETTERS[letter.toLowerCase()]} `).match(/[\\p{L}\\p{N}_]+/gu) ?? [];\n"
+    )
+
+    def split(self, input: str) -> list[str]:
+        """Return the words of a text."""
+        return super().split(re.sub("[α-ωΑ-Ω]", self._name, input))
+
+    @staticmethod
+    def _name(letter: re.Match[str]) -> str:
+        return f" {LETTERS.get(letter[0].lower(), '')} "
+
+
+def unique(page: str) -> str:
+    """Return a page on which each name is that of one place: the first that has it."""
+    seen: set[str] = set()
+
+    def first(tag: re.Match[str]) -> str:
+        again = tag[2] in seen
+        seen.add(tag[2])
+        return tag[1] if again else tag[0]
+
+    return NAMED.sub(first, page)
+
+
+def moved(page: str, folder: str) -> str:
+    """Return the text of a page for another place, from where its folder is at an address."""
+
+    def place(found: re.Match[str]) -> str:
+        path = posixpath.normpath(posixpath.join(folder, found[2]))
+        return found[1] + (path + "/" if found[2].endswith("/") and path != "/" else path)
+
+    return ADDRESS.sub(place, page)
+
+
+def _licenses(site: Path) -> None:
+    licenses = {"uplot": HERE.parent / "explore/uplot/LICENSE"}
     for name in PARTS:
         files = distribution(name).files or []
         (licenses[name],) = [Path(p.locate()) for p in files if p.stem == "LICENSE"]
-    (site / "_static/licenses").mkdir(exist_ok=True)
     texts = {name: file.read_text(encoding="utf-8") for name, file in licenses.items()}
-    folder = Path(__file__).with_name("licenses")
     for name, (notice, parts) in OTHERS.items():
-        full = [(folder / f"{part}.txt").read_text(encoding="utf-8") for part in parts]
+        full = [(HERE / f"licenses/{part}.txt").read_text(encoding="utf-8") for part in parts]
         texts[name] = "\n\n".join([notice, *full])
+    (site / "_static/licenses").mkdir(exist_ok=True)
     for name, text in texts.items():
         (site / "_static/licenses" / f"{name}.txt").write_text(text, encoding="utf-8")
-    config = yaml.safe_load(Path("_config.yml").read_text(encoding="utf-8"))
-    owner, name = config["repository"]["url"].split("/")[-2:]
-    home = f"https://{owner}.github.io/{name}/"  # a preview takes whole addresses only
+
+
+def _preview(head: _Head, title: str, home: str, name: str, pictured: bool) -> list[str]:
+    told = re.sub(r"\\[()]|\s+", " ", head.parts["p"])
+    told = re.sub(r" +", " ", told).strip()[:300]
+    lines = {
+        "og:type": "article",
+        "og:site_name": title,
+        "og:title": re.split(" [—-] ", head.parts["title"])[0].strip(),
+        "og:description": told,
+    }
+    if home:  # a preview takes whole addresses only
+        lines["og:url"] = home + name
+    if home and pictured:
+        lines["og:image"] = f"{home}_static/book.png"
+        lines["og:image:alt"] = "A page of the book: a proposition, its check, and a plot"
+    tags = [f'<meta property="{key}" content="{escape(v)}">' for key, v in lines.items()]
+    tags += [f'<meta name="description" content="{escape(told)}">'] if told else []
+    return [*tags, '<meta name="twitter:card" content="summary_large_image">']
+
+
+def finish(site: Path, title: str, home: str = "") -> None:
+    """Put policy and preview into every page of a site, and the licenses beside them."""
+    _licenses(site)
     paths = sorted(site.rglob("*.html"))
     pages = {path: ICONS.sub("", path.read_text(encoding="utf-8")) for path in paths}
     for file in site.glob("_static/scripts/fontawesome.js*"):
         file.unlink()
-    # Not those that are parts of the theme, nor the page that leads to the first one.
+    # Not those that are parts of the theme.
     heads = {path: _Head(text) for path, text in pages.items() if START in text}
-    heads = {path: head for path, head in heads.items() if "Security-Policy" not in pages[path]}
     # The search page reads the others, and so has to allow what the buttons on them do.
     handlers = set().union(*(head.handlers for head in heads.values()))
+    pictured = (site / "_static/book.png").is_file()
     for path, head in heads.items():
-        told = re.sub(r"\\[()]|\s+", " ", head.parts["p"])
-        told = re.sub(r" +", " ", told).strip()[:300]
-        lines = {
-            "og:type": "article",
-            "og:site_name": config["title"],
-            "og:title": re.split(" [—-] ", head.parts["title"])[0].strip(),
-            "og:description": told,
-            "og:url": home + path.relative_to(site).as_posix(),
-            "og:image": f"{home}_static/book.png",
-            "og:image:alt": "A page of the book: a proposition, its check, and a plot",
-        }
-        tags = [f'<meta property="{key}" content="{escape(v)}">' for key, v in lines.items()]
-        tags += [f'<meta name="description" content="{escape(told)}">'] if told else []
-        tags += ['<meta name="twitter:card" content="summary_large_image">']
-        policy = RULES.format(_allowed(head, handlers))
-        policy = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        if POLICY in pages[path]:
+            continue  # finished by an earlier build, and not written again
+        policy = f'{POLICY} content="{RULES.format(_allowed(head, handlers))}">'
+        tags = _preview(head, title, home, path.relative_to(site).as_posix(), pictured)
         text = pages[path].replace(START, "\n".join([START, policy, *tags]), 1)
         # docutils calls this a list, but its parts are no list items.
         text = text.replace(
             '<div role="list" class="citation-list">', '<div class="citation-list">'
         )
-        path.write_text(text, encoding="utf-8")
+        path.write_text(unique(text), encoding="utf-8")
+
+
+def complete(app: Sphinx, error: Exception | None) -> None:
+    """Finish what Sphinx has built: the pages, and what a host asks a site for."""
+    if error or app.builder.name != "html":
+        return
+    site, home = Path(app.outdir), app.config.html_baseurl
+    finish(site, app.config.html_title, home)
+    if how := app.config.html_context.get("install"):
+        offer(site, how)
+    page = site / "404.html"  # shown for addresses in any folder
+    page.write_text(moved(page.read_text(encoding="utf-8"), urlsplit(home).path or "/"))
+    if app.config.root_doc != "index":
+        text = (site / f"{app.config.root_doc}.html").read_text(encoding="utf-8")
+        start = moved(text, posixpath.dirname(app.config.root_doc))
+        (site / "index.html").write_text(start, encoding="utf-8")
+    if home:
+        lines = [
+            f"<url><loc>{home}{page}.html</loc></url>" for page in sorted(app.env.found_docs)
+        ]
+        head = '<?xml version="1.0" encoding="utf-8"?>'
+        kind = '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">'
+        (site / "sitemap.xml").write_text("\n".join([head, kind, *lines, "</urlset>", ""]))
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Say to Sphinx when to do what."""
+    app.setup_extension("sphinx.ext.githubpages")  # .nojekyll
+    app.add_search_language(Letters)
+    app.add_transform(Statements)
+    app.connect("config-inited", locate)
+    app.connect("builder-inited", pack)
+    app.connect("html-page-context", tell, priority=600)  # when the theme has its buttons
+    app.connect("html-collect-pages", lost)
+    app.connect("build-finished", complete, priority=900)  # when all is there that others put
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -24,7 +24,6 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
 PAGE = "GFBOOK_PAGE"  # set while the book is built: no kernel will answer there
 
 
@@ -126,18 +125,8 @@ class Choice:
 
 
 def module() -> str:
-    """Return the ES module of both hosts: uPlot, its style and explore.js, as one text.
-
-    Raises
-    ------
-    FileNotFoundError
-        If uPlot has not been fetched: `make .venv/ready` does that.
-    """
-    folder = ROOT / "node_modules" / "uplot" / "dist"
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            "uPlot is missing, the explorers draw with it: run `make .venv/ready`"
-        )
+    """Return the ES module of both hosts: uPlot, its style and explore.js, as one text."""
+    folder = HERE / "uplot"
     plot = (folder / "uPlot.iife.min.js").read_text(encoding="utf-8")
     style = (folder / "uPlot.min.css").read_text(encoding="utf-8")
     style += (HERE / "explore.css").read_text(encoding="utf-8")
@@ -276,7 +265,8 @@ class Explorer:
         words = escape(self.start["text"])
         return (
             f'<div class="explorer" id="{escape(self.name)}"><p>{words}</p>'
-            "<noscript><p>The controls of this explorer need JavaScript.</p></noscript>"
+            "<p><em>The controls of this explorer need JavaScript on a page of the book, "
+            "or a kernel: run this cell.</em></p>"
             f'<script type="application/json">{text}</script></div>'
             '<script defer src="../_static/explore.js"></script>'
         )

@@ -12,6 +12,8 @@ import pytest
 import yaml
 from conftest import ROOT
 
+import gfcore
+
 BIN = Path(sys.executable).parent
 
 
@@ -65,7 +67,7 @@ def test_types_are_right():
 def test_versions_agree():
     version = tomllib.loads(text("pyproject.toml"))["project"]["version"]
     assert yaml.safe_load(text("CITATION.cff"))["version"] == version
-    assert yaml.safe_load(text("_config.yml"))["repository"]["branch"] == f"v{version}"
+    assert gfcore.__version__ == version
     assert re.search(r"^## \[([\d.]+)\]", text("CHANGELOG.md"), re.M).group(1) == version
 
 
@@ -118,6 +120,16 @@ def test_no_registry_is_named():
     for name in tracked():
         content = (ROOT / name).read_bytes()
         assert not any(host.encode() in content for host in hosts), name
+
+
+def test_no_file_says_where_the_book_is_or_installs_it_by_its_name():
+    # The build finds the address: one in a file could be another's, and so could the name.
+    for name in tracked():
+        if name.endswith((".md", ".yml", ".cff", ".toml", ".ipynb")):
+            if not name.startswith("data/"):
+                assert not re.search(r"git(hub|lab)\.(com|io)/", text(name)), name
+            for command in re.findall(r"pip install [^`\n]*", text(name)):
+                assert "gfcore" not in command or ".whl" in command, (name, command)
 
 
 def test_example_of_the_readme_runs():

