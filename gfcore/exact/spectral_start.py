@@ -1,0 +1,149 @@
+"""Spectral starts, in which the modes of X = U V^T do not mix."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gfcore import _check
+from gfcore._check import Array
+from gfcore.exact._basis import MIXTURES, common_basis, lengths
+from gfcore.exact._modes import agreeing, quotient, spectral_path
+from gfcore.exact._riccati import EPS, compressed
+from gfcore.state import Weights
+
+
+def spectral_constant(sigma: ArrayLike, lam: ArrayLike, x0: ArrayLike) -> Array:
+    """C of (22), continued where the printed form is 0/0.
+
+    C = (sigma - x0)/(sqrt((4 sigma^2 + lam^2)(4 x0^2 + lam^2)) + 4 sigma x0 + lam^2), which
+    is (22) with its root rationalized, so that nothing cancels, where 4 sigma x0 + lam^2 is
+    not negative; elsewhere (22) as it stands. The sign of C is that of sigma - x0.
+
+    Parameters
+    ----------
+    sigma, lam, x0 : float or (m,) array_like
+        Singular value of Y, imbalance u0^2 - v0^2 and start u0 v0 of each mode.
+
+    Returns
+    -------
+    (m,) array, or a scalar
+        C, to a few units in the last place. At x0 = sigma it is 0. Where lam = 0 and
+        sigma x0 <= 0 it is infinite: x(t) then stays on its side of zero, and (17) describes
+        it for no finite C.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not finite and real, or the shapes disagree.
+
+    Examples
+    --------
+    >>> spectral_constant(1.0, [0.0, 1e-9, 1.0], 0.1)
+    array([1.125    , 1.125    , 0.2445419])
+    >>> spectral_constant(1.0, 0.0, -0.1)
+    array(inf)
+    """
+    s, lam, x = agreeing(sigma=sigma, lam=lam, x0=x0)
+    half = lam / 2
+    product = np.hypot(s, half) * np.hypot(x, half)
+    dot = s * x + half**2
+    top = np.where(dot >= 0, s - x, product - dot)
+    bottom = 4 * np.where(dot >= 0, product + dot, half**2 * (s - x))
+    with np.errstate(over="ignore"):
+        C = quotient(top, bottom, np.copysign(np.inf, s - x))
+    return np.where(s == x, 0.0, C)
+
+
+def spectral_modes(sigma: ArrayLike, lam: ArrayLike, x0: ArrayLike, t: ArrayLike) -> Array:
+    """sigma_i(t), the singular values of X(t) from a spectral start (17).
+
+    Parameters
+    ----------
+    sigma, lam, x0 : float or (m,) array_like
+        Singular value of Y, imbalance u0^2 - v0^2 and start u0 v0 of each mode, of any sign.
+    t : float or (T,) array_like
+        Times >= 0, non-decreasing.
+
+    Returns
+    -------
+    (*t.shape, m) array, or (*t.shape,) for scalar modes
+        sigma_i(t), each with a relative error of about 1e-15 (1 + t sqrt(4 sigma^2 + lam^2)),
+        the second term only while the mode has not settled. Where x(t) passes through zero
+        the absolute error stays as small as at neighboring times. Imbalances below 1e-150
+        count as 0.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not finite and real, or the shapes disagree.
+
+    Examples
+    --------
+    A balanced mode never leaves its side of zero; the least imbalance takes it to sigma.
+
+    >>> spectral_modes(1.0, [0.0, 1e-6], -0.5, t=40.0)
+    array([-6.01617129e-36,  1.00000000e+00])
+    """
+    s, imbalance, x = agreeing(sigma=sigma, lam=lam, x0=x0)
+    return spectral_path(s, imbalance, x, _check.times(t))
+
+
+def spectral(Y: ArrayLike, weights0: Weights, t: ArrayLike) -> Array:
+    """X(t) from a spectral initialization (Definition 3, Proposition 3).
+
+    Parameters
+    ----------
+    Y : (m, n) array_like
+        Target.
+    weights0 : Weights
+        U0 = Phi U-bar G, V0 = Psi V-bar G for some singular value decomposition
+        Y = Phi Sigma Psi^T, U-bar and V-bar rectangular diagonal, G orthogonal. Where singular
+        values of Y repeat or vanish, Phi and Psi are chosen by the weights.
+    t : float or (T,) array_like
+        Times >= 0, non-decreasing.
+
+    Returns
+    -------
+    (*t.shape, m, n) array
+        X(t), to about 1e-14 of ||Y|| + ||U0|| ||V0|| at worst. Weights of a mode below 1e-13
+        of those that share its rows, and an imbalance below its rounding error, count as 0.
+
+    Raises
+    ------
+    ValueError
+        If weights0 is not a spectral initialization for Y to 1e-12, an argument is not finite
+        and real, or the shapes disagree.
+
+    Examples
+    --------
+    The singular vectors of the identity are those that the weights choose.
+
+    >>> start = Weights([[3.0, 4.0], [-4.0, 3.0]], [[3.0, 4.0], [0.0, 0.0]])
+    >>> np.allclose(spectral(np.eye(2), start, t=1e3), np.eye(2), rtol=0, atol=1e-15)
+    True
+    """
+    target, time = _check.target(Y, weights0), _check.times(t)
+    m, n = target.shape
+    r = min(m, n)
+    R = compressed(weights0.R)
+    size_Y, size_U, size_V = (np.linalg.norm(A, 2) or 1.0 for A in (target, R[:m], R[m:]))
+    A, U, V = target / size_Y, R[:m] / size_U, R[m:] / size_V
+    rounding = 4 * (m + n) * EPS
+    found = (common_basis(A, U, V, *weights) for weights in MIXTURES)
+    defect, left, right, d = min(found, key=lambda basis: basis[0])
+    if defect > 16 * rounding:
+        raise ValueError(
+            "weights0 must be a spectral initialization for Y (Definition 3), not off by "
+            f"{defect:.1e} relative, shapes {weights0.U.shape} and {weights0.V.shape}"
+        )
+    u, v = left.conj().T @ U, right.conj().T @ V
+    length_u = size_U * lengths(u, left, d / rounding)[:r]
+    length_v = size_V * lengths(v, right, d / rounding)[:r]
+    x = size_U * size_V * (u[:r] * v[:r].conj()).sum(1).real
+    x[length_u * length_v == 0] = 0
+    lam = (length_u - length_v) * (length_u + length_v)
+    lam[np.abs(lam) <= rounding * length_u**2] = 0
+    sigma = (left[:, :r].conj() * (target @ right[:, :r])).sum(0).real
+    modes = spectral_path(sigma, lam, x, time)
+    return np.asarray((left[:, :r] * modes[..., None, :] @ right[:, :r].conj().T).real)
