@@ -52,7 +52,8 @@ def graded(
     while todo.size:
         middle = todo.size // 2
         now = todo[middle]
-        chosen, rows, Q = ordered(W, log_root[now] + growth[now], noise)
+        seen = np.eye(0 if K is None else k, k)  # turned like the rows of W, it is Q
+        chosen, rows, Q = ordered(W, log_root[now] + growth[now], noise, seen[:, : W.shape[1]])
         column = np.arange(len(chosen))
         signed = rows[chosen, column]
         share, length = rows[:, column] / signed, np.abs(signed)
@@ -74,8 +75,10 @@ def graded(
             K[at] = Q.T @ K[at] @ Q
 
 
-def ordered(W: Array, log_D: Array, noise: Array) -> tuple[list[int], Array, Array]:
-    """Return the order in which rows of D W are taken, W Q, and Q.
+def ordered(
+    W: Array, log_D: Array, noise: Array, rest: Array
+) -> tuple[list[int], Array, Array]:
+    """Return the order in which rows of D W are taken, W Q, and the rest Q.
 
     Column j of W Q holds what is left of each row along the one chosen j-th; below its noise
     it is zero.
@@ -87,7 +90,8 @@ def ordered(W: Array, log_D: Array, noise: Array) -> tuple[list[int], Array, Arr
     W = np.where(tails[:, :1] > noise[:, None], W, 0)
     # Later columns, if they are shorter, have less of the noise.
     fraction = np.max(tails / np.where(tails[:, :1] > 0, tails[:, :1], 1), axis=0)
-    rows, noise, free, chosen = np.concatenate([W, np.eye(k)]), noise.copy(), np.any(W, axis=1), []
+    rows, noise, free = np.concatenate([W, rest]), noise.copy(), np.any(W, axis=1)
+    chosen: list[int] = []
     level = squeezed(tails[:, 0], log_D, free)
     while len(chosen) < k and free.any():
         j = len(chosen)

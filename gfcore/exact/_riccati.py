@@ -28,7 +28,8 @@ EPS = float(np.finfo(np.float64).eps)
 
 # Up to this, D W is orthonormalized as it is: twice the rounding error of an entry of W, 1e-15
 # or less, is then 1e-9 at most, and X has only the square of what is orthogonal to W's rows.
-DIRECT = 1e6
+DIRECT = 1e5
+CONDITION = 1e3  # up to this, the inverse of a square W will do
 ROUNDING = 1e-14  # an entry of W and its noise must both stay below their limits
 CHUNK = 1 << 16  # numbers worked on at once: they stay in the cache
 
@@ -40,12 +41,12 @@ def from_factor(w: Array, P: Array, U: Array, t: Array) -> Array:
     where the sum would round.
     """
     m, stack, times = P.shape[-1], P.shape[:-2], t.reshape(-1)
+    w, P, U = w.reshape(len(w), -1, m), P.reshape(-1, m, m), U.reshape(-1, *U.shape[-2:])
     narrow = compressed(U)
-    w, P, narrow = w.reshape(len(w), -1, m), P.reshape(-1, m, m), narrow.reshape(-1, *narrow.shape[-2:])
     W, noise = P.mT @ narrow, rounding(P, narrow)
 
     def thin(i: int) -> Array:
-        return P[i].T @ independent(narrow[i])
+        return P[i].T @ independent(U[i])
 
     X = np.empty((len(P), times.size, m, m))
     many = max(1, CHUNK // W[0].size)  # problems times times in a chunk
@@ -99,43 +100,62 @@ def bracket(
     root = np.sqrt(4 * t * mean_decay(4 * t * np.abs(total)))  # D = root e^(2 t growth)
     size = np.sqrt(np.einsum("pij,pij->pi", W, W))
     present = size > noise
-    direct = is_direct(np.where(present, np.maximum(size, noise / ROUNDING), 0), root, t, growth)
+    size = np.where(present, np.maximum(size, noise / ROUNDING), 0)
+    with np.errstate(divide="ignore"):
+        log_size, log_D = np.log(size)[:, None], np.log(root) + 2 * t * growth
+    direct = (log_D + log_size).max(-1) <= np.log(DIRECT)
     F = np.zeros((P, len(t), k + m, k))
     F[:, :, range(k), range(k)] = 1
     now = present[:, None] & direct[..., None]
     D = np.where(now, root * np.exp(2 * t * np.where(now, growth, 0)), 0)
     np.multiply(D[..., None], W[:, None], out=F[:, :, k:])
     K = None if J is None else np.repeat((J[..., None] * np.eye(k))[:, None], len(t), axis=1)
-    for p in np.flatnonzero(~direct.all(1)):
+    easy = direct.all(1)
+    if m == k and not easy.all():
+        whole = np.flatnonzero(~easy & present.all(1))
+        inverse, well = inverses(W[whole])
+        whole = whole[well]
+        p, late = np.nonzero(~direct[whole])
+        at = whole[p], late
+        F[at[0], late, :k] = inverse[well][p] * np.exp(-np.maximum(log_D[at], 0))[:, None]
+        F[at[0][:, None], late[:, None], range(k, 2 * k), range(k)] = np.exp(np.minimum(log_D[at], 0))
+        easy[whole] = True
+    for p in np.flatnonzero(~easy):
         late = np.flatnonzero(~direct[p])
         f, turned = F[p, late], None if K is None else K[p, late]
         graded(up[:, p], root[p, late], t[late], thin(p), noise[p], f, turned)
         F[p, late] = f
         if K is not None:
             K[p, late] = turned
-    c, b = orthonormal(F, k)
+    c, b = orthonormal(F, k, easy.all())
     G = (np.exp(-2 * t * np.maximum(-total, 0)) / root)[..., None] * b
     if K is None:
         return G, np.broadcast_to(np.eye(k), c.shape)
     return G, np.eye(k) + c.mT @ (K - np.eye(k)) @ c
 
 
-def is_direct(size: Array, root: Array, t: Array, growth: Array) -> NDArray[np.bool_]:
-    """Say for each problem and time whether no row of D W, nor its noise, is too long for T = D W."""
-    with np.errstate(divide="ignore"):
-        log_size = np.log(size)[:, None] + np.log(root) + 2 * t * growth
-    return np.asarray(log_size.max(-1) <= np.log(DIRECT))
+def inverses(W: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """Return the inverses of square matrices, and which of them are well conditioned."""
+    A, s, B = np.linalg.svd(W)
+    well = s[:, -1] * CONDITION >= s[:, 0]
+    s[~well] = 1
+    return (B.mT / s[:, None]) @ A.mT, well
 
 
-def orthonormal(F: Array, k: int) -> tuple[Array, Array]:
+def orthonormal(F: Array, k: int, easy: bool) -> tuple[Array, Array]:
     """Return the first k and the other rows of F (F^T F)^(-1/2), up to a rotation.
 
-    One Newton step of the polar decomposition mends what the condition of F has cost.
+    Newton steps of the polar decomposition mend what the condition of F has cost; at most
+    that is of order 1e-4 in the `easy` case, where F^T F can be formed.
     """
-    inverse = np.linalg.inv(np.linalg.qr(F, mode="r"))
-    c, b = F[..., :k, :] @ inverse, F[..., k:, :] @ inverse
-    mend = 1.5 * np.eye(k) - 0.5 * (c.mT @ c + b.mT @ b)
-    return c @ mend, b @ mend
+    R = np.linalg.cholesky(F.mT @ F).mT if easy else np.linalg.qr(F, mode="r")
+    Q = F @ np.linalg.inv(R)
+    for _ in range(3):
+        defect = 0.5 * (np.eye(k) - Q.mT @ Q)
+        Q += Q @ defect
+        if np.abs(defect).max() < 1e-8:  # the step has squared it
+            break
+    return Q[..., :k, :], Q[..., k:, :]
 
 
 def compressed(R: Array) -> Array:
