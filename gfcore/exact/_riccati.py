@@ -29,6 +29,7 @@ EPS = float(np.finfo(np.float64).eps)
 # Up to this, D W is orthonormalized as it is: twice the rounding error of an entry of W, 1e-15
 # or less, is then 1e-9 at most, and X has only the square of what is orthogonal to W's rows.
 DIRECT = 1e5
+GRADED = 1e-6
 CONDITION = 1e3  # up to this, the inverse of a square W will do
 ROUNDING = 1e-14  # an entry of W and its noise must both stay below their limits
 CHUNK = 1 << 16  # numbers worked on at once: they stay in the cache
@@ -100,10 +101,13 @@ def bracket(
     root = np.sqrt(4 * t * mean_decay(4 * t * np.abs(total)))  # D = root e^(2 t growth)
     size = np.sqrt(np.einsum("pij,pij->pi", W, W))
     present = size > noise
-    size = np.where(present, np.maximum(size, noise / ROUNDING), 0)
+    source = noise / ROUNDING
+    graded_rows = (present & (size < GRADED * source)).any(1)
+    size = np.where(present, np.maximum(size, source), 0)
     with np.errstate(divide="ignore"):
         log_size, log_D = np.log(size)[:, None], np.log(root) + 2 * t * growth
     direct = (log_D + log_size).max(-1) <= np.log(DIRECT)
+    direct &= ~graded_rows[:, None]
     F = np.zeros((P, len(t), k + m, k))
     F[:, :, range(k), range(k)] = 1
     now = present[:, None] & direct[..., None]
