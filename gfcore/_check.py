@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+EPS = float(np.finfo(np.float64).eps)
+
 # Beyond this the fourth powers that the flow is made of (E V V^T, squared in a norm) overflow.
 LARGEST = 1e75
 

@@ -81,8 +81,8 @@ class Weights:
         Returns
         -------
         Weights
-            (*stack, m, k') and (*stack, n, k') with k' = min(k, m+n). Their Q is the k' by k' block of G^T Q G
-            that is not zero. The weights themselves if k <= m+n.
+            (*stack, m, k') and (*stack, n, k') with k' = min(k, m+n). Their Q is the k' by k'
+            block of G^T Q G that is not zero. The weights themselves if k <= m+n.
 
         Examples
         --------

@@ -9,12 +9,40 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gfcore._check import Array
+from gfcore._check import EPS, Array
 from gfcore.exact._modes import quotient
+from gfcore.exact._riccati import compressed
 
 # Weights at which `common_basis` mixes what it diagonalizes. Different modes may happen to
 # coincide in one mixture; they hardly do in three.
 MIXTURES = ((1.57, 1.36, 1.41), (-0.81, 1.93, -0.63), (0.58, -1.21, 0.37))
+
+
+def in_modes(
+    Y: Array, U: Array, V: Array
+) -> tuple[NDArray[Any], NDArray[Any], float, tuple[Array, Array, Array]]:
+    """Return the bases of the modes, (m, r) and (n, r), with their sigma, lam and x0.
+
+    The defect that comes before these is above 1 if there are no such bases but for rounding.
+    """
+    m, n = Y.shape
+    r = min(m, n)
+    R = compressed(np.concatenate([U, V]))
+    size_Y, size_U, size_V = (np.linalg.norm(A, 2) or 1.0 for A in (Y, R[:m], R[m:]))
+    A, U, V = Y / size_Y, R[:m] / size_U, R[m:] / size_V
+    rounding = 4 * (m + n) * EPS
+    found = (common_basis(A, U, V, *weights) for weights in MIXTURES)
+    defect, left, right, d = min(found, key=lambda basis: basis[0])
+    u, v = left.conj().T @ U, right.conj().T @ V
+    length_u = size_U * lengths(u, left, d / rounding)[:r]
+    length_v = size_V * lengths(v, right, d / rounding)[:r]
+    x = size_U * size_V * (u[:r] * v[:r].conj()).sum(1).real
+    x[length_u * length_v == 0] = 0
+    lam = (length_u - length_v) * (length_u + length_v)
+    lam[np.abs(lam) <= rounding * length_u**2] = 0
+    left, right = left[:, :r], right[:, :r]
+    sigma = (left.conj() * (Y @ right)).sum(0).real
+    return left, right, defect / (16 * rounding), (sigma, lam, x)
 
 
 def common_basis(

@@ -15,6 +15,7 @@ from gfcore._check import Array
 
 TINY = float(np.finfo(np.float64).tiny)
 
+
 def agreeing(**values: ArrayLike) -> list[Array]:
     """Return the named scalars or arrays of modes, checked and broadcast."""
     arrays = {name: _check.array(name, value, 0, stack=True) for name, value in values.items()}

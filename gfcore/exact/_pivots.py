@@ -13,9 +13,7 @@ taken off it: a short row that grows fast, taken off a long one, leaves much.
 
 import numpy as np
 
-from gfcore._check import Array
-
-EPS = float(np.finfo(np.float64).eps)
+from gfcore._check import EPS, Array
 
 LONGEST = 30.0  # the largest entry of T
 TYPICAL = 0.25  # of the bound of a rounding error, how much is handed on
@@ -51,7 +49,7 @@ def graded(
     todo = np.arange(len(t))
     while todo.size:
         middle = todo.size // 2
-        now = todo[middle]
+        now = int(todo[middle])
         seen = np.eye(0 if K is None else k, k)  # turned like the rows of W, it is Q
         chosen, rows, Q = ordered(W, log_root[now] + growth[now], noise, seen[:, : W.shape[1]])
         column = np.arange(len(chosen))
@@ -92,7 +90,7 @@ def ordered(
     fraction = np.max(tails / np.where(tails[:, :1] > 0, tails[:, :1], 1), axis=0)
     rows, noise, free = np.concatenate([W, rest]), noise.copy(), np.any(W, axis=1)
     chosen: list[int] = []
-    level = squeezed(tails[:, 0], log_D, free)
+    level: Array = squeezed(tails[:, 0], log_D, free)
     while len(chosen) < k and free.any():
         j = len(chosen)
         alive = np.flatnonzero(free)
@@ -114,24 +112,25 @@ def ordered(
         with np.errstate(divide="ignore"):
             bad = (size <= own * fraction[j : j + q]) | (np.log(size) < beyond)
         count = max(1, int(np.argmax(bad)) if bad.any() else q)
-        rows[:, j:] = dormqr("R", "N", R[:, :count], tau[:count], rows[:, j:], 64 * len(rows))[0]
+        reflections = R[:, :count], tau[:count]
+        rows[:, j:], _, _ = dormqr("R", "N", *reflections, rows[:, j:], lwork=64 * len(rows))
         new = window[pivots[:count]]
         rows[new, j:] = np.tril(rows[new, j:])
         chosen += new.tolist()
         free[new] = False
-        rest = np.flatnonzero(free)
-        share = np.abs(rows[rest, j : j + count] / rows[new, range(j, j + count)])
+        others = np.flatnonzero(free)
+        share = np.abs(rows[others, j : j + count] / rows[new, range(j, j + count)])
         handed = np.cumsum(share * (own / scale[pivots[:q]] * left[pivots[:q]])[:count], axis=1)
-        handed = noise[rest, None] + TYPICAL * handed
-        noise[rest] = handed[:, -1]
-        tails = np.sqrt(np.cumsum((rows[rest, j + 1 :] ** 2)[:, ::-1], axis=1)[:, ::-1])
+        handed = noise[others, None] + TYPICAL * handed
+        noise[others] = handed[:, -1]
+        tails = np.sqrt(np.cumsum((rows[others, j + 1 :] ** 2)[:, ::-1], axis=1)[:, ::-1])
         gone = tails[:, :count] <= handed[:, : tails.shape[1]] * fraction[j + 1 : j + 1 + count]
         gone = np.logical_or.accumulate(gone, axis=1)
-        rows[rest, j + 1 : j + 1 + gone.shape[1]] *= ~gone
+        rows[others, j + 1 : j + 1 + gone.shape[1]] *= ~gone
         if gone.size:
             last = gone[:, -1]
-            rows[rest[last], j + 1 + gone.shape[1] :] = 0
-            free[rest[last]] = False
+            rows[others[last], j + 1 + gone.shape[1] :] = 0
+            free[others[last]] = False
     return chosen, rows[:m], rows[m:]
 
 
@@ -141,9 +140,9 @@ def squeezed(length: Array, log_D: Array, free: Array) -> Array:
     log_length = np.log(length[free])
     whole = log_D[free] + log_length
     order = np.argsort(whole)
-    steps = np.minimum(np.diff(whole[order], prepend=whole[order[:1]]), GAP)
+    rise = np.diff(whole[order], prepend=whole[order[:1]])
     short = np.empty(len(order))
-    short[order] = np.cumsum(steps)
+    short[order] = np.cumsum(np.minimum(rise, GAP))
     level[free] = short - log_length
     return level
 

@@ -11,12 +11,11 @@ first, by a congruence, which keeps every sign: what is tiny only beside the oth
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gfcore import _check
-from gfcore._check import Array
-from gfcore.exact._modes import scalar_escape
-from gfcore.exact._riccati import EPS, bracket, rounding
+from gfcore._check import EPS, Array
+from gfcore.exact._modes import TINY, scalar_escape
+from gfcore.exact._riccati import bracket, rounding
 
 
 class FiniteEscapeError(ArithmeticError):
@@ -50,13 +49,14 @@ def signed_factor(X: Array, size: Array) -> tuple[Array, Array]:
     Zero are the columns of eigenvalues, all directions scaled to one size, below the rounding
     error of the sums that X is made of, whose terms are bounded by `size`.
     """
+    X, size = (np.where(size < TINY, 0, A) for A in (X, size))
     scale = np.ones(X.shape[:-1])
     for _ in range(12):  # each halves the logarithm of what is still to be scaled
         rows = (size / scale[..., None] / scale[..., None, :]).max(-1)
-        scale *= np.sqrt(np.where(rows > 0, rows, 1))
-    both = scale[..., None] * scale[..., None, :]
-    x, V = np.linalg.eigh(X / both)
-    noise = 4 * np.sqrt(X.shape[-1]) * EPS * np.linalg.norm(size / both, axis=(-2, -1))
+        scale = np.maximum(scale * np.sqrt(np.where(rows > 0, rows, 1)), np.sqrt(TINY))
+    X, size = (A / scale[..., None] / scale[..., None, :] for A in (X, size))
+    x, V = np.linalg.eigh(X)
+    noise = 4 * np.sqrt(X.shape[-1]) * EPS * np.linalg.norm(size, axis=(-2, -1))
     x = np.where(np.abs(x) > noise[..., None], x, 0)
     W = scale[..., None] * V * np.sqrt(np.abs(x))[..., None, :]
     return W, np.where(x < 0, -1.0, 1.0)

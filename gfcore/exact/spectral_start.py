@@ -1,15 +1,12 @@
 """Spectral starts, in which the modes of X = U V^T do not mix."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from gfcore import _check
-from gfcore._check import Array
-from gfcore.exact._basis import MIXTURES, common_basis, lengths
+from gfcore._check import EPS, Array
+from gfcore.exact._basis import in_modes
 from gfcore.exact._modes import agreeing, quotient, spectral_path
-from gfcore.exact._riccati import EPS, compressed
 from gfcore.state import Weights
 
 
@@ -123,27 +120,19 @@ def spectral(Y: ArrayLike, weights0: Weights, t: ArrayLike) -> Array:
     >>> np.allclose(spectral(np.eye(2), start, t=1e3), np.eye(2), rtol=0, atol=1e-15)
     True
     """
-    target, time = _check.target(Y, weights0), _check.times(t)
-    m, n = target.shape
-    r = min(m, n)
-    R = compressed(weights0.R)
-    size_Y, size_U, size_V = (np.linalg.norm(A, 2) or 1.0 for A in (target, R[:m], R[m:]))
-    A, U, V = target / size_Y, R[:m] / size_U, R[m:] / size_V
-    rounding = 4 * (m + n) * EPS
-    found = (common_basis(A, U, V, *weights) for weights in MIXTURES)
-    defect, left, right, d = min(found, key=lambda basis: basis[0])
-    if defect > 16 * rounding:
-        raise ValueError(
-            "weights0 must be a spectral initialization for Y (Definition 3), not off by "
-            f"{defect:.1e} relative, shapes {weights0.U.shape} and {weights0.V.shape}"
-        )
-    u, v = left.conj().T @ U, right.conj().T @ V
-    length_u = size_U * lengths(u, left, d / rounding)[:r]
-    length_v = size_V * lengths(v, right, d / rounding)[:r]
-    x = size_U * size_V * (u[:r] * v[:r].conj()).sum(1).real
-    x[length_u * length_v == 0] = 0
-    lam = (length_u - length_v) * (length_u + length_v)
-    lam[np.abs(lam) <= rounding * length_u**2] = 0
-    sigma = (left[:, :r].conj() * (target @ right[:, :r])).sum(0).real
-    modes = spectral_path(sigma, lam, x, time)
-    return np.asarray((left[:, :r] * modes[..., None, :] @ right[:, :r].conj().T).real)
+    target, time = _check.target(Y, weights0, stack=True), _check.times(t)
+    *stack, m, n = target.shape
+    X = np.empty((*stack, *time.shape, m, n))
+    for i in np.ndindex(*stack):
+        U, V = weights0.U[i], weights0.V[i]
+        left, right, defect, modes = in_modes(target[i], U, V)
+        if defect > 1:
+            where = f" in problem {i}" if i else ""
+            raise ValueError(
+                f"weights0 must be a spectral initialization for Y (Definition 3){where}, not "
+                f"off by {defect * 64 * (m + n) * EPS:.1e} relative, shapes {U.shape} and "
+                f"{V.shape}"
+            )
+        path = spectral_path(*modes, time)[..., None, :]
+        X[i] = (left * path @ right.conj().T).real
+    return X
