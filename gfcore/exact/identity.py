@@ -11,14 +11,15 @@ from gfcore.state import Weights
 
 
 def identity_imbalance(Y: ArrayLike, weights0: Weights, lam: float, t: ArrayLike) -> Array:
-    """R(t) R(t)^T of the flow (29) with the imbalance lam I (30), in Y's own coordinates.
+    """R(t) R(t)^T of the flow (29) with the imbalance lam I (30), ``paper.eq_30``.
 
-    From weights with Q0 = lam I this is the flow (12) itself; from others it is (26), the
-    regularized flow. Its blocks are U U^T, U V^T = X, V U^T and V V^T.
+    It is in Y's own coordinates. From weights with Q0 = lam I this is the flow (12) itself;
+    from others it is (26), the regularized flow. Its blocks are U U^T, U V^T = X, V U^T and
+    V V^T.
 
     Parameters
     ----------
-    Y : (m, n) array_like
+    Y : (*stack, m, n) array_like
         Target.
     weights0 : Weights
         Any start, any width k.
@@ -29,7 +30,7 @@ def identity_imbalance(Y: ArrayLike, weights0: Weights, lam: float, t: ArrayLike
 
     Returns
     -------
-    (*t.shape, m+n, m+n) array
+    (*stack, *t.shape, m+n, m+n) array
         R(t) R(t)^T, symmetric, with the accuracy of `symmetric`, whose formula this is with
         Y replaced by S-tilde/2 and U0 by R0/2.
 

@@ -8,7 +8,7 @@ from gfcore._check import Array
 
 
 def linear(Y: ArrayLike, X0: ArrayLike, t: ArrayLike) -> Array:
-    """X(t) = Y + (X0 - Y) e^(-t), the one-layer model (4).
+    """X(t) = Y + (X0 - Y) e^(-t), the one-layer model (4), ``paper.eq_4``.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ from gfcore.state import Weights
 
 
 def spectral_constant(sigma: ArrayLike, lam: ArrayLike, x0: ArrayLike) -> Array:
-    """C of (22), continued where the printed form is 0/0.
+    """C of (22), ``paper.eq_22``, continued where the printed form is 0/0.
 
     C = (sigma - x0)/(sqrt((4 sigma^2 + lam^2)(4 x0^2 + lam^2)) + 4 sigma x0 + lam^2), which
     is (22) with its root rationalized, so that nothing cancels, where 4 sigma x0 + lam^2 is
@@ -19,12 +19,12 @@ def spectral_constant(sigma: ArrayLike, lam: ArrayLike, x0: ArrayLike) -> Array:
 
     Parameters
     ----------
-    sigma, lam, x0 : float or (m,) array_like
+    sigma, lam, x0 : float or (*stack, m) array_like
         Singular value of Y, imbalance u0^2 - v0^2 and start u0 v0 of each mode.
 
     Returns
     -------
-    (m,) array, or a scalar
+    (*stack, m) array, or a scalar
         C, to a few units in the last place. At x0 = sigma it is 0. Where lam = 0 and
         sigma x0 <= 0 it is infinite: x(t) then stays on its side of zero, and (17) describes
         it for no finite C.
@@ -53,18 +53,18 @@ def spectral_constant(sigma: ArrayLike, lam: ArrayLike, x0: ArrayLike) -> Array:
 
 
 def spectral_modes(sigma: ArrayLike, lam: ArrayLike, x0: ArrayLike, t: ArrayLike) -> Array:
-    """sigma_i(t), the singular values of X(t) from a spectral start (17).
+    """sigma_i(t), the singular values of X(t) from a spectral start (17), ``paper.eq_17``.
 
     Parameters
     ----------
-    sigma, lam, x0 : float or (m,) array_like
+    sigma, lam, x0 : float or (*stack, m) array_like
         Singular value of Y, imbalance u0^2 - v0^2 and start u0 v0 of each mode, of any sign.
     t : float or (T,) array_like
         Times >= 0, non-decreasing.
 
     Returns
     -------
-    (*t.shape, m) array, or (*t.shape,) for scalar modes
+    (*stack, *t.shape, m) array, or (*t.shape,) for scalar modes
         sigma_i(t), each with a relative error of about 1e-15 (1 + t sqrt(4 sigma^2 + lam^2)),
         the second term only while the mode has not settled. Where x(t) passes through zero
         the absolute error stays as small as at neighboring times. Imbalances below 1e-150
@@ -89,9 +89,11 @@ def spectral_modes(sigma: ArrayLike, lam: ArrayLike, x0: ArrayLike, t: ArrayLike
 def spectral(Y: ArrayLike, weights0: Weights, t: ArrayLike) -> Array:
     """X(t) from a spectral initialization (Definition 3, Proposition 3).
 
+    The modes move as in (17), ``paper.eq_17``, with C of (22), ``paper.eq_22``.
+
     Parameters
     ----------
-    Y : (m, n) array_like
+    Y : (*stack, m, n) array_like
         Target.
     weights0 : Weights
         U0 = Phi U-bar G, V0 = Psi V-bar G for some singular value decomposition
@@ -102,7 +104,7 @@ def spectral(Y: ArrayLike, weights0: Weights, t: ArrayLike) -> Array:
 
     Returns
     -------
-    (*t.shape, m, n) array
+    (*stack, *t.shape, m, n) array
         X(t), to about 1e-14 of ||Y|| + ||U0|| ||V0|| at worst. Weights of a mode below 1e-13
         of those that share its rows, and an imbalance below its rounding error, count as 0.
 

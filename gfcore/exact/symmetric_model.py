@@ -11,28 +11,29 @@ from gfcore.exact._signs import FiniteEscapeError, signed_factor, signed_solutio
 
 
 def symmetric(Y: ArrayLike, U0: ArrayLike, t: ArrayLike) -> Array:
-    """X(t) of the symmetric factorization from X0 = U0 U0^T (8).
+    """X(t) of the symmetric factorization from X0 = U0 U0^T (8), ``paper.eq_8``.
 
     Exists for every t >= 0, whether or not Y is invertible. U0 is used as it is, X0 is never
     formed, so the rank of the start is kept for all times.
 
     Parameters
     ----------
-    Y : (m, m) array_like
+    Y : (*stack, m, m) array_like
         Symmetric target.
-    U0 : (m, k) array_like
+    U0 : (*stack, m, k) array_like
         Initial weights, any width k >= 1.
     t : float or (T,) array_like
         Times >= 0, non-decreasing.
 
     Returns
     -------
-    (*t.shape, m, m) array
+    (*stack, *t.shape, m, m) array
         X(t), symmetric. The relative error in the Frobenius norm is of the order of 1e-15, or
         what relative changes of that size in Y, U0 and t do to X(t), if that is more: a start
         of rank below m between eigenvalues of Y nearly equal has the condition t ||Y||.
         Directions of U0 below the rounding error of its product with the eigenvectors of Y
-        count as absent.
+        count as absent; columns of U0 that are dependent but for the rounding of its entries,
+        as dependent.
 
     Raises
     ------
@@ -54,28 +55,29 @@ def symmetric(Y: ArrayLike, U0: ArrayLike, t: ArrayLike) -> Array:
 
 
 def riccati(Y: ArrayLike, X0: ArrayLike, t: ArrayLike) -> Array:
-    """X(t) of the Riccati equation (5) from any symmetric X0, formula (8).
+    """X(t) of the Riccati equation (5) from any symmetric X0 (8), ``paper.eq_8``.
 
     Parameters
     ----------
-    Y, X0 : (m, m) array_like
+    Y, X0 : (*stack, m, m) array_like
         Symmetric target and start. X0 need not be positive semidefinite.
     t : float or (T,) array_like
         Times >= 0, non-decreasing.
 
     Returns
     -------
-    (*t.shape, m, m) array
+    (*stack, *t.shape, m, m) array
         X(t), symmetric, as accurate as relative changes of 1e-15 in Y, X0 and t allow. The
         condition grows as 1/(1 - t/t*) towards an escape at t*, and as e^(4t|w|) for a start
         that touches a negative eigenvalue w of Y. Eigenvalues of X0, and of X0 less the
-        negative part of Y, below their own rounding error count as zero.
+        negative part of Y, below their own rounding error count as zero. What is small only
+        beside other rows and columns is not: diag(1, -1e-300) has a negative eigenvalue.
 
     Raises
     ------
     FiniteEscapeError
         If any time is at or past the escape (within 1e-12 of it, relatively). Past it (8) has
-        values, but they do not solve (5).
+        values, but they do not solve (5). In a stack, `.problem` is the index of the first.
     ValueError
         If Y or X0 is not symmetric, not finite and real, or the shapes differ.
 
@@ -109,18 +111,18 @@ def riccati(Y: ArrayLike, X0: ArrayLike, t: ArrayLike) -> Array:
 
 
 def symmetric_modes(sigma: ArrayLike, sigma0: ArrayLike, t: ArrayLike) -> Array:
-    """sigma_i(t), the eigenvalues of X(t) from a symmetric spectral start (9).
+    """sigma_i(t), the eigenvalues of X(t) from a symmetric spectral start (9), ``paper.eq_9``.
 
     Parameters
     ----------
-    sigma, sigma0 : float or (m,) array_like
+    sigma, sigma0 : float or (*stack, m) array_like
         Eigenvalues of Y and of X0 in the same order, of any sign, zero included.
     t : float or (T,) array_like
         Times >= 0, non-decreasing.
 
     Returns
     -------
-    (*t.shape, m) array, or (*t.shape,) for scalar modes
+    (*stack, *t.shape, m) array, or (*t.shape,) for scalar modes
         sigma_i(t), each with a relative error of about 1e-15 (1 + 4 t |sigma_i|), down to
         where it underflows, and 1e-15/(1 - t/t*) towards an escape at t*.
 
