@@ -156,18 +156,23 @@ def independent(U: Array) -> Array:
     """
     from scipy.linalg.lapack import dgeqp3
 
-    length = np.linalg.norm(U, axis=1)[:, None]
-    H = np.divide(U, length, out=np.zeros_like(U), where=length > 0)
-    R, pivots, _, _, _ = dgeqp3(np.asfortranarray(H), lwork=32 * (U.shape[1] + 1))
+    H = U / positive(np.linalg.norm(U, axis=1)[:, None])
+    width = positive(np.linalg.norm(H, axis=0))
+    R, pivots, _, _, _ = dgeqp3(np.asfortranarray(H / width), lwork=32 * (U.shape[1] + 1))
     pivots -= 1
     size, q = np.abs(np.diagonal(R)), min(U.shape)
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.nan_to_num(np.abs(R[:q, :q].T) / size)
-    own = 4 * max(U.shape) * EPS * np.linalg.norm(H, axis=0)[pivots[:q]]
-    own = np.linalg.solve(np.eye(q) - TYPICAL * np.tril(share, -1), own)
-    bad = size <= own
+    noise = np.full(q, 4 * max(U.shape) * EPS)
+    bad = size <= np.linalg.solve(np.eye(q) - TYPICAL * np.tril(share, -1), noise)
     rank = int(np.argmax(bad)) if bad.any() else q
     if rank < U.shape[1]:
-        C = np.linalg.solve(np.triu(R[:rank, :rank]), np.triu(R[:rank]))
-        U = U[:, pivots[:rank]] @ np.linalg.cholesky(C @ C.T)
+        kept = pivots[:rank]
+        C = np.linalg.solve(np.triu(R[:rank, :rank]), np.triu(R[:rank])) * width[pivots]
+        U = U[:, kept] / width[kept] @ np.linalg.cholesky(C @ C.T)
     return np.asarray(U[:, np.argsort(-np.linalg.norm(U, axis=0))])
+
+
+def positive(length: Array) -> Array:
+    """Return lengths to divide by, 1 for 0."""
+    return np.where(length > 0, length, 1)
