@@ -355,3 +355,36 @@ def test_importing_the_formulas_does_not_import_scipy():
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert run.stdout == "[]\n", run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("t", [0.0, 1e-3, 1.0, 30.0])
+@pytest.mark.parametrize("rank", [2, 3])
+def test_linear_with_inputs_that_are_not_white(t, rank):
+    rng = np.random.default_rng(rank)
+    Y, X0, A = rng.standard_normal((2, 3)), rng.standard_normal((2, 3)), np.ones((3, rank))
+    A[:, :rank] += np.eye(3, rank)
+    Sigma = A @ A.T  # small integers: singular without rounding
+    with mp.workdps(40):
+        # Y and X0 side by side: the exponential of one matrix holds the integral too.
+        whole = np.block([[-Sigma, np.eye(3)], [np.zeros((3, 6))]])
+        both = mp.expm(mp.matrix((t * whole).tolist()))
+        expected = mp.matrix(X0.tolist()) * both[:3, :3] + mp.matrix(Y.tolist()) * both[:3, 3:]
+        got = exact.linear(Y, X0, t, covariance=Sigma)
+        assert distance(got, expected) < 1e-13
+    white = exact.linear(Y, X0, t, covariance=np.eye(3))
+    assert np.allclose(white, exact.linear(Y, X0, t), rtol=1e-14, atol=1e-15)
+    stack = exact.linear([Y, X0], [X0, Y], [t, t + 1], covariance=Sigma)
+    assert np.allclose(stack[0, 0], got, rtol=1e-13, atol=1e-14)
+
+
+def test_a_covariance_must_be_one():
+    Y = np.ones((2, 2))
+    for bad in (
+        np.diag([1.0, -1e-6]),
+        [[1.0, 2.0], [0.0, 1.0]],
+        np.eye(3),
+        np.ones(2),
+        np.nan * Y,
+    ):
+        with pytest.raises(ValueError, match="covariance"):
+            exact.linear(Y, Y, 1.0, covariance=bad)

@@ -23,7 +23,7 @@ from gfcore._check import EPS, Array
 from gfcore.exact._modes import mean_decay
 from gfcore.exact._pivots import graded, independent
 
-CHUNK = 1 << 16  # numbers worked on at once: they stay in the cache
+CHUNK = 1 << 14  # entries of W worked on at once: what is made of them stays in the cache
 DIRECT, UNEVEN, CONDITION = 1e5, 1e-6, 1e3  # the limits of `chosen`
 
 
@@ -180,7 +180,7 @@ def orthonormal(F: Array, k: int, even: bool) -> tuple[Array, Array]:
     Q = F @ np.linalg.inv(R)
     for _ in range(3):
         defect = 0.5 * (np.eye(k) - Q.mT @ Q)
-        Q += Q @ defect
+        F, Q = Q, np.matmul(Q, np.eye(k) + defect, out=F)  # new memory costs more than products
         if np.abs(defect).max() < 1e-8:  # the step has squared it
             break
     return Q[..., :k, :], Q[..., k:, :]
