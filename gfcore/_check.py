@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+EPS = float(np.finfo(np.float64).eps)
+
 # Beyond this the fourth powers that the flow is made of (E V V^T, squared in a norm) overflow.
 LARGEST = 1e75
 
@@ -17,8 +19,12 @@ LARGEST = 1e75
 PLAIN = {np.ndarray, np.matrix, np.memmap, np.ma.MaskedArray}
 
 
-def array(name: str, value: ArrayLike, ndim: int | tuple[int, ...]) -> Array:
+def array(
+    name: str, value: ArrayLike, ndim: int | tuple[int, ...], stack: bool = False
+) -> Array:
     """Return `value` as a new real float64 array with `ndim` axes, or raise ValueError.
+
+    In a stack any number of axes may come before them.
 
     Integers, lists, read-only and strided arrays will do. Complex numbers, booleans, strings
     and objects will not, nor will empty arrays and entries that are not finite or exceed
@@ -43,17 +49,22 @@ def array(name: str, value: ArrayLike, ndim: int | tuple[int, ...]) -> Array:
             f"{name} must be real numbers, got {given.dtype} entries, shape {given.shape}"
         )
     allowed = (ndim,) if isinstance(ndim, int) else ndim
-    if given.ndim not in allowed:
+    if given.ndim not in allowed and not (stack and given.ndim > min(allowed)):
         axes = " or ".join(map(str, allowed))
-        raise ValueError(f"{name} must have {axes} axes, got shape {given.shape}")
+        or_more = " or more" * stack
+        raise ValueError(f"{name} must have {axes}{or_more} axes, got shape {given.shape}")
     if given.size == 0:
         raise ValueError(f"{name} must not be empty, got shape {given.shape}")
     with np.errstate(over="ignore"):  # A wider float may become infinite, and is refused below.
         result = np.array(given, dtype=np.float64, order="C")
     if not np.isfinite(result).all():
-        raise ValueError(f"{name} has entries that are not finite, got shape {result.shape}")
+        at = f", the first at {first(~np.isfinite(result))}" * (result.ndim > max(allowed))
+        raise ValueError(
+            f"{name} has entries that are not finite{at}, got shape {result.shape}"
+        )
     if np.abs(result).max() > LARGEST:
-        raise ValueError(f"{name} has entries beyond {LARGEST:g}, got shape {result.shape}")
+        at = f", the first at {first(np.abs(result) > LARGEST)}" * (result.ndim > max(allowed))
+        raise ValueError(f"{name} has entries beyond {LARGEST:g}{at}, got shape {result.shape}")
     return result
 
 
@@ -71,36 +82,55 @@ def _whole(name: str, value: object) -> None:
         raise ValueError(f"{name} is a {kind}, of which an array would drop what it adds")
 
 
+def first(bad: NDArray[np.bool_]) -> tuple[int, ...]:
+    """Return the index of the first True."""
+    return tuple(int(i) for i in np.argwhere(bad)[0])
+
+
 def shape(name: str, value: Array, expected: tuple[int, ...]) -> None:
     """Raise ValueError unless `value` has the shape `expected`."""
     if value.shape != expected:
         raise ValueError(f"{name} must have shape {expected}, got shape {value.shape}")
 
 
-def symmetric(name: str, value: ArrayLike) -> Array:
-    """Return `value` as a square matrix made exactly symmetric, or raise ValueError."""
-    matrix = array(name, value, 2)
-    if matrix.shape[0] != matrix.shape[1]:
-        raise ValueError(f"{name} must be square, got shape {matrix.shape}")
-    # Products such as Φ diag(σ) Φ^T are symmetric only to rounding.
-    gap, size = np.abs(matrix - matrix.T), np.abs(matrix).max()
-    if gap.max() > 1e-12 * size:
-        i, j = map(int, np.unravel_index(gap.argmax(), gap.shape))
+def alike(name: str, value: Array, expected: tuple[int, ...], other: str) -> None:
+    """Raise ValueError unless `value` has the shape `expected`, which `other` sets."""
+    if value.shape != expected:
         raise ValueError(
-            f"{name} must be symmetric, but entries ({i}, {j}) and ({j}, {i}) differ by "
-            f"{gap.max() / size:.1e} of the largest, shape {matrix.shape}"
+            f"{name} must have shape {expected} to fit {other}, got shape {value.shape}"
         )
-    return (matrix + matrix.T) / 2
 
 
-def target(Y: ArrayLike, weights0: "Weights") -> Array:
-    """Return `Y` as the (m, n) matrix that `weights0` is to learn, or raise ValueError."""
-    matrix = array("Y", Y, 2)
+def symmetric(name: str, value: ArrayLike, stack: bool = False) -> Array:
+    """Return `value` as a square matrix made exactly symmetric, or raise ValueError."""
+    matrix = array(name, value, 2, stack)
+    if matrix.shape[-2] != matrix.shape[-1]:
+        raise ValueError(f"{name} must be square, got shape {matrix.shape}")
+    difference, size = np.abs(matrix - matrix.mT), np.abs(matrix).max((-2, -1))
+    # Products such as Φ diag(σ) Φ^T are symmetric only to rounding.
+    bad = difference > 1e-12 * size[..., None, None]
+    if bad.any():
+        *problem, i, j = first(bad)
+        share = difference[*problem, i, j] / size[*problem]
+        raise ValueError(
+            f"{name} must be symmetric, but the entries at {(*problem, i, j)} and "
+            f"{(*problem, j, i)} differ by {share:.1e} of the largest, shape {matrix.shape}"
+        )
+    return (matrix + matrix.mT) / 2
+
+
+def target(Y: ArrayLike, weights0: "Weights", stack: bool = False) -> Array:
+    """Return `Y` as the (m, n) matrix that `weights0` is to learn, or raise ValueError.
+
+    In a stack both have leading axes, the same.
+    """
+    matrix = array("Y", Y, 2, stack)
     try:
-        m, n = weights0.U.shape[0], weights0.V.shape[0]
+        *leading, m, _ = weights0.U.shape
+        n = weights0.V.shape[-2]
     except AttributeError:
         raise ValueError(f"weights0 must be Weights, got {type(weights0).__name__}") from None
-    shape("Y", matrix, (m, n))
+    shape("Y", matrix, (*leading, m, n))
     return matrix
 
 

@@ -15,15 +15,16 @@ class Weights:
 
     Parameters
     ----------
-    U : (m, k) array_like
-        Output weights.
-    V : (n, k) array_like
+    U : (*stack, m, k) array_like
+        Output weights; with leading axes, those of many models.
+    V : (*stack, n, k) array_like
         Input weights, for the same k hidden units.
 
     Raises
     ------
     ValueError
-        If U or V is not a finite real matrix, or their widths k differ.
+        If U or V is not a finite real matrix or a stack of them, or their widths k or
+        leading axes differ.
 
     Notes
     -----
@@ -43,28 +44,32 @@ class Weights:
     V: Array
 
     def __post_init__(self) -> None:
-        U = _check.array("U", self.U, 2)
-        V = _check.array("V", self.V, 2)
-        if U.shape[1] != V.shape[1]:
+        U = _check.array("U", self.U, 2, stack=True)
+        V = _check.array("V", self.V, 2, stack=True)
+        if U.shape[-1] != V.shape[-1]:
             raise ValueError(f"U and V must have the same width k, got {U.shape} and {V.shape}")
+        if U.shape[:-2] != V.shape[:-2]:
+            raise ValueError(
+                f"U and V must have the same leading axes, got {U.shape} and {V.shape}"
+            )
         for name, matrix in (("U", U), ("V", V)):
             matrix.flags.writeable = False
             object.__setattr__(self, name, matrix)
 
     @property
     def X(self) -> Array:
-        """The product U V^T (11), (m, n)."""
-        return self.U @ self.V.T
+        """The product U V^T (11), (*stack, m, n)."""
+        return self.U @ self.V.mT
 
     @property
     def Q(self) -> Array:
-        """The imbalance U^T U - V^T V (13), (k, k), which the flow conserves."""
-        return self.U.T @ self.U - self.V.T @ self.V
+        """The imbalance U^T U - V^T V (13), (*stack, k, k), which the flow conserves."""
+        return self.U.mT @ self.U - self.V.mT @ self.V
 
     @property
     def R(self) -> Array:
-        """U over V, (m+n, k), as in (24) but in Y's own coordinates."""
-        return np.vstack([self.U, self.V])
+        """U over V, (*stack, m+n, k), as in (24) but in Y's own coordinates."""
+        return np.concatenate([self.U, self.V], axis=-2)
 
     def compress(self) -> "Weights":
         """Return weights with the same R R^T and at most m+n hidden units.
@@ -76,8 +81,8 @@ class Weights:
         Returns
         -------
         Weights
-            (m, k') and (n, k') with k' = min(k, m+n). Their Q is the k' by k' block of G^T Q G
-            that is not zero. The weights themselves if k <= m+n.
+            (*stack, m, k') and (*stack, n, k') with k' = min(k, m+n). Their Q is the k' by k'
+            block of G^T Q G that is not zero. The weights themselves if k <= m+n.
 
         Examples
         --------
@@ -87,11 +92,11 @@ class Weights:
         >>> narrow.U.shape, narrow.V.shape, np.allclose(narrow.X, wide.X, rtol=1e-12)
         ((2, 5), (3, 5), True)
         """
-        m, k = self.U.shape
-        if k <= m + self.V.shape[0]:
+        m, k = self.U.shape[-2:]
+        if k <= m + self.V.shape[-2]:
             return self
-        L = np.asarray(np.linalg.qr(self.R.T, mode="r")).T
-        return Weights(L[:m], L[m:])
+        L = np.asarray(np.linalg.qr(self.R.mT, mode="r")).mT
+        return Weights(L[..., :m, :], L[..., m:, :])
 
     def rotate(self, G: ArrayLike) -> "Weights":
         """Return the weights (U G, V G), the gauge freedom of (14).
@@ -99,7 +104,7 @@ class Weights:
         Parameters
         ----------
         G : (k, k) array_like
-            Orthogonal to 1e-8.
+            Orthogonal to 1e-8, the same for all of a stack.
 
         Returns
         -------
@@ -118,11 +123,14 @@ class Weights:
         >>> swapped.U, swapped.X
         (array([[0., 2.]]), array([[6.]]))
         """
-        k = self.U.shape[1]
+        k = self.U.shape[-1]
         rotation = _check.array("G", G, 2)
         _check.shape("G", rotation, (k, k))
-        if np.abs(rotation.T @ rotation - np.eye(k)).max() > 1e-8:
-            raise ValueError(f"G must be orthogonal, got shape {rotation.shape}")
+        defect = np.abs(rotation.T @ rotation - np.eye(k)).max()
+        if defect > 1e-8:
+            raise ValueError(
+                f"G must be orthogonal, but G^T G is off by {defect:.1e}, got shape {(k, k)}"
+            )
         return Weights(self.U @ rotation, self.V @ rotation)
 
 

@@ -30,7 +30,7 @@ class Stubborn:
     "value",
     [
         MATRIX,
-        np.matrix(MATRIX),
+        MATRIX.view(np.matrix),
         np.ma.array(MATRIX, mask=False),
         MATRIX.tolist(),
         tuple(map(tuple, MATRIX)),
@@ -106,7 +106,7 @@ def test_symmetric_removes_rounding_and_nothing_more():
     Y[0, 1] += 1e-11
     with pytest.raises(
         ValueError,
-        match=r"Y must be symmetric, but entries \(0, 1\) and \(1, 0\) differ by 3",
+        match=r"Y must be symmetric, but the entries at \(0, 1\) and \(1, 0\) differ by 3",
     ):
         _check.symmetric("Y", Y)
     with pytest.raises(ValueError, match=r"Y must be square, got shape \(2, 3\)"):

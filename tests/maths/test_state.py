@@ -42,7 +42,7 @@ def test_weights_are_read_only_copies():
     ("U", "V", "message"),
     [
         (np.ones((2, 3)), np.ones((2, 4)), r"same width k, got \(2, 3\) and \(2, 4\)"),
-        (np.ones(3), np.ones((2, 3)), r"U must have 2 axes, got shape \(3,\)"),
+        (np.ones(3), np.ones((2, 3)), r"U must have 2 or more axes, got shape \(3,\)"),
         (np.ones((2, 3)), np.full((2, 3), np.nan), r"V has entries that are not finite"),
         (np.ones((2, 3)) * 1j, np.ones((2, 3)), "U must be real"),
         (np.ones((2, 0)), np.ones((2, 0)), "U must not be empty"),
@@ -97,7 +97,9 @@ def test_rotation_is_a_gauge():
     assert np.linalg.norm(turned.X - weights.X) < 1e-13
     assert np.linalg.norm(turned.Q - G.T @ weights.Q @ G) < 1e-13
     assert np.linalg.norm(turned.U - weights.U) > 1
-    with pytest.raises(ValueError, match=r"G must be orthogonal, got shape \(6, 6\)"):
+    with pytest.raises(
+        ValueError, match=r"G must be orthogonal, but G\^T G is off by .*, got shape \(6, 6\)"
+    ):
         weights.rotate(G + 1e-6)
     with pytest.raises(ValueError, match=r"G must have shape \(6, 6\), got shape \(2, 2\)"):
         weights.rotate(np.eye(2))

@@ -1,0 +1,106 @@
+"""Bases in which Y and the weights of a spectral start are all diagonal.
+
+Definition 3 speaks of the singular vectors of Y, but where singular values repeat or vanish
+these are not determined, and only some of them make the weights diagonal.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gfcore._check import EPS, Array
+from gfcore.exact._modes import quotient
+from gfcore.exact._riccati import compressed
+
+# Weights at which `common_basis` mixes what it diagonalizes. Different modes may happen to
+# coincide in one mixture; they hardly do in three.
+MIXTURES = ((1.57, 1.36, 1.41), (-0.81, 1.93, -0.63), (0.58, -1.21, 0.37))
+
+
+def in_modes(
+    Y: Array, U: Array, V: Array
+) -> tuple[NDArray[Any], NDArray[Any], float, tuple[Array, Array, Array]]:
+    """Return the bases of the modes, (m, r) and (n, r), with their sigma, lam and x0.
+
+    The defect that comes before these is above 1 if there are no such bases but for rounding.
+    """
+    m, n = Y.shape
+    r = min(m, n)
+    R = compressed(np.concatenate([U, V]))
+    size_Y, size_U, size_V = (np.linalg.norm(A, 2) or 1.0 for A in (Y, R[:m], R[m:]))
+    A, U, V = Y / size_Y, R[:m] / size_U, R[m:] / size_V
+    rounding = 4 * (m + n) * EPS
+    found = (common_basis(A, U, V, *weights) for weights in MIXTURES)
+    defect, left, right, d = min(found, key=lambda basis: basis[0])
+    u, v = left.conj().T @ U, right.conj().T @ V
+    length_u = size_U * lengths(u, left, d / rounding)[:r]
+    length_v = size_V * lengths(v, right, d / rounding)[:r]
+    x = size_U * size_V * (u[:r] * v[:r].conj()).sum(1).real
+    x[length_u * length_v == 0] = 0
+    lam = (length_u - length_v) * (length_u + length_v)
+    lam[np.abs(lam) <= rounding * length_u**2] = 0
+    left, right = left[:, :r], right[:, :r]
+    sigma = (left.conj() * (Y @ right)).sum(0).real
+    return left, right, defect / (16 * rounding), (sigma, lam, x)
+
+
+def common_basis(
+    A: Array, U: Array, V: Array, a: float, b: float, c: float
+) -> tuple[float, NDArray[Any], NDArray[Any], Array]:
+    """Return unitary bases of the rows of A, U and of A^T, V in which all are diagonal.
+
+    With them come the defect of the result and the singular values of A + a U V^T in its order.
+    """
+    from scipy.linalg import schur  # type: ignore[import-untyped]
+
+    m, n = A.shape
+    r = min(m, n)
+    X0 = U @ V.T
+    # A and X0 share their singular vectors. A mixture of the two tells apart what is equal in
+    # one, and the weights, in a normal matrix, what is equal in the mixture.
+    mixture = A + a * X0
+    Phi, _, PsiT = np.linalg.svd(mixture)
+    real = Phi.T[:r] @ (A + b * X0) @ PsiT[:r].T
+    imaginary = root_of_square(Phi.T[:r] @ U) + c * root_of_square(PsiT[:r] @ V)
+    _, Z = schur(real + 1j * imaginary, output="complex")
+    left = np.hstack([Phi[:, :r] @ Z, Phi[:, r:]])
+    right = np.hstack([PsiT[:r].T @ Z, PsiT[r:].T])
+    u, v = left.conj().T @ U, right.conj().T @ V
+    S, X = left.conj().T @ A @ right, u @ v.conj().T
+    # What A and X0 hardly see, d small, is told apart only to 1/d; that much is not a defect.
+    d = np.zeros(max(m, n))
+    d[:r] = np.abs(np.diagonal(left.conj().T @ mixture @ right))
+    either = np.maximum.outer(d, d)
+    length_v = np.linalg.norm(v[:r], axis=1)
+    parallel = v[:r] * quotient(np.diagonal(X), length_v)[:, None]
+    defect = max(
+        off_diagonal(S),
+        off_diagonal(X),
+        off_diagonal(u @ u.conj().T * either[:m, :m]),
+        off_diagonal(v @ v.conj().T * either[:n, :n]),
+        np.abs((u[:r] * length_v[:, None] - parallel) * d[:r, None]).max(),
+    )
+    return defect, left, right, d
+
+
+def lengths(u: NDArray[Any], basis: NDArray[Any], d: Array) -> Array:
+    """Return the lengths of the rows of u, the weights of each mode; below 1/d they are 0.
+
+    Rounding leaks the weights of one mode into another, the more, the less d tells them apart;
+    not into those with which it shares no row of the basis and no hidden unit.
+    """
+    length = np.linalg.norm(u, axis=1)
+    apart = np.maximum(np.maximum.outer(d, d), 1)[: length.size, : length.size]
+    shared = (basis != 0).T @ (basis != 0) | (u != 0) @ (u != 0).T
+    return np.where(length <= (shared / apart) @ length, 0, length)
+
+
+def root_of_square(A: Array) -> Array:
+    """Return the square root of A A^T, without the loss of digits of that product."""
+    P, s, _ = np.linalg.svd(A, full_matrices=False)
+    return np.asarray((P * s) @ P.T)
+
+
+def off_diagonal(A: NDArray[Any]) -> float:
+    return float(np.abs(A * (1 - np.eye(*A.shape))).max())

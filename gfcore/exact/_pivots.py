@@ -1,0 +1,178 @@
+"""D W = T S Q^T where D spans hundreds of orders of magnitude: no number in T is large.
+
+Orthogonalizing the rows of D W, the longest first, gives such factors: T holds what is left of
+a row relative to the row chosen before it, S the lengths. D enters only by ratios of its
+entries, so only the order of the rows depends on t. LAPACK finds it, from rows whose lengths
+are brought closer together without changing their order, and neighboring times share it as
+long as no entry of T exceeds `LONGEST`.
+
+What is left of a row may be its rounding error, and growth would make a direction of it that
+the start does not have. That error is the row's own and, by its share, that of each row
+taken off it: a short row that grows fast, taken off a long one, leaves much.
+"""
+
+import numpy as np
+
+from gfcore._check import EPS, Array
+
+LONGEST = 30.0  # the largest entry of T
+TYPICAL = 0.25  # of the bound of a rounding error, how much is handed on
+GAP = 60.0  # rows of lengths this far apart, in logarithms, keep their order to the last digit
+SPAN = 1000.0  # so far the lengths of rows that are ordered in one go may be apart
+
+
+def graded(
+    up: Array, root: Array, t: Array, W: Array, noise: Array, F: Array, K: Array | None
+) -> None:
+    """Put max(S, 1)^(-1) over T min(S, 1) into F and Q^T J Q into K at each time.
+
+    Parameters
+    ----------
+    up : (parts, m) array
+        Eigenvalues of Y, 0 for negative ones, in parts that sum to them.
+    root : (T, m) array
+        D e^(-2 t up).
+    t : (T, 1) array
+        Times > 0.
+    W : (m, r) array
+        Factor of the start; columns that are not zero are independent.
+    noise : (m,) array
+        Rounding error of its rows.
+    F : (T, k+m, k) array
+        To be filled. It holds 1 over 0, which stands for columns that W does not have.
+    K : (T, k, k) array, optional
+        J, to be turned. Without it J = 1.
+    """
+    k = F.shape[-1]
+    gap = (up[:, :, None] - up[:, None]).sum(0)
+    growth, log_root = 2 * t * up.sum(0), np.log(root)
+    todo = np.arange(len(t))
+    while todo.size:
+        middle = todo.size // 2
+        now = int(todo[middle])
+        seen = np.eye(0 if K is None else k, k)  # turned like the rows of W, it is Q
+        chosen, rows, Q = ordered(W, log_root[now] + growth[now], noise, seen[:, : W.shape[1]])
+        column = np.arange(len(chosen))
+        signed = rows[chosen, column]
+        share, length = rows[:, column] / signed, np.abs(signed)
+        Q[:, column] *= np.sign(signed)
+        exponent = np.where(share != 0, 2 * t[todo, None] * gap[:, chosen], 0)
+        with np.errstate(divide="ignore"):
+            log_T = np.log(np.abs(share)) + exponent
+        log_T += log_root[todo][:, :, None] - log_root[todo][:, None, chosen]
+        fits = log_T.max((1, 2)) <= np.log(LONGEST)
+        fits[middle] = True
+        at, todo = todo[fits], todo[~fits]
+        T = share * np.exp(exponent[fits]) * root[at][:, :, None] / root[at][:, None, chosen]
+        log_S = np.log(length) + log_root[at][:, chosen] + growth[at][:, chosen]
+        S = np.exp(np.where(log_S < 300, growth[at][:, chosen], 0))
+        S = np.where(log_S < 300, length * root[at][:, chosen] * S, 1e130)
+        F[at[:, None], column, column] = 1 / np.maximum(S, 1)
+        F[at[:, None], k:, column] = (T * np.minimum(S, 1)[:, None]).mT
+        if K is not None:
+            K[at] = Q.T @ K[at] @ Q
+
+
+def ordered(
+    W: Array, log_D: Array, noise: Array, rest: Array
+) -> tuple[list[int], Array, Array]:
+    """Return the order in which rows of D W are taken, W Q, and the rest Q.
+
+    Column j of W Q holds what is left of each row along the one chosen j-th; below its noise
+    it is zero.
+    """
+    from scipy.linalg.lapack import dgeqp3, dormqr  # type: ignore[import-untyped]
+
+    m, k = W.shape
+    tails = np.sqrt(np.cumsum((W * W)[:, ::-1], axis=1)[:, ::-1])
+    W = np.where(tails[:, :1] > noise[:, None], W, 0)
+    # Later columns, if they are shorter, have less of the noise.
+    fraction = np.max(tails / np.where(tails[:, :1] > 0, tails[:, :1], 1), axis=0)
+    rows, noise, free = np.concatenate([W, rest]), noise.copy(), np.any(W, axis=1)
+    chosen: list[int] = []
+    level: Array = squeezed(tails[:, 0], log_D, free)
+    while len(chosen) < k and free.any():
+        j = len(chosen)
+        alive = np.flatnonzero(free)
+        left = np.linalg.norm(rows[alive, j:], axis=1)
+        here = level[alive] + np.log(left)
+        near = here > here.max() - SPAN
+        beyond = np.max(here[~near], initial=-np.inf) - here.max() + SPAN / 2
+        window, left = alive[near], left[near]
+        scale = np.exp(here[near] - here.max() + SPAN / 2)
+        scaled = rows[window, j:] / left[:, None] * scale[:, None]
+        R, pivots, tau, _, _ = dgeqp3(scaled.T, lwork=32 * (len(window) + 1))
+        pivots -= 1
+        size = np.abs(np.diagonal(R))
+        q = len(size)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = np.nan_to_num(np.abs(R[:q, :q].T) / size)
+        own = (noise[window] / left * scale)[pivots[:q]]
+        own = np.linalg.solve(np.eye(q) - TYPICAL * np.tril(share, -1), own)
+        with np.errstate(divide="ignore"):
+            bad = (size <= own * fraction[j : j + q]) | (np.log(size) < beyond)
+        count = max(1, int(np.argmax(bad)) if bad.any() else q)
+        reflections = R[:, :count], tau[:count]
+        rows[:, j:], _, _ = dormqr("R", "N", *reflections, rows[:, j:], lwork=64 * len(rows))
+        new = window[pivots[:count]]
+        rows[new, j:] = np.tril(rows[new, j:])
+        chosen += new.tolist()
+        free[new] = False
+        others = np.flatnonzero(free)
+        share = np.abs(rows[others, j : j + count] / rows[new, range(j, j + count)])
+        handed = np.cumsum(share * (own / scale[pivots[:q]] * left[pivots[:q]])[:count], axis=1)
+        handed = noise[others, None] + TYPICAL * handed
+        noise[others] = handed[:, -1]
+        tails = np.sqrt(np.cumsum((rows[others, j + 1 :] ** 2)[:, ::-1], axis=1)[:, ::-1])
+        gone = tails[:, :count] <= handed[:, : tails.shape[1]] * fraction[j + 1 : j + 1 + count]
+        gone = np.logical_or.accumulate(gone, axis=1)
+        rows[others, j + 1 : j + 1 + gone.shape[1]] *= ~gone
+        if gone.size:
+            last = gone[:, -1]
+            rows[others[last], j + 1 + gone.shape[1] :] = 0
+            free[others[last]] = False
+    return chosen, rows[:m], rows[m:]
+
+
+def squeezed(length: Array, log_D: Array, free: Array) -> Array:
+    """Return log D, with gaps between the lengths of rows of D W shortened to `GAP`."""
+    level = np.zeros(len(length))
+    log_length = np.log(length[free])
+    whole = log_D[free] + log_length
+    order = np.argsort(whole)
+    rise = np.diff(whole[order], prepend=whole[order[:1]])
+    short = np.empty(len(order))
+    short[order] = np.cumsum(np.minimum(rise, GAP))
+    level[free] = short - log_length
+    return level
+
+
+def independent(U: Array) -> Array:
+    """Return a factor of U U^T with as many columns as U has that are independent.
+
+    A column counts as dependent if it is one up to the rounding of the entries of U: of each
+    row relative to its own length, of each column relative to its own. The longest columns
+    come first.
+    """
+    from scipy.linalg.lapack import dgeqp3
+
+    H = U / positive(np.linalg.norm(U, axis=1)[:, None])
+    width = positive(np.linalg.norm(H, axis=0))
+    R, pivots, _, _, _ = dgeqp3(np.asfortranarray(H / width), lwork=32 * (U.shape[1] + 1))
+    pivots -= 1
+    size, q = np.abs(np.diagonal(R)), min(U.shape)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.nan_to_num(np.abs(R[:q, :q].T) / size)
+    noise = np.full(q, 4 * max(U.shape) * EPS)
+    bad = size <= np.linalg.solve(np.eye(q) - TYPICAL * np.tril(share, -1), noise)
+    rank = int(np.argmax(bad)) if bad.any() else q
+    if rank < U.shape[1]:
+        kept = pivots[:rank]
+        C = np.linalg.solve(np.triu(R[:rank, :rank]), np.triu(R[:rank])) * width[pivots]
+        U = U[:, kept] / width[kept] @ np.linalg.cholesky(C @ C.T)
+    return np.asarray(U[:, np.argsort(-np.linalg.norm(U, axis=0))])
+
+
+def positive(length: Array) -> Array:
+    """Return lengths to divide by, 1 for 0."""
+    return np.where(length > 0, length, 1)

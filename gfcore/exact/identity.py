@@ -1,0 +1,70 @@
+"""Weights whose imbalance is a multiple of the identity, and the flow towards it."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gfcore import _check
+from gfcore._check import Array
+from gfcore.exact._modes import quotient
+from gfcore.exact._riccati import from_factor
+from gfcore.state import Weights
+
+
+def identity_imbalance(Y: ArrayLike, weights0: Weights, lam: float, t: ArrayLike) -> Array:
+    """R(t) R(t)^T of the flow (29) with the imbalance lam I (30), ``paper.eq_30``.
+
+    It is in Y's own coordinates. From weights with Q0 = lam I this is the flow (12) itself;
+    from others it is (26), the regularized flow. Its blocks are U U^T, U V^T = X, V U^T and
+    V V^T.
+
+    Parameters
+    ----------
+    Y : (*stack, m, n) array_like
+        Target.
+    weights0 : Weights
+        Any start, any width k.
+    lam : float
+        The imbalance lambda_0, of any sign, zero included.
+    t : float or (T,) array_like
+        Times >= 0, non-decreasing.
+
+    Returns
+    -------
+    (*stack, *t.shape, m+n, m+n) array
+        R(t) R(t)^T, symmetric, with the accuracy of `symmetric`, whose formula this is with
+        Y replaced by S-tilde/2 and U0 by R0/2.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not finite and real, or the shapes disagree.
+
+    Examples
+    --------
+    >>> M = identity_imbalance([[2.0]], Weights([[1.0]], [[1.0]]), lam=3.0, t=1e3)
+    >>> np.allclose(M, [[4.0, 2.0], [2.0, 1.0]], rtol=1e-15)
+    True
+    """
+    target, time = _check.target(Y, weights0, stack=True), _check.times(t)
+    half = _check.array("lam", lam, 0).item() / 2
+    *stack, m, n = target.shape
+    r, size = min(m, n), abs(half)
+    Phi, sigma, PsiT = np.linalg.svd(target)
+    Psi = PsiT.mT
+    angle = np.arctan2(sigma, size)[..., None, :] / 2
+    c, s = np.cos(angle), np.sin(angle)
+    if half < 0:
+        c, s = s, c
+    basis = np.zeros((*stack, m + n, m + n))
+    U, V = basis[..., :m, :], basis[..., m:, :]
+    U[..., :r], V[..., :r] = Phi[..., :r] * c, Psi[..., :r] * s
+    U[..., r : 2 * r], V[..., r : 2 * r] = -Phi[..., :r] * s, Psi[..., :r] * c
+    U[..., 2 * r : m + r], V[..., m + r :] = Phi[..., r:], Psi[..., r:]
+    # sqrt(sigma^2 + half^2) = size + excess: where lam is large, only the excess tells modes
+    # apart, and the difference of two sums would lose it.
+    w, excess = np.zeros((2, *stack, m + n)), quotient(sigma**2, np.hypot(sigma, size) + size)
+    w[0] = np.repeat([size, -size, half, -half], [r, r, m - r, n - r])
+    w[1, ..., :r], w[1, ..., r : 2 * r] = excess, -excess
+    X = from_factor(w / 2, basis, weights0.R / 2, time)
+    X *= 4
+    return X

@@ -1,0 +1,140 @@
+"""Spectral starts, in which the modes of X = U V^T do not mix."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gfcore import _check
+from gfcore._check import EPS, Array
+from gfcore.exact._basis import in_modes
+from gfcore.exact._modes import agreeing, quotient, spectral_path
+from gfcore.state import Weights
+
+
+def spectral_constant(sigma: ArrayLike, lam: ArrayLike, x0: ArrayLike) -> Array:
+    """C of (22), ``paper.eq_22``, continued where the printed form is 0/0.
+
+    C = (sigma - x0)/(sqrt((4 sigma^2 + lam^2)(4 x0^2 + lam^2)) + 4 sigma x0 + lam^2), which
+    is (22) with its root rationalized, so that nothing cancels, where 4 sigma x0 + lam^2 is
+    not negative; elsewhere (22) as it stands. The sign of C is that of sigma - x0.
+
+    Parameters
+    ----------
+    sigma, lam, x0 : float or (*stack, m) array_like
+        Singular value of Y, imbalance u0^2 - v0^2 and start u0 v0 of each mode.
+
+    Returns
+    -------
+    (*stack, m) array, or a scalar
+        C, to a few units in the last place. At x0 = sigma it is 0. Where lam = 0 and
+        sigma x0 <= 0 it is infinite: x(t) then stays on its side of zero, and (17) describes
+        it for no finite C.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not finite and real, or the shapes disagree.
+
+    Examples
+    --------
+    >>> spectral_constant(1.0, [0.0, 1e-9, 1.0], 0.1)
+    array([1.125    , 1.125    , 0.2445419])
+    >>> spectral_constant(1.0, 0.0, -0.1)
+    array(inf)
+    """
+    s, lam, x = agreeing(sigma=sigma, lam=lam, x0=x0)
+    half = lam / 2
+    product = np.hypot(s, half) * np.hypot(x, half)
+    dot = s * x + half**2
+    top = np.where(dot >= 0, s - x, product - dot)
+    bottom = 4 * np.where(dot >= 0, product + dot, half**2 * (s - x))
+    with np.errstate(over="ignore"):
+        C = quotient(top, bottom, np.copysign(np.inf, s - x))
+    return np.where(s == x, 0.0, C)
+
+
+def spectral_modes(sigma: ArrayLike, lam: ArrayLike, x0: ArrayLike, t: ArrayLike) -> Array:
+    """sigma_i(t), the singular values of X(t) from a spectral start (17), ``paper.eq_17``.
+
+    Parameters
+    ----------
+    sigma, lam, x0 : float or (*stack, m) array_like
+        Singular value of Y, imbalance u0^2 - v0^2 and start u0 v0 of each mode, of any sign.
+    t : float or (T,) array_like
+        Times >= 0, non-decreasing.
+
+    Returns
+    -------
+    (*stack, *t.shape, m) array, or (*t.shape,) for scalar modes
+        sigma_i(t), each with a relative error of about 1e-15 (1 + t sqrt(4 sigma^2 + lam^2)),
+        the second term only while the mode has not settled. Where x(t) passes through zero
+        the absolute error stays as small as at neighboring times. Imbalances below 1e-150
+        count as 0.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not finite and real, or the shapes disagree.
+
+    Examples
+    --------
+    A balanced mode never leaves its side of zero; the least imbalance takes it to sigma.
+
+    >>> spectral_modes(1.0, [0.0, 1e-6], -0.5, t=40.0)
+    array([-6.01617129e-36,  1.00000000e+00])
+    """
+    s, imbalance, x = agreeing(sigma=sigma, lam=lam, x0=x0)
+    return spectral_path(s, imbalance, x, _check.times(t))
+
+
+def spectral(Y: ArrayLike, weights0: Weights, t: ArrayLike) -> Array:
+    """X(t) from a spectral initialization (Definition 3, Proposition 3).
+
+    The modes move as in (17), ``paper.eq_17``, with C of (22), ``paper.eq_22``.
+
+    Parameters
+    ----------
+    Y : (*stack, m, n) array_like
+        Target.
+    weights0 : Weights
+        U0 = Phi U-bar G, V0 = Psi V-bar G for some singular value decomposition
+        Y = Phi Sigma Psi^T, U-bar and V-bar rectangular diagonal, G orthogonal. Where singular
+        values of Y repeat or vanish, Phi and Psi are chosen by the weights.
+    t : float or (T,) array_like
+        Times >= 0, non-decreasing.
+
+    Returns
+    -------
+    (*stack, *t.shape, m, n) array
+        X(t), to about 1e-14 of ||Y|| + ||U0|| ||V0|| at worst. Weights of a mode below 1e-13
+        of those that share its rows, and an imbalance below its rounding error, count as 0.
+
+    Raises
+    ------
+    ValueError
+        If weights0 is not a spectral initialization for Y to 1e-12, an argument is not finite
+        and real, or the shapes disagree.
+
+    Examples
+    --------
+    The singular vectors of the identity are those that the weights choose.
+
+    >>> start = Weights([[3.0, 4.0], [-4.0, 3.0]], [[3.0, 4.0], [0.0, 0.0]])
+    >>> np.allclose(spectral(np.eye(2), start, t=1e3), np.eye(2), rtol=0, atol=1e-15)
+    True
+    """
+    target, time = _check.target(Y, weights0, stack=True), _check.times(t)
+    *stack, m, n = target.shape
+    X = np.empty((*stack, *time.shape, m, n))
+    for i in np.ndindex(*stack):
+        U, V = weights0.U[i], weights0.V[i]
+        left, right, defect, modes = in_modes(target[i], U, V)
+        if defect > 1:
+            where = f" in problem {i}" if i else ""
+            raise ValueError(
+                f"weights0 must be a spectral initialization for Y (Definition 3){where}, not "
+                f"off by {defect * 64 * (m + n) * EPS:.1e} relative, shapes {U.shape} and "
+                f"{V.shape}"
+            )
+        path = spectral_path(*modes, time)[..., None, :]
+        X[i] = (left * path @ right.conj().T).real
+    return X

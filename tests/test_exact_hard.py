@@ -1,0 +1,390 @@
+"""Starts on the edge of what numbers can tell, low ranks and tiny signs; and stacks."""
+
+import importlib.util
+import pickle
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import mpmath as mp
+import numpy as np
+import pytest
+
+import gfcore as gf
+from gfcore import exact
+from gfcore.exact import FiniteEscapeError, _pivots, _riccati, _signs
+
+ROOT = Path(__file__).parents[1]
+spec = importlib.util.spec_from_file_location("reference", ROOT / "data" / "reference.py")
+reference = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(reference)
+
+
+def orthogonal(rng, m):
+    return np.linalg.qr(rng.standard_normal((m, m))).Q
+
+
+def spectrum(rng, m):
+    """Apart, over ten orders, repeated, negative, of any size, singular."""
+    return [
+        np.arange(m, 0, -1.0) * rng.uniform(0.5, 2),
+        10.0 ** rng.uniform(-9, 1, m) * rng.choice([-1, 1], m),
+        rng.integers(-2, 3, m) * 1.0,
+        -rng.uniform(0.1, 3, m),
+        rng.standard_normal(m) * 10.0 ** rng.uniform(-2, 2),
+        np.where(rng.random(m) < 0.4, 0, rng.standard_normal(m)),
+    ][rng.integers(6)]
+
+
+def uneven(rng, m, r):
+    """Y, and a factor of rank r whose parts along its eigenvectors differ by ten orders."""
+    P = orthogonal(rng, m) if rng.random() < 0.8 else np.eye(m)
+    parts = 10.0 ** rng.uniform(-10, 0, (m, 1)) * rng.standard_normal((m, r))
+    Y = (P * spectrum(rng, m)) @ P.T
+    return (Y + Y.T) / 2, P @ parts * 10.0 ** rng.uniform(-4, 2)
+
+
+def assert_rank(X, r):
+    s = np.linalg.svd(X, compute_uv=False)
+    assert ((s > 1e-12 * s[..., :1] + 1e-300).sum(-1) <= r).all()
+
+
+def test_the_rank_of_the_start_is_kept_in_ten_thousand_draws():
+    rng = np.random.default_rng(0)
+    drawn = defaultdict(list)
+    for _ in range(10_000):
+        m = int(rng.integers(2, 7))
+        r = int(rng.integers(1, m))
+        k = r + int(rng.integers(1, 4))
+        Y, A = uneven(rng, m, r)
+        drawn[m, r, k].append((Y, A @ rng.standard_normal((r, k))))
+    for (m, r, _), draws in drawn.items():
+        Y, U = map(np.array, zip(*draws, strict=True))
+        assert_rank(exact.symmetric(Y, U, [1.0, 1e6]), r)
+        some = slice(len(Y) // 5)
+        assert_rank(exact.riccati(Y[some], U[some] @ U[some].mT, [0.0, 20.0]), r)
+        half = m // 2
+        start = gf.Weights(U[some, :half], U[some, half:])
+        assert_rank(exact.identity_imbalance(Y[some, :half, half:], start, 0.7, [1, 1e3]), r)
+
+
+def test_a_start_of_rank_one_in_three_columns_learns_one_direction():
+    P = orthogonal(np.random.default_rng(0), 3)
+    Y, a = (P * [3.0, 2.0, 1.0]) @ P.T, P @ [1e-4, 1, 1]
+    X = exact.symmetric(Y, np.outer(a, [1, 2, 0.7]), 20.0)
+    assert np.allclose(X, 3 * np.outer(P[:, 0], P[:, 0]), rtol=0, atol=1e-12)
+
+
+def short(A):
+    """A to 22 bits, so that products with small integers have no rounding error."""
+    mantissa, exponent = np.frexp(A)
+    return np.ldexp(np.round(mantissa * 2**22) / 2**22, exponent)
+
+
+def distance(X, expected):
+    """Relative, but for what is below the range of numbers."""
+    gap = mp.norm(mp.matrix(X.tolist()) - expected) - mp.mpf(10) ** -290
+    return float(max(gap, 0) / (mp.norm(expected) or 1))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_direction_is_dropped_that_the_data_determine(seed):
+    rng = np.random.default_rng(seed)
+    m = int(rng.integers(2, 5))
+    r = int(rng.integers(1, m + 1))
+    Y, A = uneven(rng, m, r)
+    A, C = short(A), np.eye(r, r + 2) + rng.integers(-4, 5, (r, r + 2)) * [*[0] * r, 1, 1]
+    t = [1.0, 20.0, 1e4]
+    with mp.workdps(120):
+
+        def solved(case):
+            X0 = case["A"] * mp.matrix((C @ C.T).tolist()) * case["A"].T
+            return reference.riccati(case["Y"], X0, r, [mp.mpf(a) for a in t])
+
+        case = {"name": "", "Y": mp.matrix(Y.tolist()), "A": mp.matrix(A.tolist())}
+        expected = solved(case)
+        others = [solved(reference.disturbed(case, i)) for i in range(3)]
+        for i, X in enumerate(exact.symmetric(Y, A @ C, t)):
+            size = mp.norm(expected[i]) or 1
+            floor = max(float(mp.norm(other[i] - expected[i]) / size) for other in others)
+            assert distance(X, expected[i]) <= max(1e-12, 10 * floor)
+
+
+@pytest.mark.parametrize("t", [1.0, 20.0, 1e6])
+def test_a_hidden_unit_is_kept_however_small(t):
+    U0 = np.array([[1.0, 2.0, 1e-30], [1.0, 2.0, 0.0], [1.0, 2.0, -1e-30]])
+    assert _pivots.independent(U0).shape == (3, 2)
+    expected = exact.symmetric(np.diag([3.0, 2.0, 1.0]), U0[:, [0, 2]] * [5**0.5, 1], t)
+    got = exact.symmetric(np.diag([3.0, 2.0, 1.0]), U0, t)
+    assert np.linalg.norm(got - expected) < 1e-13 * np.linalg.norm(expected)
+    assert np.linalg.matrix_rank(exact.symmetric(np.diag([3.0, 2.0, 1.0]), U0, 1e3)) == 2
+
+
+# Signs.
+
+
+@pytest.mark.parametrize("size", [1e-15, 1e-16, 1e-17, 1e-100, 1e-300, 2.3e-308])
+@pytest.mark.parametrize("sigma", [1.0, 1e-3, 1e3])
+def test_a_negative_start_is_negative_however_small(size, sigma):
+    with mp.workdps(50):
+        escape = float(mp.log1p(mp.mpf(sigma) / mp.mpf(size)) / (4 * mp.mpf(sigma)))
+        t = 0.9 * escape
+        grown = mp.exp(4 * mp.mpf(sigma) * mp.mpf(t))
+        x = float(-mp.mpf(size) * grown / (1 - mp.mpf(size) * (grown - 1) / mp.mpf(sigma)))
+    got = exact.riccati([[sigma]], [[-size]], [0.0, t])[:, 0, 0]
+    assert got[0] == pytest.approx(-size, rel=1e-15, abs=0)
+    assert got[1] == pytest.approx(x, rel=1e-12, abs=0)
+    assert exact.symmetric_modes(sigma, -size, [0.0, t])[1] == pytest.approx(
+        x, rel=1e-12, abs=0
+    )
+    with pytest.raises(FiniteEscapeError) as raised:
+        exact.riccati([[sigma]], [[-size]], 1.01 * escape)
+    assert raised.value.time == pytest.approx(escape, rel=1e-12)
+
+
+def tiny_negatives(rng, kind, size):
+    """Y, X0 and the rank of X0."""
+    m = int(rng.integers(2, 4))
+    w, P, A = (
+        np.abs(rng.standard_normal(m)) + 0.1,
+        orthogonal(rng, m),
+        rng.standard_normal((m, m)),
+    )
+    if kind == "small beside Y":
+        return (P * w) @ P.T, -size * A @ A.T, m
+    if kind == "of rank one":
+        return (P * w) @ P.T, -size * np.outer(A[0], A[0]), 1
+    if kind == "among large":
+        return np.diag(w), np.diag([-size, *rng.uniform(0.5, 2, m - 1)]), m
+    if kind == "a block":
+        Y, X0 = np.diag([1.0, *w[:2]]), np.diag([1.3, 0.0, 0.0])
+        X0[1:, 1:] = -size * (A @ A.T)[:2, :2]
+        Y[1:, 1:] = (P * w)[:2] @ P[:2].T
+        return Y, X0, 3
+    D = np.array([size**0.5, *np.ones(m - 1)])  # "a small row"
+    X0 = np.eye(m)
+    X0[0] = X0[:, 0] = rng.uniform(-0.3, 0.3, m)
+    X0[0, 0] = -1
+    return np.diag(w), X0 * D * D[:, None], m
+
+
+KINDS = ["small beside Y", "of rank one", "among large", "a block", "a small row"]
+
+
+@pytest.mark.parametrize("size", [1e-16, 1e-20, 1e-150])
+@pytest.mark.parametrize("kind", KINDS)
+def test_tiny_negative_eigenvalues_decide(kind, size):
+    rng = np.random.default_rng([KINDS.index(kind), round(-np.log10(size))])
+    Y, X0, rank = tiny_negatives(rng, kind, size)
+    Y, X0 = (Y + Y.T) / 2, (X0 + X0.T) / 2
+    assert np.abs(exact.riccati(Y, X0, 0.0) - X0).max() <= 4e-15 * np.abs(X0).max()
+    with pytest.raises(FiniteEscapeError) as raised:
+        exact.riccati(Y, X0, 1e6)
+    escape = raised.value.time
+    with mp.workdps(400):
+        Ym, Xm = mp.matrix(Y.tolist()), mp.matrix(X0.tolist())
+        t = [mp.mpf(escape * a) for a in (0.5, 0.9, 1 - 1e-9, 1 + 1e-9)]
+        expected = reference.riccati(Ym, Xm, rank, t)
+        got = exact.riccati(Y, X0, [float(a) for a in t[:2]])
+        for X, right in zip(got, expected, strict=False):
+            assert distance(X, right) < 1e-11
+        # One eigenvalue goes to minus infinity at the escape, and comes back from above.
+        before, after = (mp.eigsy(X, eigvals_only=True) for X in expected[2:])
+        assert min(before) < -1e6
+        assert max(after) > 1e6
+
+
+def test_no_sign_is_turned_and_no_matrix_made_zero_by_the_threshold():
+    rng = np.random.default_rng(4)
+    for _ in range(200):
+        m = int(rng.integers(1, 5))
+        A = rng.standard_normal((m, m))
+        D = 10.0 ** rng.uniform(-150, 2, m)
+        signs = rng.choice([-1.0, 1.0], m)
+        X0 = np.diag(signs) + 0.2 / m * (A + A.T).clip(
+            -1, 1
+        )  # diagonally dominant: inertia known
+        X0 = X0 * D * D[:, None]
+        W, J = _signs.signed_factor(X0, np.abs(X0))
+        assert sorted(J) == sorted(signs)
+        assert (np.abs(W).max(0) > 0).all()
+        assert np.abs((W * J) @ W.T - X0).max() <= 1e-14 * np.abs(X0).max()
+
+
+# The rule that chooses a way, at its edges.
+
+
+def ways(W, noise, log_D):
+    direct, square, _ = _riccati.chosen(W[None], np.atleast_2d(noise), log_D[None])
+    return bool(direct.all()), bool(square.all())
+
+
+def test_the_rule_at_its_edges():
+    W, tiny = np.eye(2), np.full(2, 1e-15)
+    edge = np.log(_riccati.DIRECT)
+    assert ways(W, tiny, np.array([[edge - 1e-9, 0]])) == (True, False)
+    assert ways(W, tiny, np.array([[edge + 1e-9, 0]])) == (False, True)
+    for factor, expected in ((0.99, (False, True)), (1.01, (False, False))):
+        uneven = np.diag([1, 1 / (factor * _riccati.CONDITION)])
+        assert ways(uneven, tiny, np.array([[edge + 1, 0]])) == expected
+    for factor, direct in ((1.01, True), (0.99, False)):
+        short_row = np.diag([1, factor * _riccati.UNEVEN])
+        assert ways(short_row, 8 * 2.0**-52 * np.ones(2), np.zeros((1, 2)))[0] is direct
+
+
+@pytest.mark.parametrize("limit", ["DIRECT", "CONDITION"])
+def test_the_three_ways_agree_where_they_meet(monkeypatch, limit):
+    rng = np.random.default_rng(6)
+    Y, U = rng.standard_normal((50, 4, 4)), rng.standard_normal((50, 4, 4))
+    Y = Y + Y.mT
+    t = np.linspace(0, 3, 7)
+    expected = exact.symmetric(Y, U, t)
+    monkeypatch.setattr(_riccati, limit, 1e-300)
+    if limit == "CONDITION":
+        monkeypatch.setattr(_riccati, "DIRECT", 1e-300)  # all by pivots
+    other = exact.symmetric(Y, U, t)
+    size = np.linalg.norm(expected, axis=(2, 3))
+    assert (np.linalg.norm(other - expected, axis=(2, 3)) <= 2e-13 * size).all()
+    assert not np.array_equal(other, expected)
+
+
+@pytest.mark.parametrize("t", [100.0, 1e6])
+def test_many_rows_far_apart_are_ordered_in_parts(t):
+    rng = np.random.default_rng(8)
+    m, r = 60, 40
+    P = orthogonal(rng, m)
+    w = np.linspace(-1, 2, m)
+    X = exact.symmetric((P * w) @ P.T, rng.standard_normal((m, r)), t)
+    settled = (P[:, -r:] * np.maximum(w[-r:], 0)) @ P[:, -r:].T
+    expected = settled if t > 1e3 else X
+    assert np.linalg.norm(X - expected) < 1e-12 * np.linalg.norm(expected)
+    assert_rank(X, r)
+
+
+# Stacks.
+
+
+def test_stacks_are_the_problems_one_by_one():
+    rng = np.random.default_rng(3)
+    S, X0 = (A + A.mT for A in rng.standard_normal((2, 2, 3, 4, 4)))
+    U, t = rng.standard_normal((2, 3, 4, 2)), np.array([0.0, 0.01, 0.02])
+    Y, start = (
+        rng.standard_normal((2, 3, 3, 4)),
+        gf.Weights(rng.standard_normal((2, 3, 3, 5)), rng.standard_normal((2, 3, 4, 5))),
+    )
+    spectral = [[gf.initial.spectral(a, np.ones(3), [2.0, 1, 1]) for a in row] for row in Y]
+    spectral = gf.Weights(
+        *(np.array([[getattr(a, x) for a in row] for row in spectral]) for x in "UV")
+    )
+    s, lam, x = rng.standard_normal((3, 2, 3, 4))
+    s, x = np.abs(s), np.abs(x)
+    calls = [
+        (exact.linear, (S, X0)),
+        (exact.symmetric, (S, U)),
+        (exact.riccati, (S, X0)),
+        (exact.identity_imbalance, (Y, start, 0.3)),
+        (exact.spectral, (Y, spectral)),
+        (exact.symmetric_modes, (s, x)),
+        (exact.spectral_modes, (s, lam, x)),
+    ]
+
+    def one(a, i):
+        if isinstance(a, gf.Weights):
+            return gf.Weights(a.U[i], a.V[i])
+        return a[i] if np.ndim(a) else a
+
+    for function, arguments in calls:
+        for time in (t, t[2], 30 * t if function is not exact.riccati else t):
+            whole = function(*arguments, time)
+            for i in np.ndindex(2, 3):
+                single = function(*(one(a, i) for a in arguments), time)
+                assert single.shape == whole[i].shape
+                assert np.abs(single - whole[i]).max() <= 1e-13 * np.abs(single).max()
+    assert exact.spectral_constant(s, lam, x).shape == s.shape
+
+
+def test_weights_take_stacks():
+    rng = np.random.default_rng(0)
+    U, V = rng.standard_normal((6, 2, 9)), rng.standard_normal((6, 3, 9))
+    stack, G = gf.Weights(U, V), orthogonal(rng, 9)
+    for made in (lambda a: a.X, lambda a: a.Q, lambda a: a.R, lambda a: a.compress().X,
+                 lambda a: a.rotate(G).U):  # fmt: skip
+        single = [made(gf.Weights(*pair)) for pair in zip(U, V, strict=True)]
+        assert np.allclose(made(stack), single, rtol=1e-13, atol=1e-13)
+    with pytest.raises(ValueError, match="same leading axes"):
+        gf.Weights(U, V[:5])
+    with pytest.raises(ValueError, match="Y must have shape"):
+        gf.flow.solve(np.ones((2, 3)), stack, 1.0)
+
+
+def test_one_bad_problem_of_a_stack_is_named():
+    Y = np.zeros((5, 3, 3)) + np.eye(3)
+    X0 = Y.copy()
+    X0[3] *= -1
+    with pytest.raises(FiniteEscapeError, match=r"in problem \(3,\)") as raised:
+        exact.riccati(Y, X0, 1.0)
+    assert raised.value.problem == (3,)
+    again = pickle.loads(pickle.dumps(raised.value))
+    assert (again.time, again.problem, str(again)) == (
+        raised.value.time, (3,), str(raised.value)
+    )  # fmt: skip
+    Y[2, 0, 1] = 1e-3
+    with pytest.raises(
+        ValueError, match=r"Y must be symmetric, .* \(2, 0, 1\) .* 0.001 and 0,"
+    ):
+        exact.symmetric(Y, X0, 1.0)
+    Y[2, 0, 1] = np.nan
+    with pytest.raises(ValueError, match=r"Y has entries that are not finite, .* \(2, 0, 1\)"):
+        exact.symmetric(Y, X0, 1.0)
+    start = gf.Weights(np.ones((4, 2, 1)), np.ones((4, 2, 1)))
+    Z = np.ones((4, 2, 2))
+    Z[1] = np.diag([1.0, 2.0])
+    with pytest.raises(ValueError, match=r"in problem \(1,\)"):
+        exact.spectral(Z, start, 1.0)
+    with pytest.raises(ValueError, match=r"U0 must have shape \(5, 3, 2\) to fit Y"):
+        exact.symmetric(X0, np.ones((4, 3, 2)), 1.0)
+
+
+def test_importing_the_formulas_does_not_import_scipy():
+    code = (
+        "import sys, types; package = types.ModuleType('gfcore');"
+        "package.__path__ = ['gfcore'];"
+        "sys.modules['gfcore'] = package; import gfcore.exact;"
+        "print([name for name in sys.modules if name.startswith('scipy')])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert run.stdout == "[]\n", run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("t", [0.0, 1e-3, 1.0, 30.0])
+@pytest.mark.parametrize("rank", [2, 3])
+def test_linear_with_inputs_that_are_not_white(t, rank):
+    rng = np.random.default_rng(rank)
+    Y, X0, A = rng.standard_normal((2, 3)), rng.standard_normal((2, 3)), np.ones((3, rank))
+    A[:, :rank] += np.eye(3, rank)
+    Sigma = A @ A.T  # small integers: singular without rounding
+    with mp.workdps(40):
+        # Y and X0 side by side: the exponential of one matrix holds the integral too.
+        whole = np.block([[-Sigma, np.eye(3)], [np.zeros((3, 6))]])
+        both = mp.expm(mp.matrix((t * whole).tolist()))
+        expected = mp.matrix(X0.tolist()) * both[:3, :3] + mp.matrix(Y.tolist()) * both[:3, 3:]
+        got = exact.linear(Y, X0, t, covariance=Sigma)
+        assert distance(got, expected) < 1e-13
+    white = exact.linear(Y, X0, t, covariance=np.eye(3))
+    assert np.allclose(white, exact.linear(Y, X0, t), rtol=1e-14, atol=1e-15)
+    stack = exact.linear([Y, X0], [X0, Y], [t, t + 1], covariance=Sigma)
+    assert np.allclose(stack[0, 0], got, rtol=1e-13, atol=1e-14)
+
+
+def test_a_covariance_must_be_one():
+    Y = np.ones((2, 2))
+    for bad in (
+        np.diag([1.0, -1e-6]),
+        [[1.0, 2.0], [0.0, 1.0]],
+        np.eye(3),
+        np.ones(2),
+        np.nan * Y,
+    ):
+        with pytest.raises(ValueError, match="covariance"):
+            exact.linear(Y, Y, 1.0, covariance=bad)
