@@ -6,7 +6,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import gfcore as gf
-from gfcore import flow
+from gfcore import _radau, _taylor, flow
 
 LONG = np.concatenate([[0.0], np.logspace(-6, 6, 49)])
 
@@ -256,10 +256,11 @@ def test_imbalance_is_kept_over_any_horizon(name, rtol):
 def test_projection_restores_the_imbalance_and_leaves_the_product():
     rng = np.random.default_rng(0)
     start = gf.initial.gaussian(3, 4, 6, 1.0, rng)
-    frame = flow._frame(rng.standard_normal((3, 4)), start.R, None)
+    frame = _radau._frame(rng.standard_normal((3, 4)), start.R, None)
     moved = frame.Z + 1e-7 * rng.standard_normal((5, *frame.Z.shape))
-    back = flow._conserve(frame, moved)
-    K, K_moved, K_back = (Z.mT @ (frame.J * Z) for Z in (frame.Z, moved, back))
+    K = frame.Z.mT @ (frame.J * frame.Z)
+    back = _radau.conserve(moved, K, frame.J, frame.scale)
+    K_moved, K_back = (Z.mT @ (frame.J * Z) for Z in (moved, back))
     assert (size(K_moved - K) > 1e-7).all()
     assert (size(K_back - K) < 1e-14).all()
     X_moved, X_back = (R[:, :3] @ R[:, 3:].mT for R in (moved @ frame.C, back @ frame.C))
@@ -269,9 +270,15 @@ def test_projection_restores_the_imbalance_and_leaves_the_product():
 def test_imbalance_drifts_without_the_projection(monkeypatch):
     rng = np.random.default_rng(0)
     Y, start = rng.standard_normal((3, 4)), gf.initial.gaussian(3, 4, 6, 0.3, rng)
-    monkeypatch.setattr(flow, "_conserve", lambda frame, Z: Z)
-    drift = flow.solve(Y, start, np.linspace(0, 5, 50), 1e-4).Q_drift
-    assert drift.max() > 1e-9 * np.linalg.norm(start.Q)
+
+    def drift():
+        R, _ = _radau.path(Y, start.R, None, np.linspace(0, 5, 50), 1e-4, True, 0.0)
+        U, V = R[:, :3], R[:, 3:]
+        return size(U.mT @ U - V.mT @ V - start.Q).max() / np.linalg.norm(start.Q)
+
+    assert drift() < 1e-14
+    monkeypatch.setattr(_radau, "conserve", lambda Z, *_: Z)
+    assert drift() > 1e-9
 
 
 def test_rank_of_a_narrow_start_is_kept():
@@ -328,13 +335,13 @@ def test_states_at_rest_stay(k):
 def test_slow_decay_costs_few_steps(monkeypatch):
     # A singular value 0 of Y and a balanced start: x' = -2 x^2, beside a mode that is 1e6 times
     # faster in the end.
-    collocate, calls = flow._collocate, []
+    collocate, calls = _radau._collocate, []
 
     def counted(*args):
         calls.append(args)
         return collocate(*args)
 
-    monkeypatch.setattr(flow, "_collocate", counted)
+    monkeypatch.setattr(_radau, "_collocate", counted)
     start = gf.Weights(np.eye(2), np.eye(2))
     path = flow.solve(np.diag([5.0, 0.0]), start, LONG)
     assert path.X[:, 1, 1] == pytest.approx(1 / (1 + 2 * LONG), rel=1e-10)
@@ -465,7 +472,8 @@ def test_times_between_steps_are_as_right_as_the_others():
 
 
 def test_narrowed_attempts_are_reported(monkeypatch):
-    monkeypatch.setattr(flow, "_ATTEMPTS", 3)
+    monkeypatch.setattr(_taylor, "ATTEMPTS", 3)
+    monkeypatch.setattr(_radau, "_ATTEMPTS", 3)
     with pytest.raises(ArithmeticError, match=r"got no further than t = .* of 50"):
         flow.solve(np.eye(2), gf.Weights(0.1 * np.eye(2), 0.1 * np.eye(2)), 50.0)
 
