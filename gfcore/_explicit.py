@@ -50,4 +50,4 @@ def path(Y: Array, R: Array, t: Array, tol: float) -> Reached:
             if hands_over(steps, solver.step_size, t[-1] - now):
                 break
         R = solver.y.reshape(R.shape)
-    return Reached(states, done, now, R)
+    return Reached(states, done, now, R, None)

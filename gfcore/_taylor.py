@@ -39,6 +39,7 @@ class Reached(NamedTuple):
     done: Any  # how many times are done, (B,)
     now: Any  # the time reached, (B,)
     R: Array  # the state there, (B, m+n, k)
+    steps: Any  # to each of the times, (B, T)
 
 
 def hands_over(steps: int, h: Array, left: Array) -> NDArray[Any]:
@@ -60,7 +61,8 @@ def path(Y: Array, R: Array, t: Array, tol: Array, Sigma: Array | None = None) -
     count, first = len(Y), int(np.searchsorted(t, 0.0, side="right"))
     all_states = np.zeros((count, t.size, *R.shape[1:]))
     all_states[:, :first] = R[:, None]
-    path = Reached(all_states, np.full(count, first), np.zeros(count), R.copy())
+    done, steps = np.full(count, first), np.zeros((count, t.size), int)
+    path = Reached(all_states, done, np.zeros(count), R.copy(), steps)
     # Six arrays of coefficients: U, V and E, each in two orders.
     each = 16 * _ORDER * (R[0].size + Y[0].size)
     group = max(2, _CACHE // each)
@@ -105,6 +107,7 @@ def _advance(
             begin = max(first[i], done[i])
             path.states[a, done[i] : begin] = inside[i, : begin - done[i]]
             path.states[a, begin : last[i]] = next_R[i]
+            path.steps[a, done[i] : last[i]] = steps + 1 - rest[i]
         R, now, done, h = next_R, end, last, step
         steps += 1
         on = (last < t.size) & (step > 0) & (steps < ATTEMPTS)
@@ -159,7 +162,10 @@ class _Series:
             V_next *= factor
 
     def reach(self, tol: Array) -> Array:
-        """Return the times at which the last two terms are tol of the first two, (B,)."""
+        """Return the times at which the last two terms are tol of the first two, (B,).
+
+        They shall fall by a third at least, so that a fast decay, exp(-16) and less, stays one.
+        """
         for i, series in enumerate((self.U, self.V)):
             _square(series[:, ::_ORDER], self.squares[:, i, 0])
             _square(series[:, 1 :: _ORDER - 2], self.squares[:, i, 1])
@@ -167,7 +173,9 @@ class _Series:
         reach = (tol[:, None, None] ** 2 * first / self.squares[..., 0]) ** _ROOTS
         # Where a square underflows U and V grow or shrink at the pace of the step as it is.
         reach[np.broadcast_to(first, reach.shape) < 1e-290] = 1.0
-        return np.asarray(np.fmin(reach.min(axis=(1, 2)), 1e3))
+        falls = np.sqrt(self.squares[:, :, 1, 0] / self.squares[:, :, 0, 0]) / 3
+        limits = np.concatenate([reach.reshape(len(reach), -1), falls], axis=1)
+        return np.asarray(np.fmin(np.fmin.reduce(limits, axis=1), 1e3))
 
     def at(self, theta: Array) -> Array:
         """Return the scaled R at times theta (B, W), rows of U before rows of V."""

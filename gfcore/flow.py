@@ -26,7 +26,7 @@ from gfcore.state import BatchError, Trajectory, Weights
 
 _EPS = float(np.finfo(float).eps)
 _FINEST = 1e-13  # the smallest tolerance that rounding leaves room for
-_SERIES = 1e-13, 1e-15  # what a step of the series may lose, the second where the first is too much
+_SERIES = 1e-15, 1e-13  # the least and the most that a step of the series may lose
 _GROUP = 2**24  # bytes of paths that are found together
 
 
@@ -87,17 +87,23 @@ def _together(
     paths = np.full((len(Y), t.size, *R.shape[2:]), np.nan)
     error, failed = np.full(paths.shape[:2], np.nan), {}
     todo = np.arange(len(Y))
-    for tol in _SERIES[int(rtol < 100 * _FINEST) :]:
+    size = np.linalg.norm(Y, axis=(1, 2))
+    tol = rtol / 10 * size / np.maximum(np.maximum(size, _product(R[1], Y.shape[1])), 1e-300)
+    tol = np.clip(tol, *_SERIES)
+    while todo.size:
         count = todo.size
         both = _taylor.path(
             np.concatenate([Y[todo], Y[todo]]),
             np.concatenate(R[:, todo]),
             t,
-            np.repeat([10 * tol, tol], count),
+            np.concatenate([10 * tol, tol]),
             Sigma,
         )
         rough, fine = both.states[:count], both.states[count:]
-        error[todo], good = _estimate(Y[todo], rough, fine, rtol)
+        # What each step rounds adds up while the path grows, what it leaves out the gap shows.
+        steps = both.steps[count:]
+        lost = (tol[:, None] * (steps > 0) + 4 * _EPS * steps) * _product(fine, Y.shape[1])
+        error[todo], good = _estimate(Y[todo], rough, fine, rtol, lost)
         paths[todo] = fine
         ended = (both.done.reshape(2, count) == t.size).all(axis=0)
         for j in np.flatnonzero(~ended):
@@ -105,12 +111,11 @@ def _together(
             try:
                 if Sigma is not None:
                     raise ArithmeticError(_radau.STUCK.format(pair[1].now, t[-1]))
-                paths[i], error[i] = _finish(Y[i], None, pair, t, rtol)
+                paths[i], error[i] = _finish(Y[i], None, pair, t, rtol, lost[j])
             except ArithmeticError as problem:
                 failed[int(i)] = problem
-        todo = todo[ended & ~good]
-        if not todo.size:
-            break
+        again = ended & ~good & (tol > _SERIES[0])
+        todo, tol = todo[again], np.full(again.sum(), _SERIES[0])
     for i in failed:
         paths[i] = error[i] = np.nan
     return paths, error, failed
@@ -148,36 +153,48 @@ def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Ar
 
 
 def _finish(
-    Y: Array, Q0: Array | None, begun: Sequence[Reached], t: Array, rtol: float
+    Y: Array,
+    Q0: Array | None,
+    begun: Sequence[Reached],
+    t: Array,
+    rtol: float,
+    lost: Array | float = 0.0,
 ) -> tuple[Array, Array]:
     """Follow a rough and a fine path, as far as they have come, to the end by implicit steps."""
     rough, fine = begun
-    tol, step_error = rtol, np.zeros(t.size)
+    tol, step_error = rtol, np.zeros(t.size) + lost
     while True:
         for part, level in (rough, 10 * tol), (fine, tol):
             rest = slice(part.done, None)
             part.states[rest], step_error[rest] = _radau.path(
                 Y, part.R, Q0, t[rest], level, part is fine, part.now
             )
-        error, good = _estimate(Y, rough.states, fine.states, rtol)
+        error, good = _estimate(Y, rough.states, fine.states, rtol, step_error)
         if good or tol <= _FINEST:
-            return fine.states, error + step_error
+            return fine.states, error
         tol = max(tol / 10, _FINEST)
 
 
-def _estimate(Y: Array, rough: Array, fine: Array, rtol: float) -> tuple[Array, Any]:
-    """Return the estimated error of X at each time, and whether rtol and rounding allow it."""
+def _estimate(
+    Y: Array, rough: Array, fine: Array, rtol: float, lost: Array | float = 0.0
+) -> tuple[Array, Any]:
+    """Return the estimated error of X at each time, and whether rtol and rounding allow it.
+
+    What the steps have `lost` at least comes on top of the distance between the two paths.
+    """
     m = Y.shape[-2]
-    U, V = fine[..., :m, :], fine[..., m:, :]
-    X = U @ V.mT
-    gap, X_size, U_size, V_size, Y_size = (
-        np.linalg.norm(x, axis=(-2, -1))
-        for x in (X - rough[..., :m, :] @ rough[..., m:, :].mT, X, U, V, Y)
-    )
+    X, X_rough = (R[..., :m, :] @ R[..., m:, :].mT for R in (fine, rough))
+    gap, X_size, Y_size = (np.linalg.norm(x, axis=(-2, -1)) for x in (X - X_rough, X, Y))
     earlier = np.minimum(np.maximum.accumulate(X_size, axis=-1), Y_size[..., None])
-    rounding = ROUNDING * U_size * V_size
-    good = gap <= rtol * np.maximum(X_size, earlier) + rounding
-    return gap + rounding, good.all(axis=-1)
+    rounding = ROUNDING * _product(fine, m)
+    good = gap + lost <= rtol * np.maximum(X_size, earlier) + rounding
+    return gap + lost + rounding, good.all(axis=-1)
+
+
+def _product(R: Array, m: int) -> Array:
+    """Return ||U||_F ||V||_F for each of a stack of R = [U; V]."""
+    U, V = R[..., :m, :], R[..., m:, :]
+    return np.asarray(np.linalg.norm(U, axis=(-2, -1)) * np.linalg.norm(V, axis=(-2, -1)))
 
 
 def _nudged(Y: Array, R: Array) -> Array:
@@ -453,7 +470,7 @@ def solve_regularized(
     times, tol = _check.times(t), _tolerance(rtol)
     B = _invariant_basis(weights0.R.T, imbalance)
     (y,), (R,), bases = _few_rows(target[None], (weights0.R @ B)[None])
-    both = [Reached(np.empty((times.size, *R.shape)), 0, 0.0, r) for r in (_nudged(y, R), R)]
+    both = [Reached(np.empty((times.size, *R.shape)), 0, 0.0, r, None) for r in (_nudged(y, R), R)]
     R, error = _finish(y, B.T @ imbalance @ B, both, np.atleast_1d(times), tol)
     sides = (
         side if basis is None else basis[0] @ side
