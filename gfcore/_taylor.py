@@ -24,6 +24,7 @@ from gfcore._check import Array
 _EPS = float(np.finfo(float).eps)
 ROUNDING = 16 * _EPS  # what a few dozen operations lose
 _ORDER = 16  # where the calls and the operations of a path together cost least
+_FALL = 0.4  # a term over the one before: at h r = 0.4 * 16 exp(-h r) still damps what it should
 _CACHE = 2**20  # bytes of coefficients that go through the orders together
 ATTEMPTS = 100_000  # steps at most, to reach the last time
 _PATIENCE = 100  # steps that cost about as much as all implicit ones to any time
@@ -164,18 +165,18 @@ class _Series:
     def reach(self, tol: Array) -> Array:
         """Return the times at which the last two terms are tol of the first two, (B,).
 
-        They shall fall by a third at least, so that a fast decay, exp(-16) and less, stays one.
+        And they shall fall, or a decay too small to see would no longer be one in the series.
         """
         for i, series in enumerate((self.U, self.V)):
             _square(series[:, ::_ORDER], self.squares[:, i, 0])
             _square(series[:, 1 :: _ORDER - 2], self.squares[:, i, 1])
         first = self.squares[..., 1].max(axis=2, keepdims=True)
         reach = (tol[:, None, None] ** 2 * first / self.squares[..., 0]) ** _ROOTS
-        # Where a square underflows U and V grow or shrink at the pace of the step as it is.
-        reach[np.broadcast_to(first, reach.shape) < 1e-290] = 1.0
-        falls = np.sqrt(self.squares[:, :, 1, 0] / self.squares[:, :, 0, 0]) / 3
-        limits = np.concatenate([reach.reshape(len(reach), -1), falls], axis=1)
-        return np.asarray(np.fmin(np.fmin.reduce(limits, axis=1), 1e3))
+        if (tiny := first[..., 0] < 1e-290).any():
+            reach[tiny] = 1.0  # where a square underflows, the step as it is must do
+        falls = np.sqrt(self.squares[:, :, 1, 0] / self.squares[:, :, 0, 0]) * _FALL
+        limits = np.concatenate([reach.reshape(-1, 4), falls], axis=1)
+        return np.asarray(np.fmin.reduce(limits, axis=1, initial=1e3))
 
     def at(self, theta: Array) -> Array:
         """Return the scaled R at times theta (B, W), rows of U before rows of V."""
