@@ -1,9 +1,10 @@
 """The flow (12) by SciPy's explicit Runge-Kutta steps of order 8, where Y is large.
 
-The series of `_taylor` multiplies matrices some 400 times a step, a Runge-Kutta step of order 8
-36 times and goes half as far. While a product of matrices costs no more than to ask for it,
-the series wins, as it asks for few; from some thousand multiplications a product on, it loses.
-What is lost with it is that the imbalance (13) is kept by itself: `_radau.conserve` puts it back.
+A step of the series of `_taylor` multiplies as much as 400 products of matrices, in 48 calls;
+a Runge-Kutta step of order 8 is 36 products, in as many calls, and goes half as far. So the
+series wins while a product costs no more than to call for it, and loses beyond. This is one
+problem at a time, with R in one vector as SciPy has it. The imbalance (13), which the series
+keeps by itself, is put back by `_radau.conserve`.
 """
 
 import numpy as np
@@ -14,14 +15,14 @@ from gfcore._taylor import Reached, hands_over
 _LARGE = 4_000  # multiplications in a product, m n k, from which on the series loses
 
 
-def suits(m: int, n: int, k: int) -> bool:
-    """Whether these steps are cheaper than the series, for a product of so many operations."""
-    return m * n * k > _LARGE
+def suits(multiplications: int) -> bool:
+    """Whether these steps are cheaper than the series, m n k being those of a product."""
+    return multiplications > _LARGE
 
 
 def path(Y: Array, R: Array, t: Array, tol: float) -> Reached:
     """Follow (12) from R (m+n, k) to the times t, with times >= 0."""
-    from scipy.integrate import DOP853
+    from scipy.integrate import DOP853  # type: ignore[import-untyped]
 
     m = Y.shape[0]
 
@@ -37,7 +38,9 @@ def path(Y: Array, R: Array, t: Array, tol: float) -> Reached:
     states[:done] = R
     steps, now = 0, 0.0
     if done < t.size:
-        solver = DOP853(slope, 0.0, R.ravel(), t[-1], rtol=tol, atol=1e-3 * tol * np.abs(R).max())
+        solver = DOP853(
+            slope, 0.0, R.ravel(), t[-1], rtol=tol, atol=1e-3 * tol * np.abs(R).max()
+        )
         while done < t.size and solver.status == "running":
             solver.step()
             steps, now = steps + 1, solver.t

@@ -5,9 +5,8 @@ Let E = Y - U V^T and R = [U; V]. The flow (12) is R' = [[0, E], [E^T, 0]] R, an
     E' = -(U U^T E + E V V^T).
 
 Two things make it cheap. In the singular vectors of U and V the equation for E is diagonal, one
-decay rate a_i + b_j an entry, so that an implicit method costs no more than an explicit one. And
-the conservation law (13) can be put back exactly, because adding (U L, -V L) with a symmetric L
-moves U^T U - V^T V without moving U V^T.
+decay rate a_i + b_j an entry, so that implicit steps cost no more than explicit ones would. And the conservation law (13) can be put back exactly, because adding (U L, -V L)
+with a symmetric L moves U^T U - V^T V without moving U V^T.
 
 A step is collocation at the 12 Radau IIA points (order 23, L-stable): the path is a polynomial
 in time, which also gives the states inside the step, and whose last coefficients say how
@@ -252,8 +251,9 @@ def path(
 ) -> tuple[Array, Array]:
     """Return R at the given times, (T, m+n, k), and the error of X made in the step there.
 
-    R is the state at the time `now`. Two paths tell the error from each other only if they go by other steps: the fine one sets
-    out with half the step of the other, lets it grow less, and has its imbalance put back.
+    R is the state at the time `now`. Two paths tell the error from each other only if they go
+    by other steps: the fine one sets out with half the step of the other, lets it grow less,
+    and has its imbalance put back.
     """
     m = Y.shape[0]
     most = 2.0 if fine else 3.0

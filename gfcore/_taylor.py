@@ -24,7 +24,9 @@ from gfcore._check import Array
 _EPS = float(np.finfo(float).eps)
 ROUNDING = 16 * _EPS  # what a few dozen operations lose
 _ORDER = 16  # where the calls and the operations of a path together cost least
-_FALL = 0.4  # a term over the one before: at h r = 0.4 * 16 exp(-h r) still damps what it should
+_FALL = (
+    0.4  # a term over the one before: at h r = 0.4 * 16 exp(-h r) still damps what it should
+)
 _CACHE = 2**20  # bytes of coefficients that go through the orders together
 ATTEMPTS = 100_000  # steps at most, to reach the last time
 _PATIENCE = 100  # steps that cost about as much as all implicit ones to any time
@@ -75,17 +77,16 @@ def path(Y: Array, R: Array, t: Array, tol: Array, Sigma: Array | None = None) -
     return path
 
 
-def _advance(
-    path: Reached, Y: Array, t: Array, tol: Array, Sigma: Array | None
-) -> None:
+def _advance(path: Reached, Y: Array, t: Array, tol: Array, Sigma: Array | None) -> None:
     """Bring a group of paths, in place, to the last time or to where they hand over."""
-    m, steps = Y.shape[1], 0
+    steps = 0
     h = 1 / np.maximum(_square(Y).sum(1) ** 0.5 + _square(path.R).sum(1), 1e-300)
     active = np.flatnonzero(path.done < t.size)
     series = None
     while active.size:
         if series is None:
-            series = _Series(active.size, *Y.shape[1:], path.R.shape[2], Sigma)
+            (_, m, n), k = Y.shape, path.R.shape[2]
+            series = _Series(active.size, m, n, k, Sigma)
             y, tol_now, now, done, R, h = (
                 a[active] for a in (Y, tol, path.now, path.done, path.R, h)
             )
@@ -129,8 +130,20 @@ class _Series:
 
     def __init__(self, count: int, m: int, n: int, k: int, Sigma: Array | None) -> None:
         p = _ORDER + 1
-        Us, Es, Et = (np.empty((count, *s)) for s in [(m, p * k), (m, p * n), (n, p * m)])
-        Vs, U_back, V_back = (np.empty((count, *s)) for s in [(p * k, n), (p * m, k), (p * n, k)])
+        Us, Es, Et, Vs, U_back, V_back = (
+            np.empty((count, *shape))
+            for shape in [
+                (m, p * k),
+                (m, p * n),
+                (n, p * m),
+                (p * k, n),
+                (p * m, k),
+                (p * n, k),
+            ]
+        )
+        Vs, U_back, V_back = (
+            np.empty((count, *s)) for s in [(p * k, n), (p * m, k), (p * n, k)]
+        )
         self.Sigma, self.m, self.E, self.orders = Sigma, m, Es[:, :, :n], []
         for j in range(_ORDER):
             # Block j of one factor of a sum, and block a = p - j of the other, in reverse.
@@ -158,7 +171,10 @@ class _Series:
             if j == 0:
                 E -= Y
             Et[...] = E
-            U_next, V_next = np.matmul(EV[0], EV[1], out=EV[2]), np.matmul(EU[0], EU[1], out=EU[2])
+            U_next, V_next = (
+                np.matmul(EV[0], EV[1], out=EV[2]),
+                np.matmul(EU[0], EU[1], out=EU[2]),
+            )
             U_next *= factor
             V_next *= factor
 
@@ -191,12 +207,12 @@ class _Series:
         near = _square(self.E).sum(1) <= (ROUNDING * size) ** 2
         still = (self.squares[:, :, 1, 1] == 0).all(axis=1)
         if not (near.any() or still.any()):
-            return near
+            return np.asarray(near)
         E_noise = ROUNDING * (np.abs(self.Y) + np.abs(U) @ np.abs(V.mT))
         near = (np.abs(self.E) <= E_noise).all(axis=(1, 2))
         # E V may be small against its own rounding while U and V still move: large weights
         # with an E that only rare directions see do so for long.
-        return near | ~(self.U[:, -2].any(axis=1) | self.V[:, -2].any(axis=1))
+        return np.asarray(near | ~(self.U[:, -2].any(axis=1) | self.V[:, -2].any(axis=1)))
 
 
 def _square(stack: Array, out: Array | None = None) -> Array:

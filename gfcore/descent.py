@@ -112,7 +112,8 @@ def run_many(
         E = target - U @ V.mT
         return np.concatenate([E @ V, E.mT @ U], axis=1)
 
-    paths, failed = [], {}
+    paths: list[Trajectory] = []
+    failed: dict[int, ArithmeticError] = {}
     for first in range(0, len(narrow), _GROUP):
         group = narrow[first : first + _GROUP]
         m = target.shape[0]
@@ -242,7 +243,7 @@ def _iterate(
 
     The first axis of x counts the starts; one that exceeds every bound is NaN from there on.
     """
-    x, failed = start, {}
+    x, failed, bound = start, dict[int, ArithmeticError](), f"{_check.LARGEST:g}"
     kept = np.empty((steps // every + 1, *start.shape))
     kept[0] = start
     with np.errstate(over="ignore", invalid="ignore"):
@@ -253,7 +254,7 @@ def _iterate(
                 x[~inside] = np.nan
                 for i in sorted(set(map(int, np.flatnonzero(~inside))) - set(failed)):
                     failed[i] = ArithmeticError(
-                        f"descent with step {step:g} exceeds {_check.LARGEST:g} at iteration {j}"
+                        f"descent with step {step:g} exceeds {bound} at iteration {j}"
                     )
                 if len(failed) == len(x):
                     break

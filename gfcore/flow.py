@@ -3,9 +3,9 @@
 First the problem is made small without changing it: hidden units beyond m+n are turned off
 (`Weights.compress`), and rows of U and V outside the span of U(0) and Y, or V(0) and Y^T, stay
 0, since U' = E V and V' = E^T U with E = Y - U V^T. Then one of three methods follows the path,
-each in a file that stands alone: a Taylor series (`_taylor`); explicit steps, where matrices are
-so large that their products are all that counts (`_explicit`); and implicit steps (`_radau`) for
-the rest of a path that is stiff to the first two, and for the regularized flow.
+each in a file that stands alone: a Taylor series (`_taylor`); explicit steps, where matrices
+are so large that their products are all that counts (`_explicit`); and implicit steps
+(`_radau`) for the rest of a path that is stiff to the first two, and for the regularized flow.
 
 How far off the answer is, a second path tells. It has ten times the tolerance and a start a few
 rounding errors away, and so shows what the problem makes of errors of either kind.
@@ -43,7 +43,7 @@ def _flow(
         bases = (None, None)
     Z, C = _full_rank(R)
     Z = np.stack([_nudged(Y, Z), Z])
-    if Sigma is None and _explicit.suits(*Y.shape[1:], R.shape[2]):
+    if Sigma is None and _explicit.suits(Y[0].size * R.shape[2]):
         found = _one_by_one(Y, Z, t, rtol)
     else:
         found = _together(Y, Z, t, rtol, Sigma)
@@ -124,7 +124,7 @@ def _together(
 def _one_by_one(
     Y: Array, R: Array, t: Array, rtol: float
 ) -> tuple[Array, Array, dict[int, ArithmeticError]]:
-    """Follow a stack of large problems, R (2, B, m+n, k) a second start and the start itself."""
+    """Follow large problems, R (2, B, m+n, k) a second start and the start itself."""
     paths = np.full((len(Y), t.size, *R.shape[2:]), np.nan)
     error, failed = np.full(paths.shape[:2], np.nan), {}
     for i, y in enumerate(Y):
@@ -160,7 +160,7 @@ def _finish(
     rtol: float,
     lost: Array | float = 0.0,
 ) -> tuple[Array, Array]:
-    """Follow a rough and a fine path, as far as they have come, to the end by implicit steps."""
+    """Follow a rough and a fine path from where they are to the end, by implicit steps."""
     rough, fine = begun
     tol, step_error = rtol, np.zeros(t.size) + lost
     while True:
@@ -222,8 +222,9 @@ def _nudged(Y: Array, R: Array) -> Array:
 def _scaled(
     Y: Array, R: Array, t: Array, rtol: float, Sigma: Array | None, rates: tuple[float, float]
 ) -> tuple[Array, Array, dict[int, ArithmeticError]]:
-    """Do `_flow` with a rate a of U and b of V: with time a b t it is (12) for U / sqrt(a),
-    V / sqrt(b) and Y / sqrt(a b).
+    """Do `_flow` with a rate a of U and b of V.
+
+    It is (12) for U / sqrt(a), V / sqrt(b) and Y / sqrt(a b), with the time a b t.
     """
     a, b = rates
     m, n = Y.shape[1:]
@@ -272,9 +273,9 @@ def solve(
     -------
     Trajectory
         X (*t.shape, m, n) and the weights, compressed to min(k, m+n) hidden units, which is
-        all that the width costs (`Weights.compress`). The imbalance (13), U^T U / a - V^T V / b,
-        is that of the start to 1e-12 of the largest ||U||_F^2 / a + ||V||_F^2 / b so far, as a
-        rule to a hundredth of that.
+        all that the width costs (`Weights.compress`). The imbalance (13), with rates
+        U^T U / a - V^T V / b, is that of the start to 1e-12, as a rule 1e-14, of the largest
+        ||U||_F^2 / a + ||V||_F^2 / b so far, in the Frobenius norm: it may be far smaller.
 
     Raises
     ------
@@ -387,7 +388,7 @@ def solve_many(
     Sigma = _covariance(covariance, n)
     R = np.concatenate([U, V], axis=-2).reshape(-1, m + n, k)
     if k > m + n:
-        R = np.linalg.qr(R.mT, mode="r").mT
+        R = np.asarray(np.linalg.qr(R.mT, mode="r")).mT
     Ys = np.broadcast_to(target, (*stack, m, n)).reshape(-1, m, n)
     moments = np.atleast_1d(times)
     paths = np.empty((len(R), moments.size, *R.shape[1:]))
@@ -462,7 +463,7 @@ def solve_regularized(
     """
     target = _check.target(Y, weights0)
     k = weights0.U.shape[1]
-    if np.ndim(Q0) == 0:  # type: ignore[arg-type]
+    if np.ndim(Q0) == 0:
         imbalance = float(_check.array("Q0", Q0, 0)) * np.eye(k)
     else:
         imbalance = _check.symmetric("Q0", Q0)
@@ -470,7 +471,9 @@ def solve_regularized(
     times, tol = _check.times(t), _tolerance(rtol)
     B = _invariant_basis(weights0.R.T, imbalance)
     (y,), (R,), bases = _few_rows(target[None], (weights0.R @ B)[None])
-    both = [Reached(np.empty((times.size, *R.shape)), 0, 0.0, r, None) for r in (_nudged(y, R), R)]
+    both = [
+        Reached(np.empty((times.size, *R.shape)), 0, 0.0, r, None) for r in (_nudged(y, R), R)
+    ]
     R, error = _finish(y, B.T @ imbalance @ B, both, np.atleast_1d(times), tol)
     sides = (
         side if basis is None else basis[0] @ side
@@ -483,7 +486,11 @@ def solve_regularized(
 def _tolerance(rtol: float) -> float:
     number = _check.positive("rtol", rtol)
     if not _FINEST <= number < 1:
-        side = "below 1" if number >= 1 else f"at least {_FINEST:g}, which rounding leaves room for"
+        side = (
+            "below 1"
+            if number >= 1
+            else f"at least {_FINEST:g}, which rounding leaves room for"
+        )
         raise ValueError(f"rtol must be {side}, got {number}")
     return number
 
@@ -503,7 +510,9 @@ def _covariance(covariance: ArrayLike | None, n: int) -> Array | None:
     _check.shape("covariance", Sigma, (n, n))
     least, most = np.linalg.eigvalsh(Sigma)[[0, -1]]
     if least < -1e-12 * abs(most):
-        raise ValueError(f"covariance must be positive semidefinite, got an eigenvalue {least:g}")
+        raise ValueError(
+            f"covariance must be positive semidefinite, got an eigenvalue {least:g}"
+        )
     return Sigma
 
 
@@ -521,7 +530,9 @@ def _starts(weights0: Weights | Iterable[Weights]) -> tuple[Array, Array]:
         if not isinstance(start, Weights):
             raise ValueError(f"weights0[{i}] must be Weights, got {type(start).__name__}")
         for name in "UV":
-            _check.shape(f"{name} of weights0[{i}]", getattr(start, name), getattr(starts[0], name).shape)
+            _check.shape(
+                f"{name} of weights0[{i}]", getattr(start, name), getattr(starts[0], name).shape
+            )
     return np.stack([start.U for start in starts]), np.stack([start.V for start in starts])
 
 

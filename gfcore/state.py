@@ -244,8 +244,7 @@ class Trajectory:
 
     @property
     def Q(self) -> Array:
-        """Imbalance U^T U / a - V^T V / b (13) at each time, (*stack, *T, k', k'); a = b = 1
-        but for different learning rates.
+        """Imbalance U^T U / a - V^T V / b (13), a = b = 1 as a rule, (*stack, *T, k', k').
 
         Raises
         ------
@@ -259,7 +258,7 @@ class Trajectory:
 
     @property
     def Q_drift(self) -> Array:
-        """||Q(t) - Q(0)||_F, (*stack, *T): zero along the flow (13), of order the step in descent.
+        """||Q(t) - Q(0)||_F, (*stack, *T): 0 along the flow (13), of order the step in descent.
 
         Without Q0 it counts from the first time.
         """

@@ -261,7 +261,9 @@ def test_one_that_diverges_does_not_stop_the_others(wrong):
     for i in wrong:
         starts[i] = gf.Weights([[1e3]], [[1e3]])
     fine = [start for i, start in enumerate(starts) if i not in wrong]
-    with pytest.raises(gf.BatchError, match=f"problem {wrong[0]} of the batch: descent") as info:
+    with pytest.raises(
+        gf.BatchError, match=f"problem {wrong[0]} of the batch: descent"
+    ) as info:
         descent.run_many(Y, starts, 0.1, 40, every=10)
     error = info.value
     assert list(error.errors) == wrong
