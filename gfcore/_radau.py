@@ -5,8 +5,9 @@ Let E = Y - U V^T and R = [U; V]. The flow (12) is R' = [[0, E], [E^T, 0]] R, an
     E' = -(U U^T E + E V V^T).
 
 Two things make it cheap. In the singular vectors of U and V the equation for E is diagonal, one
-decay rate a_i + b_j an entry, so that implicit steps cost no more than explicit ones would. And the conservation law (13) can be put back exactly, because adding (U L, -V L)
-with a symmetric L moves U^T U - V^T V without moving U V^T.
+decay rate a_i + b_j an entry, so that implicit steps cost no more than explicit ones would. And
+the conservation law (13) can be put back exactly, because adding (U L, -V L) with a symmetric
+L moves U^T U - V^T V without moving U V^T.
 
 A step is collocation at the 12 Radau IIA points (order 23, L-stable): the path is a polynomial
 in time, which also gives the states inside the step, and whose last coefficients say how
