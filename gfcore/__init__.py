@@ -13,11 +13,12 @@ array([[2., 0.],
 
 from gfcore import descent, exact, flow, initial, paper, rates
 from gfcore.exact import FiniteEscapeError
-from gfcore.state import Trajectory, Weights
+from gfcore.state import BatchError, Trajectory, Weights
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BatchError",
     "FiniteEscapeError",
     "Trajectory",
     "Weights",

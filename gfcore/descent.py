@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from gfcore import _check
 from gfcore._check import Array
-from gfcore.state import Trajectory, Weights
+from gfcore.state import BatchError, Trajectory, Weights
 
 _GROUP = 128  # starts that go through the iterations together
 
@@ -57,7 +57,11 @@ def run(Y: ArrayLike, weights0: Weights, step: float, steps: int, every: int = 1
     >>> path.t.round(6), path.X[:, 0, 0].round(6)
     (array([ 0.,  5., 10.]), array([0.25    , 0.999945, 1.      ]))
     """
-    return run_many(Y, [weights0], step, steps, every)[0]
+    _check.target(Y, weights0)
+    try:
+        return run_many(Y, [weights0], step, steps, every)[0]
+    except BatchError as error:
+        raise error.errors[0] from None
 
 
 def run_many(
@@ -81,8 +85,11 @@ def run_many(
 
     Raises
     ------
-    ValueError, ArithmeticError
-        As for `run`, and if the shapes of the starts differ.
+    ValueError
+        As for `run`, and if the shapes of the starts differ, which names the one that does.
+    BatchError
+        If the weights of some exceed 1e75, when all are done: `.errors` tells of each by its
+        index, and `.result` is the list of all, with NaN from there on where one fails.
 
     Notes
     -----
@@ -94,14 +101,10 @@ def run_many(
     >>> [path.X.round(6).item(-1) for path in run_many([[1.0]], starts, step=0.1, steps=100)]
     [1.0, 1.0]
     """
-    begun = list(starts)
-    for weights in begun:
-        target = _check.target(Y, weights)
-        if weights.U.shape != begun[0].U.shape:
-            raise ValueError(
-                "starts must have the same width, got U of shapes "
-                f"{begun[0].U.shape} and {weights.U.shape}"
-            )
+    target = _check.array("Y", Y, 2)
+    step = _check.positive("step", step)
+    steps, every = _check.count("steps", steps, 0), _check.count("every", every, 1)
+    begun = _several(target, starts)
     narrow = [weights.compress() for weights in begun]
 
     def slope(R: Array) -> Array:
@@ -109,17 +112,38 @@ def run_many(
         E = target - U @ V.mT
         return np.concatenate([E @ V, E.mT @ U], axis=1)
 
-    paths = []
+    paths: list[Trajectory] = []
+    failed: dict[int, ArithmeticError] = {}
     for first in range(0, len(narrow), _GROUP):
         group = narrow[first : first + _GROUP]
         m = target.shape[0]
-        t, R = _iterate(slope, np.stack([a.R for a in group]), step, steps, every)
+        t, R, lost = _iterate(slope, np.stack([a.R for a in group]), step, steps, every)
+        failed |= {first + i: error for i, error in lost.items()}
         X = R[:, :, :m] @ R[:, :, m:].mT
         paths += [
             Trajectory(t, X[:, i], R[:, i, :m], R[:, i, m:], start.Q)
             for i, start in enumerate(group)
         ]
+    if failed:
+        raise BatchError(failed, paths)
     return paths
+
+
+def _several(target: Array, starts: Iterable[Weights]) -> list[Weights]:
+    """Return the starts as a list of Weights of one shape, or raise ValueError."""
+    if isinstance(starts, Weights):
+        raise ValueError("starts must be several Weights, for one weights0 there is run")
+    try:
+        begun = list(starts)
+    except TypeError:
+        raise ValueError(f"starts must be Weights, got {type(starts).__name__}") from None
+    for i, weights in enumerate(begun):
+        try:
+            _check.target(target, weights)
+            _check.shape("U", weights.U, begun[0].U.shape)
+        except ValueError as error:
+            raise ValueError(f"starts[{i}] does not fit: {error}") from None
+    return begun
 
 
 def run_linear(
@@ -151,7 +175,8 @@ def run_linear(
     """
     target, start = _check.array("Y", Y, 2), _check.array("X0", X0, 2)
     _check.shape("X0", start, target.shape)
-    return Trajectory(*_iterate(lambda X: target - X, start, step, steps, every))
+    t, X = _iterate_one(lambda X: target - X, start, step, steps, every)
+    return Trajectory(t, X)
 
 
 def run_symmetric(
@@ -195,26 +220,46 @@ def run_symmetric(
     _check.shape("U0", start, (target.shape[0], start.shape[1]))
     if start.shape[1] > start.shape[0]:
         start = np.asarray(np.linalg.qr(start.T, mode="r")).T
-    t, U = _iterate(lambda U: 2 * (target - U @ U.T) @ U, start, step, steps, every)
+    t, U = _iterate_one(lambda U: 2 * (target - U @ U.mT) @ U, start, step, steps, every)
     return Trajectory(t, U @ U.mT, U, U)
+
+
+def _iterate_one(
+    slope: Callable[[Array], Array], start: Array, step: float, steps: int, every: int
+) -> tuple[Array, Array]:
+    """Return times and iterates of one start, or raise what stops it."""
+    step = _check.positive("step", step)
+    steps, every = _check.count("steps", steps, 0), _check.count("every", every, 1)
+    t, kept, failed = _iterate(slope, start[None], step, steps, every)
+    if failed:
+        raise failed[0]
+    return t, kept[:, 0]
 
 
 def _iterate(
     slope: Callable[[Array], Array], start: Array, step: float, steps: int, every: int
-) -> tuple[Array, Array]:
-    """Return times and iterates 0, every, 2 every, ... of x + step slope(x)."""
-    step = _check.positive("step", step)
-    steps, every = _check.count("steps", steps, 0), _check.count("every", every, 1)
-    x = start
+) -> tuple[Array, Array, dict[int, ArithmeticError]]:
+    """Return times, iterates 0, every, 2 every, ... of x + step slope(x), and what failed.
+
+    The first axis of x counts the starts; one that exceeds every bound is NaN from there on.
+    """
+    x, failed, bound = start, dict[int, ArithmeticError](), f"{_check.LARGEST:g}"
     kept = np.empty((steps // every + 1, *start.shape))
     kept[0] = start
     with np.errstate(over="ignore", invalid="ignore"):
         for j in range(1, steps + 1):
             x = x + step * slope(x)
+            if not np.abs(x).max() <= _check.LARGEST:
+                inside = (np.abs(x) <= _check.LARGEST).all(axis=tuple(range(1, x.ndim)))
+                x[~inside] = np.nan
+                for i in sorted(set(map(int, np.flatnonzero(~inside))) - set(failed)):
+                    failed[i] = ArithmeticError(
+                        f"descent with step {step:g} exceeds {bound} at iteration {j}"
+                    )
+                if len(failed) == len(x):
+                    break
             if j % every == 0:
                 kept[j // every] = x
-            if not np.abs(x).max() <= _check.LARGEST:
-                raise ArithmeticError(
-                    f"descent with step {step:g} exceeds {_check.LARGEST:g} at iteration {j}"
-                )
-    return step * every * np.arange(len(kept), dtype=float), kept
+    if len(failed) == len(start):
+        kept[(j - 1) // every + 1 :] = np.nan
+    return step * every * np.arange(len(kept), dtype=float), kept, failed

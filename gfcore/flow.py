@@ -1,358 +1,257 @@
 """The gradient flow itself, integrated numerically at any width: (12) and (26).
 
-Let E = Y - U V^T and R = [U; V]. The flow (12) is R' = [[0, E], [E^T, 0]] R, and along it
+First the problem is made small without changing it: hidden units beyond m+n are turned off
+(`Weights.compress`), and rows of U and V outside the span of U(0) and Y, or V(0) and Y^T, stay
+0, since U' = E V and V' = E^T U with E = Y - U V^T. Then one of three methods follows the path,
+each in a file that stands alone: a Taylor series (`_taylor`); explicit steps, where matrices
+are so large that their products are all that counts (`_explicit`); and implicit steps
+(`_radau`) for the rest of a path that is stiff to the first two, and for the regularized flow.
 
-    E' = -(U U^T E + E V V^T).
-
-Two things make it cheap. In the singular vectors of U and V the equation for E is diagonal, one
-decay rate a_i + b_j an entry, so that an implicit method, which no fast decay limits, costs no
-more than an explicit one. And the conservation law (13) can be put back exactly, because adding
-(U L, -V L) with a symmetric L moves U^T U - V^T V without moving U V^T.
-
-A step is collocation at the 12 Radau IIA points (order 23, L-stable): the path is a polynomial
-in time, which also gives the states inside the step, and whose last coefficients say how
-accurate it is. The regularized flow (26) adds P = U^T U - V^T V - Q0, which pushes along
-(-U P, V P) / 2, so without moving U V^T, and obeys P' = -(P N + N P) / 2 with N = R^T R,
-diagonal in the right singular vectors of R.
-
-References
-----------
-E. Hairer and G. Wanner, Solving Ordinary Differential Equations II, Springer 1996, IV.5 and
-IV.8 (Radau IIA and its linear algebra); E. Hairer, C. Lubich and G. Wanner, Geometric Numerical
-Integration, Springer 2006, IV.4 (projection onto invariants).
+How far off the answer is, a second path tells. It has ten times the tolerance and a start a few
+rounding errors away, and so shows what the problem makes of errors of either kind.
 """
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
-from numpy.polynomial import legendre
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.linalg import orth  # type: ignore[import-untyped]
 
-from gfcore import _check
+from gfcore import _check, _explicit, _radau, _taylor
 from gfcore._check import Array
-from gfcore.state import Trajectory, Weights
+from gfcore._taylor import ROUNDING, Reached
+from gfcore.state import BatchError, Trajectory, Weights
 
 _EPS = float(np.finfo(float).eps)
-_ROUNDING = 16 * _EPS  # what a few dozen operations lose
-_STAGES = 12
-_SWEEPS = 25  # at most, to solve the equations of a step
-_ATTEMPTS = 100_000  # at most, to reach the last time
 _FINEST = 1e-13  # the smallest tolerance that rounding leaves room for
-_SHAPE = 1e-5  # relative tolerance of E, so that its decay is right far below rtol
+_SERIES = 1e-15, 1e-13  # the least and the most that a step of the series may lose
+_GROUP = 2**24  # bytes of paths that are found together
 
 
-def _radau(stages: int) -> tuple[Array, Array, Array]:
-    """Return the Radau IIA nodes of [0, 1], led by 0, and two matrices for values there.
+def _flow(
+    Y: Array, R: Array, t: Array, rtol: float, Sigma: Array | None
+) -> tuple[Array, Array, dict[int, ArithmeticError]]:
+    """Follow (12) for a stack of problems, Y (B, m, n) and R (B, m+n, k), to t (T,).
 
-    One integrates a polynomial from 0 to each node, the other gives Legendre coefficients.
+    Returns R (B, T, m+n, k), the estimated error of X (B, T), and what failed, which is NaN.
     """
-    f = np.zeros(stages + 1)
-    f[-1], f[-2] = 1, -1
-    x = np.sort(legendre.legroots(f))
-    x -= legendre.legval(x, f) / legendre.legval(x, legendre.legder(f))
-    x[-1] = 1
-    integral = legendre.legint(np.eye(stages), lbnd=-1)
-    at_nodes = legendre.legvander(x, stages)
-    return (
-        np.append(0, (x + 1) / 2),
-        at_nodes @ integral @ np.linalg.inv(at_nodes[:, :-1]) / 2,
-        np.linalg.inv(legendre.legvander(np.append(-1, x), stages)),
-    )
-
-
-_NODES, _INTEGRATE, _COEFFICIENTS = _radau(_STAGES)
-_EIGENVALUES, _MODES = np.linalg.eig(_INTEGRATE)
-_TO_MODES = np.linalg.inv(_MODES)
-
-
-class _Frame(NamedTuple):
-    """The state at the start of a step, in coordinates where the linear algebra is diagonal."""
-
-    Y: Array  # Phi^T Y Psi, with the left singular vectors Phi of U and Psi of V
-    Q0: Array | None  # G^T Q0 G, with the right singular vectors G of R; None for (12)
-    Z: Array  # R = Z C, (m+n, c)
-    C: Array  # (c, k)
-    scale: Array  # C = diag(scale) G^T
-    rates: Array  # a_i + b_j, (m, n)
-    Q_rates: Array  # (c_i + c_j) / 2, (c, c)
-    Phi: Array
-    Psi: Array
-    J: Array  # the signs of (13), (m+n, 1)
-
-
-def _frame(Y: Array, R: Array, Q0: Array | None) -> _Frame:
-    m, n = Y.shape
-    U, V = R[:m], R[m:]
-    Phi, a, _ = np.linalg.svd(U, full_matrices=U.shape[1] < m)
-    Psi, b, _ = np.linalg.svd(V, full_matrices=V.shape[1] < n)
-    rates = np.zeros((m, n))
-    rates[: a.size] += a[:, None] ** 2
-    rates[:, : b.size] += b**2
-    _, s, Gt = np.linalg.svd(R, full_matrices=Q0 is not None)
-    if Q0 is None:
-        # Columns of unit size, so that small hidden units keep their digits; a column that is
-        # all rounding is left out, which keeps the rank.
-        s = s[s > _EPS * (m + n) * s[0]]
-        Gt, scale = Gt[: s.size], s
+    if Sigma is None:
+        Y, R, bases = _few_rows(Y, R)
     else:
-        scale = np.ones(Gt.shape[0])
-        s = np.append(s, np.zeros(scale.size - s.size))
-        Q0 = Gt @ Q0 @ Gt.T
-    return _Frame(
-        Y=Phi.T @ Y @ Psi,
-        Q0=Q0,
-        Z=np.concatenate([Phi.T @ U, Psi.T @ V]) @ (Gt.T / scale),
-        C=scale[:, None] * Gt,
-        scale=scale,
-        rates=rates,
-        Q_rates=(s[:, None] ** 2 + s**2) / 2,
-        Phi=Phi,
-        Psi=Psi,
-        J=np.repeat([1.0, -1.0], [m, n])[:, None],
+        bases = (None, None)
+    Z, C = _full_rank(R)
+    Z = np.stack([_nudged(Y, Z), Z])
+    if Sigma is None and _explicit.suits(Y[0].size * R.shape[2]):
+        found = _one_by_one(Y, Z, t, rtol)
+    else:
+        found = _together(Y, Z, t, rtol, Sigma)
+    paths, error, failed = found
+    m, paths = Y.shape[1], paths @ C[:, None]
+    sides = (
+        side if basis is None else basis[:, None] @ side
+        for side, basis in zip((paths[:, :, :m], paths[:, :, m:]), bases, strict=True)
     )
+    return np.concatenate(list(sides), axis=2), error, failed
 
 
-def _mix(matrix: NDArray[Any], stack: NDArray[Any]) -> Any:
-    """Apply a matrix along the first axis of a stack."""
-    return (matrix @ stack.reshape(stack.shape[0], -1)).reshape(-1, *stack.shape[1:])
+def _few_rows(Y: Array, R: Array) -> tuple[Array, Array, tuple[Array | None, Array | None]]:
+    """Return Y and R in bases of the rows of U and V that move, None where all do."""
+    (m, n), k = Y.shape[1:], R.shape[2]
+    U, V, U_basis, V_basis = R[:, :m], R[:, m:], None, None
+    if n > k + m:
+        V_basis, T = np.linalg.qr(np.concatenate([V, Y.mT], axis=2))
+        V, Y = T[:, :, :k], T[:, :, k:].mT
+    if m > k + n:
+        U_basis, T = np.linalg.qr(np.concatenate([U, Y], axis=2))
+        U, Y = T[:, :, :k], T[:, :, k:]
+    return Y, np.concatenate([U, V], axis=1), (U_basis, V_basis)
 
 
-def _interpolate(theta: Array) -> Array:
-    """Return the Lagrange polynomials of the nodes at theta, to relative accuracy."""
-    ratio = (theta[:, None, None] - _NODES) / (_NODES[:, None] - _NODES + np.eye(_NODES.size))
-    return np.asarray(np.where(np.eye(_NODES.size), 1, ratio).prod(axis=-1), float)
+def _full_rank(R: Array) -> tuple[Array, Array]:
+    """Return Z and C with R = Z C, where hidden units that are all rounding are 0 in Z.
 
-
-def _damp(rates: Array, h: float, stack: Array) -> Array:
-    """Solve (I + h rates A) x = stack for each entry, A the matrix of the collocation."""
-    modes = _mix(_TO_MODES, stack) / (1 + h * _EIGENVALUES[:, None, None] * rates)
-    return np.asarray(_mix(_MODES, modes).real, float)
-
-
-def _size(stack: Array) -> float:
-    """Return the root mean square of the Frobenius norms in a stack of matrices."""
-    return math.sqrt(np.vdot(stack, stack) / len(stack))
-
-
-def _relative(change: float, size: float) -> float:
-    return change / max(size, 1e-150)
-
-
-def _collocate(frame: _Frame, h: float, tol: float) -> tuple[Array, int, float] | None:
-    """Return Z at 0 and the nodes of a step, the sweeps, and how far the last one moved X.
-
-    Picard sweeps, corrected by the linear response of E (and P) to the residual. None if they
-    do not settle.
+    They stay 0, which keeps the rank. Where none are, but those that are 0, R stays as it is.
     """
-    m = frame.Y.shape[0]
-    Z0, C, J, Q0 = frame.Z, frame.C, frame.J, frame.Q0
-    hA = h * _INTEGRATE
-    Z = np.repeat(Z0[None], _STAGES, 0)
-    R = Z @ C
-    CU, CV = C @ R[0, :m].T, C @ R[0, m:].T
-    X = R[:, :m] @ R[:, m:].mT
-    accuracy = max(0.01 * tol, _ROUNDING)
-    margin = _ROUNDING / accuracy  # X = U V^T is known no better than this allows
-    shape = max(1.0, _SHAPE / tol)
-    # Small hidden units keep their digits too.
-    column = np.linalg.norm(Z0, axis=0)
-    column += margin * column.max()
-    changes: list[float] = []
-    for sweep in range(1, _SWEEPS + 1):
-        E = frame.Y - X
-        slope = np.concatenate([E @ Z[:, m:], E.mT @ Z[:, :m]], 1)
-        if Q0 is not None:
-            slope -= J * (Z @ (Z.mT @ (J * Z) - Q0)) / 2
-        step = Z0 - Z + _mix(hA, slope)
-        response = _mix(hA, _damp(frame.rates, h, step[:, :m] @ CV + (step[:, m:] @ CU).mT))
-        if Q0 is not None:
-            Q_step = step.mT @ (J * Z0)
-            Q_step = _mix(hA, _damp(frame.Q_rates, h, Q_step + Q_step.mT))
-            step -= J * (Z0 @ Q_step) / 2
-        step[:, :m] -= response @ Z0[m:]
-        step[:, m:] -= response.mT @ Z0[:m]
-        Z, R_step, X_before = Z + step, step @ C, X
-        R = R + R_step
-        U, V = R[:, :m], R[:, m:]
-        X = U @ V.mT
-        moved = _size(X - X_before)
-        change = max(
-            _relative(_size(step / column), math.sqrt(column.size)),
-            _relative(_size(R_step[:, :m]), _size(U)),
-            _relative(_size(R_step[:, m:]), _size(V)),
-            _relative(
-                moved,
-                min(_size(X), shape * _size(frame.Y - X[-1:])) + margin * _size(U) * _size(V),
-            ),
+    L, s, C = np.linalg.svd(R, full_matrices=False)
+    kept = s > _EPS * R.shape[1] * s[:, :1]
+    short = (kept.sum(axis=1) < R.any(axis=1).sum(axis=1))[:, None, None]
+    return np.where(short, L * (s * kept)[:, None], R), np.where(short, C, np.eye(R.shape[2]))
+
+
+def _together(
+    Y: Array, R: Array, t: Array, rtol: float, Sigma: Array | None
+) -> tuple[Array, Array, dict[int, ArithmeticError]]:
+    """Follow a stack by the series, R (2, B, m+n, k) a second start and the start itself."""
+    paths = np.full((len(Y), t.size, *R.shape[2:]), np.nan)
+    error, failed = np.full(paths.shape[:2], np.nan), {}
+    todo = np.arange(len(Y))
+    size = np.linalg.norm(Y, axis=(1, 2))
+    tol = rtol / 10 * size / np.maximum(np.maximum(size, _product(R[1], Y.shape[1])), 1e-300)
+    tol = np.clip(tol, *_SERIES)
+    while todo.size:
+        count = todo.size
+        both = _taylor.path(
+            np.concatenate([Y[todo], Y[todo]]),
+            np.concatenate(R[:, todo]),
+            t,
+            np.concatenate([10 * tol, tol]),
+            Sigma,
         )
-        changes.append(change)
-        stalled = sweep > 1 and change > 0.3 * changes[-2]
-        if change < accuracy or (stalled and change < 100 * _EPS):
-            return np.concatenate([Z0[None], Z]), sweep, moved
-        # Changes alternate between U and V, so only every second one need shrink.
-        if not np.isfinite(change) or (sweep > 4 and change > 0.8 * changes[-3]):
-            break
-    return None
+        rough, fine = both.states[:count], both.states[count:]
+        # What each step rounds adds up while the path grows, what it leaves out the gap shows.
+        steps = both.steps[count:]
+        lost = (tol[:, None] * (steps > 0) + 4 * _EPS * steps) * _product(fine, Y.shape[1])
+        error[todo], good = _estimate(Y[todo], rough, fine, rtol, lost)
+        paths[todo] = fine
+        ended = (both.done.reshape(2, count) == t.size).all(axis=0)
+        for j in np.flatnonzero(~ended):
+            i, pair = todo[j], [Reached(*(a[j + half] for a in both)) for half in (0, count)]
+            try:
+                if Sigma is not None:
+                    raise ArithmeticError(_radau.STUCK.format(pair[1].now, t[-1]))
+                paths[i], error[i] = _finish(Y[i], None, pair, t, rtol, lost[j])
+            except ArithmeticError as problem:
+                failed[int(i)] = problem
+        again = ended & ~good & (tol > _SERIES[0])
+        todo, tol = todo[again], np.full(again.sum(), _SERIES[0])
+    for i in failed:
+        paths[i] = error[i] = np.nan
+    return paths, error, failed
 
 
-def _truncation(frame: _Frame, Z: Array, tol: float) -> tuple[float, float]:
-    """Return the relative error of the polynomials through Z, and the error of X itself.
-
-    Their coefficients go on falling as the last four do.
-    """
-    m = frame.Y.shape[0]
-    R = Z @ frame.C
-    U, V = R[:, :m], R[:, m:]
-    X = U @ V.mT
-    u, v = _size(U), _size(V)
-    x = min(_size(X), max(1.0, _SHAPE / tol) * _size(frame.Y - X[-1:]))
-    relative = error = 0.0
-    for path, noise, size in (U, u, u), (V, v, v), (X, u * v, x):
-        tail = _mix(_COEFFICIENTS[-4:], path)
-        before, last = _size(tail[:2]), _size(tail[2:])
-        error = last * _relative(last, max(last, before)) if last > _ROUNDING * noise else 0.0
-        relative = max(relative, _relative(error, size))
-    return relative, error
+def _one_by_one(
+    Y: Array, R: Array, t: Array, rtol: float
+) -> tuple[Array, Array, dict[int, ArithmeticError]]:
+    """Follow large problems, R (2, B, m+n, k) a second start and the start itself."""
+    paths = np.full((len(Y), t.size, *R.shape[2:]), np.nan)
+    error, failed = np.full(paths.shape[:2], np.nan), {}
+    for i, y in enumerate(Y):
+        try:
+            paths[i], error[i] = _large(y, R[0, i], R[1, i], t, rtol)
+        except ArithmeticError as problem:
+            failed[i] = problem
+    return paths, error, failed
 
 
-def _conserve(frame: _Frame, Z: Array) -> Array:
-    """Put back the imbalance (13) of each state, without moving X."""
-    K = frame.Z.T @ (frame.J * frame.Z)
-    R = Z * frame.scale
-    weight = frame.scale[:, None] * frame.scale
-    n, B = np.linalg.eigh(R.mT @ R)
-    n = np.maximum(n, _EPS * n[:, -1:])
-    for _ in range(3):  # Newton steps
-        drift = weight * (Z.mT @ (frame.J * Z) - K)
-        if np.abs(drift).max() <= _EPS * weight[0, 0]:
-            break
-        L = B @ (B.mT @ drift @ B / (n[:, :, None] + n[:, None])) @ B.mT
-        Z = Z - frame.J * (Z @ (L * frame.scale[:, None] / frame.scale))
-    return Z
+def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Array, Array]:
+    """Return the path of R by explicit steps, and by implicit ones where it is stiff."""
+    J = np.repeat([1.0, -1.0], Y.shape)[:, None]
+    K, tol = R.T @ (J * R), 10 * rtol
+    while True:
+        rough = _explicit.path(Y, nudged, t, 10 * tol)
+        fine = _explicit.path(Y, R, t, tol)
+        fine.states[: fine.done] = _radau.conserve(fine.states[: fine.done], K, J)
+        if min(rough.done, fine.done) < t.size:
+            fine = fine._replace(R=_radau.conserve(fine.R[None], K, J)[0])
+            return _finish(Y, None, [rough, fine], t, rtol)
+        error, good = _estimate(Y, rough.states, fine.states, rtol)
+        if good or tol <= _FINEST:
+            return fine.states, error
+        tol = max(tol / 10, _FINEST)
 
 
-def _at_rest(Y: Array, R: Array, Q0: Array | None) -> bool:
-    """Whether nothing moves, to rounding."""
-    U, V = R[: Y.shape[0]], R[Y.shape[0] :]
-    E = Y - U @ V.T
-    E_noise = _ROUNDING * (np.abs(Y) + np.abs(U) @ np.abs(V.T))
-    if Q0 is None:
-        # E V may be small against its own rounding while U and V still move: large weights
-        # with an E that only rare directions see do so for long.
-        return bool((np.abs(E) <= E_noise).all()) or not ((E @ V).any() or (E.T @ U).any())
-    P = U.T @ U - V.T @ V - Q0
-    P_noise = _ROUNDING * (np.abs(R.T) @ np.abs(R) + np.abs(Q0)) / 2
-    slope = np.concatenate([E @ V - U @ P / 2, E.T @ U + V @ P / 2])
-    noise = np.abs(R) @ P_noise
-    noise += np.concatenate([E_noise @ np.abs(V), E_noise.T @ np.abs(U)])
-    return bool((np.abs(slope) <= noise).all())
-
-
-def _path(
-    Y: Array, R: Array, Q0: Array | None, times: Array, tol: float, conserve: bool
+def _finish(
+    Y: Array,
+    Q0: Array | None,
+    begun: Sequence[Reached],
+    t: Array,
+    rtol: float,
+    lost: Array | float = 0.0,
 ) -> tuple[Array, Array]:
-    """Return R at the given times, (T, m+n, k), and the error of X made in the step there."""
-    m = Y.shape[0]
-    now, end = 0.0, float(times[-1])
-    fastest = np.linalg.norm(Y) + np.linalg.norm(R) ** 2
-    if Q0 is not None:
-        fastest += np.linalg.norm(Q0)
-    h = 1 / max(float(fastest), 1e-300)
-    done = int(np.searchsorted(times, now, side="right"))
-    states = np.empty((times.size, *R.shape))
-    states[:done] = R
-    errors = np.zeros(times.size)
-    frame = None
-    for _ in range(_ATTEMPTS):
-        if done == times.size:
-            return states, errors
-        if frame is None:
-            if _at_rest(Y, R, Q0):
-                states[done:] = R
-                return states, errors
-            frame = _frame(Y, R, Q0)
-        h = min(h, end - now)
-        if now + h == now:
-            break
-        with np.errstate(over="ignore", invalid="ignore"):
-            solved = _collocate(frame, h, tol)
-        if solved is None:
-            h *= 0.4
-            continue
-        Z, sweeps, moved = solved
-        error, X_error = _truncation(frame, Z, tol)
-        # The next order would be _STAGES + 1; the error aimed at is about a tenth of tol.
-        growth = 0.85 * (tol / max(error, 1e-99)) ** (1 / (_STAGES + 1))
-        if error > tol:
-            h *= max(0.1, min(growth, 0.9))
-            continue
-        last = done + int(np.searchsorted(times[done:], now + h, side="right"))
-        if h == end - now:
-            last = times.size
-        theta = np.append(np.minimum((times[done:last] - now) / h, 1), 1)
-        Z = Z[0] + _mix(_interpolate(theta)[:, 1:], Z[1:] - Z[0])
-        if conserve:
-            Z = _conserve(frame, Z)
-        Z = Z @ frame.C
-        R_theta = np.concatenate([frame.Phi @ Z[:, :m], frame.Psi @ Z[:, m:]], 1)
-        states[done:last], R = R_theta[:-1], R_theta[-1]
-        errors[done:last] = X_error + moved
-        now, done, frame = now + h, last, None
-        h *= min(3.0, growth, 16 / sweeps)
-    raise ArithmeticError(f"the integration got no further than t = {now:.6g} of {end:.6g}")
+    """Follow a rough and a fine path from where they are to the end, by implicit steps."""
+    rough, fine = begun
+    tol, step_error = rtol, np.zeros(t.size) + lost
+    while True:
+        for part, level in (rough, 10 * tol), (fine, tol):
+            rest = slice(part.done, None)
+            part.states[rest], step_error[rest] = _radau.path(
+                Y, part.R, Q0, t[rest], level, part is fine, part.now
+            )
+        error, good = _estimate(Y, rough.states, fine.states, rtol, step_error)
+        if good or tol <= _FINEST:
+            # Ten times the tolerance is not always ten times the error here.
+            return fine.states, 3 * error
+        tol = max(tol / 10, _FINEST)
+
+
+def _estimate(
+    Y: Array, rough: Array, fine: Array, rtol: float, lost: Array | float = 0.0
+) -> tuple[Array, Any]:
+    """Return the estimated error of X at each time, and whether rtol and rounding allow it.
+
+    What the steps have `lost` at least comes on top of the distance between the two paths.
+    """
+    m = Y.shape[-2]
+    X, X_rough = (R[..., :m, :] @ R[..., m:, :].mT for R in (fine, rough))
+    gap, X_size, Y_size = (np.linalg.norm(x, axis=(-2, -1)) for x in (X - X_rough, X, Y))
+    earlier = np.minimum(np.maximum.accumulate(X_size, axis=-1), Y_size[..., None])
+    rounding = ROUNDING * _product(fine, m)
+    good = gap + lost <= rtol * np.maximum(X_size, earlier) + rounding
+    return gap + lost + rounding, good.all(axis=-1)
+
+
+def _product(R: Array, m: int) -> Array:
+    """Return ||U||_F ||V||_F for each of a stack of R = [U; V]."""
+    U, V = R[..., :m, :], R[..., m:, :]
+    return np.asarray(np.linalg.norm(U, axis=(-2, -1)) * np.linalg.norm(V, axis=(-2, -1)))
 
 
 def _nudged(Y: Array, R: Array) -> Array:
-    """Return R a few rounding errors away, so that the estimate sees how they are magnified.
+    """Return each R a few rounding errors away, so that one sees how they are magnified.
 
     A rounding error matters most in a mode of Y that sets out from almost nothing. The modes
     do so in the order of their singular values, each in the hidden units that those before it
     leave free: in a direction known beforehand, the diagonal of a triangular factor. There
     the change is one standard deviation, outwards; a random one alone may happen to miss it.
     """
-    m = Y.shape[0]
+    m = Y.shape[-2]
     Phi, _, PsiT = np.linalg.svd(Y, full_matrices=False)
-    G, L = np.linalg.qr((Phi.T @ R[:m] + PsiT @ R[m:]).T)
-    G = G * np.copysign(1.0, np.diag(L))
-    size = np.abs(R).max() or 1.0
-    change = R / size * np.random.default_rng(0).standard_normal(R.shape)
-    for side, modes in (slice(m), Phi), (slice(m, None), PsiT.T):
-        P = modes[:, : G.shape[1]]
-        deviation = np.sqrt((P**2 * ((R[side] / size) ** 2 @ G**2)).sum(0))
-        change[side] += P * (deviation - (P * (change[side] @ G)).sum(0)) @ G.T
-    return R + 4 * _EPS * size * change
+    G, L = np.linalg.qr((Phi.mT @ R[..., :m, :] + PsiT @ R[..., m:, :]).mT)
+    G = G * np.copysign(1.0, np.diagonal(L, axis1=-2, axis2=-1))[..., None, :]
+    size = np.abs(R).max(axis=(-2, -1), keepdims=True)
+    size[size == 0] = 1.0
+    change = R / size * np.random.default_rng(0).standard_normal(R.shape[-2:])
+    for side, modes in (slice(m), Phi), (slice(m, None), PsiT.mT):
+        P, part = modes[..., : G.shape[-1]], change[..., side, :]
+        spread = (P**2 * ((R[..., side, :] / size) ** 2 @ G**2)).sum(-2, keepdims=True) ** 0.5
+        part += P * (spread - (P * (part @ G)).sum(-2, keepdims=True)) @ G.mT
+    return np.asarray(R + 4 * _EPS * size * change)
 
 
-def _integrate(
-    Y: Array, R: Array, Q0: Array | None, t: Array, rtol: float
-) -> tuple[Array, Array]:
-    """Return the path of R and the estimated error of X along it."""
-    m = Y.shape[0]
-    times, tol = np.atleast_1d(t), rtol
-    nudged = _nudged(Y, R)
-    while True:
-        rough, _ = _path(Y, nudged, Q0, times, 10 * tol, conserve=False)
-        fine, step_error = _path(Y, R, Q0, times, tol, conserve=Q0 is None)
-        X_rough, X = (path[:, :m] @ path[:, m:].mT for path in (rough, fine))
-        gap, X_size, U_size, V_size = (
-            np.linalg.norm(x, axis=(1, 2)) for x in (X - X_rough, X, fine[:, :m], fine[:, m:])
-        )
-        scale = np.maximum(X_size, np.minimum(np.maximum.accumulate(X_size), np.linalg.norm(Y)))
-        rounding = _ROUNDING * U_size * V_size
-        if tol <= _FINEST or (gap <= rtol * scale + rounding).all():
-            return fine, gap + step_error + rounding
-        tol = max(tol / 10, _FINEST)
+def _scaled(
+    Y: Array, R: Array, t: Array, rtol: float, Sigma: Array | None, rates: tuple[float, float]
+) -> tuple[Array, Array, dict[int, ArithmeticError]]:
+    """Do `_flow` with a rate a of U and b of V.
+
+    It is (12) for U / sqrt(a), V / sqrt(b) and Y / sqrt(a b), with the time a b t.
+    """
+    a, b = rates
+    m, n = Y.shape[1:]
+    root = np.repeat(np.sqrt([a, b]), [m, n])[:, None]
+    size = math.sqrt(a) * math.sqrt(b)
+    paths, error, failed = _flow(Y / size, R / root, a * b * t, rtol, Sigma)
+    return paths * root, error * size, failed
 
 
-def _trajectory(m: int, t: Array, R: Array, error: Array, start: Weights) -> Trajectory:
-    R, error = R.reshape(t.shape + R.shape[1:]), error.reshape(t.shape)
+def _trajectory(
+    m: int, t: Array, stack: tuple[int, ...], R: Array, error: Array, Q0: Array, rates: Any
+) -> Trajectory:
+    R = R.reshape((*stack, *t.shape, *R.shape[-2:]))
+    error = error.reshape((*stack, *t.shape))
     U, V = R[..., :m, :], R[..., m:, :]
-    return Trajectory(t, U @ V.mT, U, V, start.Q, error)
+    return Trajectory(t, U @ V.mT, U, V, Q0, error, rates)
 
 
-def solve(Y: ArrayLike, weights0: Weights, t: ArrayLike, rtol: float = 1e-10) -> Trajectory:
+def solve(
+    Y: ArrayLike,
+    weights0: Weights,
+    t: ArrayLike,
+    rtol: float = 1e-10,
+    covariance: ArrayLike | None = None,
+    rates: tuple[float, float] = (1.0, 1.0),
+) -> Trajectory:
     """Integrate the gradient flow (12), U' = E V and V' = E^T U with E = Y - U V^T.
 
     Parameters
@@ -364,20 +263,26 @@ def solve(Y: ArrayLike, weights0: Weights, t: ArrayLike, rtol: float = 1e-10) ->
     t : array_like
         Times, a scalar or one non-decreasing axis, >= 0.
     rtol : float
-        Relative tolerance, below 1; one below 1e-13 acts as 1e-13.
+        Relative tolerance, from 1e-13 to below 1.
+    covariance : (n, n) array_like, optional
+        Sigma of the inputs, symmetric and positive semidefinite, where they are not white; Y is
+        the correlation of outputs and inputs. Then E = Y - U V^T Sigma.
+    rates : (float, float)
+        Learning rates a of U and b of V, above 0: U' = a E V and V' = b E^T U.
 
     Returns
     -------
     Trajectory
         X (*t.shape, m, n) and the weights, compressed to min(k, m+n) hidden units, which is
-        all that the width costs (`Weights.compress`). The imbalance (13) is that of the start
-        to rounding, at every time.
+        all that the width costs (`Weights.compress`). The imbalance (13), with rates
+        U^T U / a - V^T V / b, is that of the start to 1e-12, as a rule 1e-14, of the largest
+        ||U||_F^2 / a + ||V||_F^2 / b so far, in the Frobenius norm: it may be far smaller.
 
     Raises
     ------
     ValueError
         If the shapes of Y and weights0 disagree, an entry is not a finite real number, t
-        decreases or is negative, or rtol is out of range.
+        decreases or is negative, rtol, covariance or rates are out of range.
     ArithmeticError
         If 100,000 steps do not reach the last time.
 
@@ -385,15 +290,16 @@ def solve(Y: ArrayLike, weights0: Weights, t: ArrayLike, rtol: float = 1e-10) ->
     -----
     The error of X is below rtol times ||X(t)||_F, or where that falls below both ||Y||_F and an
     earlier ||X||_F, times the smaller of these; plus the rounding of the weights themselves,
-    some 1e-15 ||U||_F ||V||_F, which is what remains of a large start. `error_estimate` adds
-    what the step may have lost to the distance of a second path, with ten times the tolerance
-    and started a few rounding errors away. As a rule it is larger than the error, and never
-    better than the problem's condition: near a saddle, which multiplies a rounding error by
-    exp(sigma t), that is what limits the answer, and the estimate says so.
+    some 1e-15 ||U||_F ||V||_F, which is what remains of a large start. `error_estimate` is the
+    distance of a second path, with ten times the tolerance and started a few rounding errors
+    away, and that rounding. As a rule it is larger than the error, and never better than the
+    problem's condition: near a saddle, which multiplies a rounding error by exp(sigma t), that
+    is what limits the answer, and the estimate says so.
 
-    The steps are not limited by fast decays, so a long horizon costs little. Large weights that
-    are too narrow to let go of (m < k < m+n, ||R||^2 far above ||Y||) are the exception: there
-    the slow motion bends, and some hundreds of steps are needed.
+    A long horizon costs little, as implicit steps, which no fast decay limits, take over. Large
+    weights that are too narrow to let go of (m < k < m+n, ||R||^2 far above ||Y||) are the
+    exception: there the slow motion bends, and some hundreds of steps are needed. With a
+    covariance there are no implicit steps, and a stiff problem may need very many.
 
     Examples
     --------
@@ -405,11 +311,104 @@ def solve(Y: ArrayLike, weights0: Weights, t: ArrayLike, rtol: float = 1e-10) ->
     True
     >>> bool(path.Q_drift.max() < 1e-15)
     True
+
+    Inputs that are not white change where X tends to, Y Sigma^-1, but not what is kept.
+
+    >>> start = Weights(0.1 * np.eye(2), 0.1 * np.eye(2))
+    >>> path = solve(np.diag([2.0, 1.0]), start, 50.0, covariance=[[2.0, 0.0], [0.0, 0.5]])
+    >>> path.X.round(6), bool(path.Q_drift < 1e-14)
+    (array([[1., 0.],
+           [0., 2.]]), True)
     """
     target = _check.target(Y, weights0)
     times, start = _check.times(t), weights0.compress()
-    R, error = _integrate(target, start.R, None, times, _tolerance(rtol))
-    return _trajectory(target.shape[0], times, R, error, start)
+    a, b = _rates(rates)
+    R, error, failed = _scaled(
+        target[None],
+        start.R[None],
+        np.atleast_1d(times),
+        _tolerance(rtol),
+        _covariance(covariance, target.shape[1]),
+        (a, b),
+    )
+    if failed:
+        raise failed[0]
+    Q0 = start.U.T @ start.U / a - start.V.T @ start.V / b
+    return _trajectory(target.shape[0], times, (), R, error, Q0, (a, b))
+
+
+def solve_many(
+    Y: ArrayLike,
+    weights0: Weights | Iterable[Weights],
+    t: ArrayLike,
+    rtol: float = 1e-10,
+    covariance: ArrayLike | None = None,
+    rates: tuple[float, float] = (1.0, 1.0),
+    progress: Callable[[Sequence[int]], Iterable[int]] = iter,
+) -> Trajectory:
+    """Integrate the flow (12) for a stack of problems of one shape, `solve` for each.
+
+    Parameters
+    ----------
+    Y : (m, n) or (*stack, m, n) array_like
+        Target, the same for all or one for each.
+    weights0 : Weights, or iterable of Weights
+        Starts: Weights whose U and V have the axes of the stack first, or one after the other.
+    t, rtol, covariance, rates
+        As for `solve`, the same for all.
+    progress : callable, optional
+        Is given the groups that are worked on one after the other, as a sequence, and returns
+        what to loop over: `tqdm.tqdm` shows how far it is.
+
+    Returns
+    -------
+    Trajectory
+        Time comes after the stack: X (*stack, *t.shape, m, n), error_estimate (*stack,
+        *t.shape).
+
+    Raises
+    ------
+    ValueError
+        As for `solve`, and if the shapes of Y and the starts disagree.
+    BatchError
+        If some problems fail, when all are done: `.errors` has what became of them, by index,
+        and `.result` the Trajectory of all, NaN where one failed.
+
+    Examples
+    --------
+    >>> starts = [Weights([[a]], [[a]]) for a in (0.1, 0.2, 0.3)]
+    >>> path = solve_many([[1.0]], starts, [0.0, 2.0, 9.0])
+    >>> path.X.shape, path.X[:, 1, 0, 0].round(6)
+    ((3, 3, 1, 1), array([0.355461, 0.694649, 0.843746]))
+    """
+    U, V = _starts(weights0)
+    stack, (m, k), n = U.shape[:-2], U.shape[-2:], V.shape[-2]
+    target = _check.array("Y", Y, (2, U.ndim))
+    _check.shape("Y", target, (*stack, m, n) if target.ndim > 2 else (m, n))
+    times, tol, (a, b) = _check.times(t), _tolerance(rtol), _rates(rates)
+    Sigma = _covariance(covariance, n)
+    R = np.concatenate([U, V], axis=-2).reshape(-1, m + n, k)
+    if k > m + n:
+        R = np.asarray(np.linalg.qr(R.mT, mode="r")).mT
+    Ys = np.broadcast_to(target, (*stack, m, n)).reshape(-1, m, n)
+    moments = np.atleast_1d(times)
+    paths = np.empty((len(R), moments.size, *R.shape[1:]))
+    error = np.empty(paths.shape[:2])
+    failed: dict[tuple[int, ...], ArithmeticError] = {}
+    size = max(1, min(_GROUP // paths[0].nbytes, math.ceil(len(R) / 100)))
+    for begin in progress(range(0, len(R), size)):
+        s = slice(begin, begin + size)
+        paths[s], error[s], problems = _scaled(Ys[s], R[s], moments, tol, Sigma, (a, b))
+        failed |= {
+            tuple(map(int, np.unravel_index(begin + i, stack))): problem
+            for i, problem in problems.items()
+        }
+    Q0 = R[:, :m].mT @ R[:, :m] / a - R[:, m:].mT @ R[:, m:] / b
+    Q0 = Q0.reshape(*stack, *Q0.shape[1:])
+    result = _trajectory(m, times, stack, paths, error, Q0, (a, b))
+    if failed:
+        raise BatchError(failed, result)
+    return result
 
 
 def solve_regularized(
@@ -426,8 +425,9 @@ def solve_regularized(
         Target.
     weights0 : Weights
         Start, U0 (m, k) and V0 (n, k).
-    Q0 : (k, k) array_like
-        The imbalance to regularize towards, symmetric, in the hidden units of weights0.
+    Q0 : (k, k) array_like, or float
+        The imbalance to regularize towards, symmetric, in the hidden units of weights0. A
+        number lam stands for lam I.
     t : array_like
         Times, a scalar or one non-decreasing axis, >= 0.
     rtol : float
@@ -442,7 +442,7 @@ def solve_regularized(
     Raises
     ------
     ValueError
-        As for `solve`, and if Q0 is not a symmetric (k, k) matrix.
+        As for `solve`, and if Q0 is not a symmetric (k, k) matrix or a number.
     ArithmeticError
         If 100,000 steps do not reach the last time.
 
@@ -463,20 +463,78 @@ def solve_regularized(
     array([1.002048, 0.      ])
     """
     target = _check.target(Y, weights0)
-    imbalance = _check.symmetric("Q0", Q0)
     k = weights0.U.shape[1]
-    _check.shape("Q0", imbalance, (k, k))
+    if np.ndim(Q0) == 0:
+        imbalance = float(_check.array("Q0", Q0, 0)) * np.eye(k)
+    else:
+        imbalance = _check.symmetric("Q0", Q0)
+        _check.shape("Q0", imbalance, (k, k))
     times, tol = _check.times(t), _tolerance(rtol)
     B = _invariant_basis(weights0.R.T, imbalance)
-    R, error = _integrate(target, weights0.R @ B, B.T @ imbalance @ B, times, tol)
-    return _trajectory(target.shape[0], times, R @ B.T, error, weights0)
+    (y,), (R,), bases = _few_rows(target[None], (weights0.R @ B)[None])
+    both = [
+        Reached(np.empty((times.size, *R.shape)), 0, 0.0, r, None) for r in (_nudged(y, R), R)
+    ]
+    R, error = _finish(y, B.T @ imbalance @ B, both, np.atleast_1d(times), tol)
+    sides = (
+        side if basis is None else basis[0] @ side
+        for side, basis in zip((R[:, : len(y)], R[:, len(y) :]), bases, strict=True)
+    )
+    R = np.concatenate(list(sides), axis=1) @ B.T
+    return _trajectory(target.shape[0], times, (), R, error, weights0.Q, (1.0, 1.0))
 
 
 def _tolerance(rtol: float) -> float:
     number = _check.positive("rtol", rtol)
-    if number >= 1:
-        raise ValueError(f"rtol must be below 1, got {number}")
-    return max(number, _FINEST)
+    if not _FINEST <= number < 1:
+        side = (
+            "below 1"
+            if number >= 1
+            else f"at least {_FINEST:g}, which rounding leaves room for"
+        )
+        raise ValueError(f"rtol must be {side}, got {number}")
+    return number
+
+
+def _rates(rates: tuple[float, float]) -> tuple[float, float]:
+    pair = _check.array("rates", rates, 1)
+    _check.shape("rates", pair, (2,))
+    if (pair <= 0).any():
+        raise ValueError(f"rates must be above 0, got {pair[0]:g} and {pair[1]:g}")
+    return float(pair[0]), float(pair[1])
+
+
+def _covariance(covariance: ArrayLike | None, n: int) -> Array | None:
+    if covariance is None:
+        return None
+    Sigma = _check.symmetric("covariance", covariance)
+    _check.shape("covariance", Sigma, (n, n))
+    least, most = np.linalg.eigvalsh(Sigma)[[0, -1]]
+    if least < -1e-12 * abs(most):
+        raise ValueError(
+            f"covariance must be positive semidefinite, got an eigenvalue {least:g}"
+        )
+    return Sigma
+
+
+def _starts(weights0: Weights | Iterable[Weights]) -> tuple[Array, Array]:
+    """Return U (*stack, m, k) and V (*stack, n, k) of one or more starts."""
+    if isinstance(weights0, Weights):
+        return weights0.U, weights0.V
+    try:
+        starts = list(weights0)
+    except TypeError:
+        raise ValueError(f"weights0 must be Weights, got {type(weights0).__name__}") from None
+    if not starts:
+        raise ValueError("weights0 must not be empty")
+    for i, start in enumerate(starts):
+        if not isinstance(start, Weights):
+            raise ValueError(f"weights0[{i}] must be Weights, got {type(start).__name__}")
+        for name in "UV":
+            _check.shape(
+                f"{name} of weights0[{i}]", getattr(start, name), getattr(starts[0], name).shape
+            )
+    return np.stack([start.U for start in starts]), np.stack([start.V for start in starts])
 
 
 def _invariant_basis(rows: Array, Q0: Array) -> Array:
@@ -486,6 +544,6 @@ def _invariant_basis(rows: Array, Q0: Array) -> Array:
     while basis.shape[1] < wider.shape[1] < k:
         basis = wider
         wider = orth(
-            np.hstack([basis, _relative(1.0, float(np.linalg.norm(Q0))) * (Q0 @ basis)])
+            np.hstack([basis, 1 / max(float(np.linalg.norm(Q0)), 1e-150) * (Q0 @ basis)])
         )
     return basis if 0 < wider.shape[1] < k else np.eye(k)

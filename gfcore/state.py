@@ -1,6 +1,7 @@
 """The state of a two-layer linear model and its path through time."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -98,6 +99,11 @@ class Weights:
         L = np.asarray(np.linalg.qr(self.R.mT, mode="r")).mT
         return Weights(L[..., :m, :], L[..., m:, :])
 
+    def __setstate__(self, state: dict[str, Array]) -> None:
+        for name, matrix in state.items():
+            matrix.flags.writeable = False
+            object.__setattr__(self, name, matrix)
+
     def rotate(self, G: ArrayLike) -> "Weights":
         """Return the weights (U G, V G), the gauge freedom of (14).
 
@@ -134,22 +140,53 @@ class Weights:
         return Weights(self.U @ rotation, self.V @ rotation)
 
 
+class BatchError(ArithmeticError):
+    """Some problems of a batch fail, and the others are done.
+
+    Attributes
+    ----------
+    errors : dict
+        The exception of each problem that fails, by its index.
+    result
+        What the call would return, with NaN where a problem fails.
+
+    Examples
+    --------
+    >>> error = BatchError({3: ArithmeticError("no end in sight")}, None)
+    >>> str(error)
+    'problem 3 of the batch: no end in sight'
+    """
+
+    def __init__(self, errors: dict[Any, ArithmeticError], result: Any) -> None:
+        index, first = next(iter(errors.items()))
+        more = f" (and {len(errors) - 1} more of them fail)" if len(errors) > 1 else ""
+        super().__init__(f"problem {index} of the batch: {first}{more}")
+        self.errors, self.result = errors, result
+
+
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """A path X(t) and, for a two-layer model, the weights behind it.
+    """A path X(t), or a stack of them, and for a two-layer model the weights behind it.
 
     Parameters
     ----------
     t : (*T,) array
         Times, a scalar or one axis; for gradient descent, step size times iteration.
-    X : (*T, m, n) array
+    X : (*stack, *T, m, n) array
         Products.
-    U, V : (*T, m, k') and (*T, n, k') arrays, optional
+    U, V : (*stack, *T, m, k') and (*stack, *T, n, k') arrays, optional
         Weights. The hidden units are those of the start as `Weights.compress` leaves them.
-    Q0 : (k', k') array, optional
+    Q0 : (*stack, k', k') array, optional
         Imbalance of the start, at t = 0.
-    error_estimate : (*T,) array, optional
+    error_estimate : (*stack, *T) array, optional
         Estimated ||X - exact X||_F of a numerical integration.
+    rates : (float, float)
+        Learning rates a of U and b of V, if they are not the same.
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit that of X.
 
     Examples
     --------
@@ -167,29 +204,55 @@ class Trajectory:
     V: Array | None = None
     Q0: Array | None = None
     error_estimate: Array | None = None
+    rates: tuple[float, float] = (1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        axes, steps = np.shape(self.X), np.shape(self.t)
+        if len(steps) > 1 or len(axes) < len(steps) + 2:
+            raise ValueError(f"X must have shape (*T, m, n), got {axes} for t of shape {steps}")
+        stack, (m, n) = axes[: len(axes) - 2 - len(steps)], axes[-2:]
+        expected = {"X": (*stack, *steps, m, n), "error_estimate": (*stack, *steps)}
+        if self.U is None or self.V is None:
+            if self.U is not None or self.V is not None or self.Q0 is not None:
+                raise ValueError("U, V and Q0 must be given together, or U and V without Q0")
+        else:
+            k = np.shape(self.U)[-1:]
+            expected |= {"U": (*stack, *steps, m, *k), "V": (*stack, *steps, n, *k)}
+            expected |= {"Q0": (*stack, *k, *k)}
+        for name, shape in expected.items():
+            if (value := getattr(self, name)) is not None:
+                _check.shape(name, np.asarray(value), shape)
 
     def error(self, Y: ArrayLike) -> Array:
-        """Return the reconstruction error ||Y - X(t)||_F / ||Y||_F of Section 6, (*T,).
+        """Return the reconstruction error ||Y - X(t)||_F / ||Y||_F of Section 6, (*stack, *T).
+
+        Parameters
+        ----------
+        Y : (m, n) or (*stack, m, n) array_like
+            Target, the same for all of a stack or one for each.
 
         Raises
         ------
         ValueError
-            If Y is not an (m, n) matrix, or is zero.
+            If Y does not have this shape, or is zero.
         """
-        target = _check.array("Y", Y, 2)
-        _check.shape("Y", target, self.X.shape[-2:])
-        size = np.linalg.norm(target)
-        if size == 0:
+        stack = self.X.shape[: self.X.ndim - 2 - np.ndim(self.t)]
+        target = _check.array("Y", Y, (2, 2 + len(stack)))
+        _check.shape("Y", target, (*(stack if target.ndim > 2 else ()), *self.X.shape[-2:]))
+        size = np.linalg.norm(target, axis=(-2, -1))
+        if (size == 0).any():
             raise ValueError(f"Y must not be zero for a relative error, shape {target.shape}")
+        if target.ndim > 2 and np.ndim(self.t):
+            target, size = target[..., None, :, :], size[..., None]
         return np.asarray(np.linalg.norm(target - self.X, axis=(-2, -1)) / size)
 
     def singular_values(self) -> Array:
-        """Return the singular values of X(t), largest first, (*T, min(m, n))."""
+        """Return the singular values of X(t), largest first, (*stack, *T, min(m, n))."""
         return np.asarray(np.linalg.svd(self.X, compute_uv=False), float)
 
     @property
     def Q(self) -> Array:
-        """Imbalance U^T U - V^T V (13) at each time, (*T, k', k').
+        """Imbalance U^T U / a - V^T V / b (13), a = b = 1 as a rule, (*stack, *T, k', k').
 
         Raises
         ------
@@ -198,13 +261,20 @@ class Trajectory:
         """
         if self.U is None or self.V is None:
             raise ValueError("a one-layer trajectory has no U and V, so no Q")
-        return self.U.mT @ self.U - self.V.mT @ self.V
+        a, b = self.rates
+        return self.U.mT @ self.U / a - self.V.mT @ self.V / b
 
     @property
     def Q_drift(self) -> Array:
-        """||Q(t) - Q(0)||_F, (*T,): zero along the flow (13), of order the step in descent."""
-        Q = self.Q
-        start = Q[0] if self.Q0 is None else self.Q0
+        """||Q(t) - Q(0)||_F, (*stack, *T): 0 along the flow (13), of order the step in descent.
+
+        Without Q0 it counts from the first time.
+        """
+        Q, start = self.Q, self.Q0
+        if start is None:
+            start = Q[..., 0, :, :] if np.ndim(self.t) else Q
+        if np.ndim(self.t):
+            start = start[..., None, :, :]
         return np.asarray(np.linalg.norm(Q - start, axis=(-2, -1)))
 
 

@@ -238,7 +238,41 @@ def test_many_starts_are_each_one_alone(count):
 def test_many_starts_of_one_shape_only():
     Y, start = draw(3, 4, 2, 1.0)
     assert descent.run_many(Y, [], 0.1, 1) == []
-    with pytest.raises(ValueError, match=r"the same width, got U of shapes \(3, 2\) and"):
+    with pytest.raises(ValueError, match=r"starts\[1\].*U must have shape \(3, 2\), got"):
         descent.run_many(Y, [start, draw(3, 4, 5, 1.0)[1]], 0.1, 1)
-    with pytest.raises(ValueError, match=r"Y must have shape \(3, 5\)"):
+    with pytest.raises(ValueError, match=r"starts\[1\].*Y must have shape \(3, 5\)"):
         descent.run_many(Y, [start, draw(3, 5, 2, 1.0)[1]], 0.1, 1)
+    with pytest.raises(ValueError, match="starts must be several Weights, for one weights0"):
+        descent.run_many(Y, start, 0.1, 1)
+    with pytest.raises(ValueError, match=r"starts must be Weights, got int"):
+        descent.run_many(Y, 3, 0.1, 1)
+    with pytest.raises(ValueError, match=r"starts\[0\].*weights0 must be Weights, got int"):
+        descent.run_many(Y, [3], 0.1, 1)
+    with pytest.raises(ValueError, match="step must be above 0, got -1"):
+        descent.run_many(Y, [], -1, 5)
+    with pytest.raises(ValueError, match="every must be an integer of at least 1"):
+        descent.run_many(Y, [], 1, 5, 0)
+
+
+@pytest.mark.parametrize("wrong", [[0], [2], [1, 130], [0, 1, 2]])
+def test_one_that_diverges_does_not_stop_the_others(wrong):
+    Y = np.array([[1.0]])
+    starts = [gf.Weights([[0.5]], [[0.1 * (1 + i % 3)]]) for i in range(max(3, wrong[-1] + 2))]
+    for i in wrong:
+        starts[i] = gf.Weights([[1e3]], [[1e3]])
+    fine = [start for i, start in enumerate(starts) if i not in wrong]
+    with pytest.raises(
+        gf.BatchError, match=f"problem {wrong[0]} of the batch: descent"
+    ) as info:
+        descent.run_many(Y, starts, 0.1, 40, every=10)
+    error = info.value
+    assert list(error.errors) == wrong
+    for i in wrong:
+        with pytest.raises(ArithmeticError) as alone:
+            descent.run(Y, starts[i], 0.1, 40)
+        assert str(alone.value) == str(error.errors[i])
+        assert np.isnan(error.result[i].X[-1]).all()
+    kept = [path for i, path in enumerate(error.result) if i not in wrong]
+    expected = descent.run_many(Y, fine, 0.1, 40, every=10) if fine else []
+    for path, other in zip(kept, expected, strict=True):
+        assert np.array_equal(path.X, other.X)

@@ -1,12 +1,15 @@
 """The flow against closed forms, an mpmath integration and SciPy, and its conservation laws."""
 
+import subprocess
+import sys
+
 import mpmath as mp
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
 import gfcore as gf
-from gfcore import flow
+from gfcore import _explicit, _radau, _taylor, flow
 
 LONG = np.concatenate([[0.0], np.logspace(-6, 6, 49)])
 
@@ -256,10 +259,11 @@ def test_imbalance_is_kept_over_any_horizon(name, rtol):
 def test_projection_restores_the_imbalance_and_leaves_the_product():
     rng = np.random.default_rng(0)
     start = gf.initial.gaussian(3, 4, 6, 1.0, rng)
-    frame = flow._frame(rng.standard_normal((3, 4)), start.R, None)
+    frame = _radau._frame(rng.standard_normal((3, 4)), start.R, None)
     moved = frame.Z + 1e-7 * rng.standard_normal((5, *frame.Z.shape))
-    back = flow._conserve(frame, moved)
-    K, K_moved, K_back = (Z.mT @ (frame.J * Z) for Z in (frame.Z, moved, back))
+    K = frame.Z.mT @ (frame.J * frame.Z)
+    back = _radau.conserve(moved, K, frame.J, frame.scale)
+    K_moved, K_back = (Z.mT @ (frame.J * Z) for Z in (moved, back))
     assert (size(K_moved - K) > 1e-7).all()
     assert (size(K_back - K) < 1e-14).all()
     X_moved, X_back = (R[:, :3] @ R[:, 3:].mT for R in (moved @ frame.C, back @ frame.C))
@@ -269,9 +273,15 @@ def test_projection_restores_the_imbalance_and_leaves_the_product():
 def test_imbalance_drifts_without_the_projection(monkeypatch):
     rng = np.random.default_rng(0)
     Y, start = rng.standard_normal((3, 4)), gf.initial.gaussian(3, 4, 6, 0.3, rng)
-    monkeypatch.setattr(flow, "_conserve", lambda frame, Z: Z)
-    drift = flow.solve(Y, start, np.linspace(0, 5, 50), 1e-4).Q_drift
-    assert drift.max() > 1e-9 * np.linalg.norm(start.Q)
+
+    def drift():
+        R, _ = _radau.path(Y, start.R, None, np.linspace(0, 5, 50), 1e-4, True, 0.0)
+        U, V = R[:, :3], R[:, 3:]
+        return size(U.mT @ U - V.mT @ V - start.Q).max() / np.linalg.norm(start.Q)
+
+    assert drift() < 1e-14
+    monkeypatch.setattr(_radau, "conserve", lambda Z, *_: Z)
+    assert drift() > 1e-9
 
 
 def test_rank_of_a_narrow_start_is_kept():
@@ -328,13 +338,13 @@ def test_states_at_rest_stay(k):
 def test_slow_decay_costs_few_steps(monkeypatch):
     # A singular value 0 of Y and a balanced start: x' = -2 x^2, beside a mode that is 1e6 times
     # faster in the end.
-    collocate, calls = flow._collocate, []
+    collocate, calls = _radau._collocate, []
 
     def counted(*args):
         calls.append(args)
         return collocate(*args)
 
-    monkeypatch.setattr(flow, "_collocate", counted)
+    monkeypatch.setattr(_radau, "_collocate", counted)
     start = gf.Weights(np.eye(2), np.eye(2))
     path = flow.solve(np.diag([5.0, 0.0]), start, LONG)
     assert path.X[:, 1, 1] == pytest.approx(1 / (1 + 2 * LONG), rel=1e-10)
@@ -465,7 +475,8 @@ def test_times_between_steps_are_as_right_as_the_others():
 
 
 def test_narrowed_attempts_are_reported(monkeypatch):
-    monkeypatch.setattr(flow, "_ATTEMPTS", 3)
+    monkeypatch.setattr(_taylor, "ATTEMPTS", 3)
+    monkeypatch.setattr(_radau, "_ATTEMPTS", 3)
     with pytest.raises(ArithmeticError, match=r"got no further than t = .* of 50"):
         flow.solve(np.eye(2), gf.Weights(0.1 * np.eye(2), 0.1 * np.eye(2)), 50.0)
 
@@ -516,3 +527,256 @@ def test_inputs_stay_as_they_are():
     assert all(
         np.array_equal(a, b) for a, b in zip(copies, (Y, t, Q0, start.U, start.V), strict=True)
     )
+
+
+# ---- many problems, other inputs, and an estimate that bounds the error
+
+
+def longer(Y, weights, t):
+    """X(t) in long double: a Taylor series of order 24, term by term as the flow is written."""
+    p, exact, m = 24, np.longdouble, Y.shape[0]
+    Y, R, now, states = Y.astype(exact), weights.R.astype(exact), exact(0), []
+    while len(states) < len(t):
+        U, V, E = [R[:m]], [R[m:]], []
+        for j in range(p):
+            E.append((j == 0) * Y - sum(U[i] @ V[j - i].T for i in range(j + 1)))
+            U.append(sum(E[i] @ V[j - i] for i in range(j + 1)) / (j + 1))
+            V.append(sum(E[i].T @ U[j - i] for i in range(j + 1)) / (j + 1))
+        noise = 1e-18 * (np.abs(Y) + np.abs(U[0]) @ np.abs(V[0].T))
+        if (np.abs(E[0]) <= noise).all():
+            return np.array(states + [R] * (len(t) - len(states)))
+        h = min(
+            (exact(1e-20) * (size(S[0]) or size(S[1])) / size(S[q])) ** (exact(1) / q)
+            for S in (U, V)
+            for q in (p, p - 1)
+            if size(S[q])
+        )
+        terms = np.array([np.concatenate(pair) for pair in zip(U, V, strict=True)])
+        while len(states) < len(t) and t[len(states)] <= now + h:
+            powers = (t[len(states)] - now) ** np.arange(p + 1)
+            states.append(np.tensordot(powers, terms, 1))
+        now, R = now + h, np.tensordot(h ** np.arange(p + 1), terms, 1)
+    return np.array(states)
+
+
+def drawn(seed):
+    """A problem of one of six kinds, that many of which are hard."""
+    rng = np.random.default_rng(seed)
+    m, n = rng.integers(1, 5, 2)
+    k = int(rng.integers(1, m + n + 2))
+    y, std = 10 ** rng.uniform(-1, 1), 10 ** rng.uniform(-1, 0.5, 2)
+    match rng.integers(6):
+        case 0:
+            std = np.full(2, std[0])
+        case 1:  # near the saddle
+            std = 10 ** rng.uniform(-8, -1, 2)
+        case 2:  # large and stiff
+            std = 10 ** rng.uniform([0, -3], 2.5)
+        case 3:  # a tiny target
+            y = 10 ** rng.uniform(-9, -2)
+        case 4:  # narrow
+            k = int(rng.integers(1, max(2, min(m, n))))
+        case 5:  # of two sizes
+            std = 10 ** rng.uniform(-6, 2, 2)
+    Y = y * rng.standard_normal((m, n))
+    U, V = std[0] * rng.standard_normal((m, k)), std[1] * rng.standard_normal((n, k))
+    fast = max(np.linalg.norm(U, 2) ** 2 + np.linalg.norm(V, 2) ** 2, np.linalg.norm(Y, 2))
+    end = 10 ** rng.uniform(-1, 2) / fast
+    return Y, gf.Weights(U, V), end * np.array([0.1, 0.3, 0.6, 1.0]), 10 ** rng.uniform(-13, -3)
+
+
+@pytest.mark.parametrize("first", range(0, 150, 15))
+def test_the_estimate_bounds_the_error_at_every_tolerance(first):
+    for seed in range(first, first + 15):
+        Y, start, t, rtol = drawn(seed)
+        path, m = flow.solve(Y, start, t, rtol), Y.shape[0]
+        R = longer(Y, start, t)
+        error = size((path.X - R[:, :m] @ R[:, m:].mT).astype(float))
+        assert (error <= path.error_estimate).all(), seed
+        assert (error <= 2 * allowed(path, Y, rtol)).all(), seed
+        assert_conserved(path)
+
+
+def test_two_implicit_paths_do_not_go_by_the_same_steps():
+    # Both took the same steps once, and told nothing from each other.
+    rng = np.random.default_rng(111)
+    Y = rng.standard_normal((2, 4))
+    U, V = 30 * rng.standard_normal((2, 8)), 0.1 * rng.standard_normal((4, 8))
+    t, R = np.array([3 / np.linalg.norm(U, 2) ** 2]), np.concatenate([U, V])
+    rough, fine = (_radau.path(Y, R, None, t, tol, tol < 1e-3, 0.0)[0] for tol in (1e-3, 1e-4))
+    exact = longer(Y, gf.Weights(U, V), t)
+    X_rough, X, truth = (r[:, :2] @ r[:, 2:].mT for r in (rough, fine, exact))
+    assert size((X - truth).astype(float)) <= size(X - X_rough) + 4e-15 * size(U) * size(V)
+
+
+@pytest.mark.parametrize("shape", [(7,), (2, 3)])
+@pytest.mark.parametrize("one_target", [True, False])
+@pytest.mark.parametrize("t", [1.5, np.linspace(0, 3, 5)])
+def test_many_problems_are_each_one_alone(shape, one_target, t):
+    rng = np.random.default_rng(1)
+    count = int(np.prod(shape))
+    starts = [gf.initial.gaussian(2, 3, 8, 10.0 ** -(i % 3), rng) for i in range(count)]
+    Y = rng.standard_normal((2, 3) if one_target else (count, 2, 3))
+    many = flow.solve_many(Y, starts, t)
+    assert many.X.shape == (count, *np.shape(t), 2, 3)
+    assert many.U.shape == (count, *np.shape(t), 2, 5)
+    assert many.error_estimate.shape == many.Q_drift.shape == (count, *np.shape(t))
+    for i, start in enumerate(starts):
+        target = Y if one_target else Y[i]
+        one = flow.solve(target, start, t)
+        assert size(many.X[i] - one.X).max() < 1e-13 * size(one.X).max()
+        assert np.allclose(many.error(Y)[i], one.error(target), rtol=1e-9, atol=1e-13)
+        assert (many.error_estimate[i] <= 30 * one.error_estimate).all()
+    assert (many.Q_drift <= 1e-12 * np.abs(many.Q).max()).all()
+
+
+def test_many_problems_show_progress_and_groups_do_not_matter(monkeypatch):
+    rng = np.random.default_rng(0)
+    Y, starts = rng.standard_normal((2, 2)), [gf.initial.gaussian(2, 2, 3, 0.5, rng)] * 5
+    seen = []
+
+    def progress(groups):
+        for group in groups:
+            seen.append((group, len(groups)))
+            yield group
+
+    whole = flow.solve_many(Y, starts, 1.0, progress=progress)
+    assert [group for group, _ in seen] == [0, 1, 2, 3, 4]
+    assert {length for _, length in seen} == {5}
+    assert np.array_equal(whole.X, np.broadcast_to(whole.X[0], (5, 2, 2)))
+
+
+def test_a_problem_that_fails_is_named_and_the_others_are_kept(monkeypatch):
+    def refuse(*args):
+        raise ArithmeticError("no further")
+
+    monkeypatch.setattr(flow, "_finish", refuse)
+    fine, stiff = gf.Weights([[0.5]], [[0.5]]), gf.Weights([[3e3, 0.0]], [[0.0, 3e3]])
+    fine = gf.Weights([[0.5, 0.0]], [[0.5, 0.0]])
+    with pytest.raises(gf.BatchError, match=r"problem \(1,\) of the batch: no further") as info:
+        flow.solve_many([[1.0]], [fine, stiff, fine], [0.0, 1e5])
+    assert list(info.value.errors) == [(1,)]
+    path = info.value.result
+    assert np.isnan(path.X[1]).all()
+    assert np.isnan(path.error_estimate[1]).all()
+    assert path.X[[0, 2], 1, 0, 0] == pytest.approx(1.0, rel=1e-14)
+    with pytest.raises(ArithmeticError, match="no further"):
+        flow.solve([[1.0]], stiff, [0.0, 1e5])
+
+
+@pytest.mark.parametrize(("m", "n", "k"), [(2, 40, 3), (40, 2, 3), (3, 50, 60), (20, 22, 25)])
+def test_large_problems_agree_with_scipy(m, n, k):
+    # Rows that do not move are left out, and the last goes by explicit steps.
+    rng = np.random.default_rng(0)
+    Y, start = rng.standard_normal((m, n)) / 6, gf.initial.gaussian(m, n, k, 0.3, rng)
+    t = np.linspace(0, 1, 6)
+    R = by_scipy(Y, start, None, t)
+    exact = R[:, :m] @ R[:, m:].mT
+    for rtol in (1e-5, 1e-9, 1e-12):
+        path = flow.solve(Y, start, t, rtol)
+        assert_honest(path, Y, rtol, size(path.X - exact), 2e-13 * size(exact) + 1e-12)
+        assert_conserved(path)
+
+
+def test_explicit_steps_hand_a_stiff_path_over(monkeypatch):
+    rng = np.random.default_rng(0)
+    Y, start = rng.standard_normal((3, 4)), gf.initial.gaussian(3, 4, 5, 3.0, rng)
+    t = np.append(np.linspace(0, 1, 5), 1e4)
+    expected = flow.solve(Y, start, t, 1e-11)
+    monkeypatch.setattr(_explicit, "_LARGE", 0)
+    path = flow.solve(Y, start, t, 1e-8)
+    assert (size(path.X - expected.X) <= 1e-8 * size(expected.X)).all()
+    assert_conserved(path)
+
+
+def test_which_method_follows_the_path():
+    assert not _explicit.suits(_explicit._LARGE)
+    assert _explicit.suits(_explicit._LARGE + 1)
+    h, left = np.ones(4), np.array([0.0, 100.0, 101.0, np.inf])
+    assert not _taylor.hands_over(99, h, left).any()
+    assert _taylor.hands_over(100, h, left).tolist() == [False, False, True, True]
+
+
+def general(Y, weights, t, Sigma, a, b):
+    """X(t) and the weights by SciPy, for inputs that are not white and a rate a layer."""
+    m, shape = Y.shape[0], weights.R.shape
+
+    def flat(_, r):
+        U, V = r.reshape(shape)[:m], r.reshape(shape)[m:]
+        E = Y - U @ V.T @ Sigma
+        return np.concatenate([a * E @ V, b * E.T @ U]).ravel()
+
+    run = solve_ivp(flat, (0, t[-1]), weights.R.ravel(), "DOP853", t, rtol=3e-14, atol=1e-15)
+    return run.y.T.reshape(-1, *shape)
+
+
+@pytest.mark.parametrize("rank", [4, 2])
+@pytest.mark.parametrize(("a", "b"), [(1.0, 1.0), (0.3, 2.0), (5.0, 5.0)])
+@pytest.mark.parametrize("k", [2, 6, 12])
+def test_covariance_and_rates_agree_with_scipy(rank, a, b, k):
+    rng = np.random.default_rng(k)
+    root = rng.standard_normal((4, rank))
+    Sigma, Y = root @ root.T, rng.standard_normal((3, 4))
+    start, t = gf.initial.gaussian(3, 4, k, 0.6, rng), np.linspace(0, 2, 9)
+    R = general(Y, start, t, Sigma, a, b)
+    exact = R[:, :3] @ R[:, 3:].mT
+    path = flow.solve(Y, start, t, 1e-10, covariance=Sigma, rates=(a, b))
+    assert (size(path.X - exact) <= path.error_estimate + 2e-12 * size(exact)).all()
+    assert path.Q_drift.max() < 1e-12 * size(path.Q).max()
+    many = flow.solve_many(Y, [start, start], t, covariance=Sigma, rates=(a, b))
+    assert size(many.X - path.X).max() < 1e-13 * size(path.X).max()
+    gram = path.U.mT @ path.U / a - path.V.mT @ path.V / b
+    assert np.allclose(gram, path.Q, rtol=0, atol=1e-13 * np.abs(gram).max())
+
+
+def test_white_inputs_are_the_covariance_of_one():
+    rng = np.random.default_rng(0)
+    Y, start = rng.standard_normal((3, 4)), gf.initial.gaussian(3, 4, 5, 0.5, rng)
+    white, same = (flow.solve(Y, start, 2.0, covariance=c) for c in (None, np.eye(4)))
+    assert size(white.X - same.X) < 1e-13
+    plain = flow.solve(Y, start, 2.0, rates=(3.0, 3.0)).X
+    assert size(plain - flow.solve(Y, start, 6.0).X) < 1e-13
+
+
+def test_a_number_regularizes_towards_its_multiple_of_the_identity():
+    rng = np.random.default_rng(0)
+    Y, start = rng.standard_normal((3, 4)), gf.initial.gaussian(3, 4, 9, 0.5, rng)
+    for lam in (0, -1.5):
+        number = flow.solve_regularized(Y, start, lam, [0.5, 2.0])
+        matrix = flow.solve_regularized(Y, start, lam * np.eye(9), [0.5, 2.0])
+        assert np.array_equal(number.X, matrix.X)
+        R = by_scipy(Y, start, lam * np.eye(9), [0.5, 2.0])
+        assert size(number.X - R[:, :3] @ R[:, 3:].mT).max() < 1e-10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"covariance": np.eye(2)}, r"covariance must have shape \(3, 3\), got shape \(2, 2\)"),
+        ({"covariance": -np.eye(3)}, "covariance must be positive semidefinite, an eigenvalue"),
+        ({"covariance": np.triu(np.ones((3, 3)))}, "covariance must be symmetric"),
+        ({"rates": (1.0, 0.0)}, "rates must be above 0, got 1 and 0"),
+        ({"rates": (1.0,)}, r"rates must have shape \(2,\), got shape \(1,\)"),
+        ({"rtol": 1e-14}, "rtol must be at least 1e-13"),
+        ({"weights0": []}, "weights0 must not be empty"),
+        ({"weights0": 3}, "weights0 must be Weights, got int"),
+        ({"weights0": [None]}, r"weights0\[0\] must be Weights, got NoneType"),
+        ({"Y": np.ones((4, 2, 3))}, r"Y must have shape \(2, 2, 3\), got shape \(4, 2, 3\)"),
+    ],
+)
+def test_bad_input_to_many_is_refused(arguments, message):
+    start = gf.Weights(np.ones((2, 4)), np.ones((3, 4)))
+    good = {"Y": np.ones((2, 3)), "weights0": [start, start], "t": 1.0}
+    with pytest.raises(ValueError, match=message):
+        flow.solve_many(**(good | arguments))
+    other = gf.Weights(np.ones((2, 5)), np.ones((3, 5)))
+    with pytest.raises(ValueError, match=r"U of weights0\[1\] must have shape \(2, 4\)"):
+        flow.solve_many(**(good | {"weights0": [start, other]}))
+
+
+def test_the_flow_is_imported_without_what_only_large_problems_need():
+    code = "import sys, gfcore.flow; print('scipy.integrate' in sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == "False"

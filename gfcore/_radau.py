@@ -1,0 +1,308 @@
+"""The flows (12) and (26) by implicit steps, which no fast decay limits.
+
+Let E = Y - U V^T and R = [U; V]. The flow (12) is R' = [[0, E], [E^T, 0]] R, and along it
+
+    E' = -(U U^T E + E V V^T).
+
+Two things make it cheap. In the singular vectors of U and V the equation for E is diagonal, one
+decay rate a_i + b_j an entry, so that implicit steps cost no more than explicit ones would. And
+the conservation law (13) can be put back exactly, because adding (U L, -V L) with a symmetric
+L moves U^T U - V^T V without moving U V^T.
+
+A step is collocation at the 12 Radau IIA points (order 23, L-stable): the path is a polynomial
+in time, which also gives the states inside the step, and whose last coefficients say how
+accurate it is. The regularized flow (26) adds P = U^T U - V^T V - Q0, which pushes along
+(-U P, V P) / 2, so without moving U V^T, and obeys P' = -(P N + N P) / 2 with N = R^T R,
+diagonal in the right singular vectors of R.
+
+References
+----------
+E. Hairer and G. Wanner, Solving Ordinary Differential Equations II, Springer 1996, IV.5 and
+IV.8 (Radau IIA and its linear algebra); E. Hairer, C. Lubich and G. Wanner, Geometric Numerical
+Integration, Springer 2006, IV.4 (projection onto invariants).
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.polynomial import legendre
+from numpy.typing import NDArray
+
+from gfcore._check import Array
+
+_EPS = float(np.finfo(float).eps)
+ROUNDING = 16 * _EPS  # what a few dozen operations lose
+_STAGES = 12
+_SWEEPS = 25  # at most, to solve the equations of a step
+_ATTEMPTS = 100_000  # at most, to reach the last time
+STUCK = "the integration got no further than t = {:.6g} of {:.6g}"
+_SHAPE = 1e-5  # relative tolerance of E, so that its decay is right far below rtol
+
+
+def _radau(stages: int) -> tuple[Array, Array, Array]:
+    """Return the Radau IIA nodes of [0, 1], led by 0, and two matrices for values there.
+
+    One integrates a polynomial from 0 to each node, the other gives Legendre coefficients.
+    """
+    f = np.zeros(stages + 1)
+    f[-1], f[-2] = 1, -1
+    x = np.sort(legendre.legroots(f))
+    x -= legendre.legval(x, f) / legendre.legval(x, legendre.legder(f))
+    x[-1] = 1
+    integral = legendre.legint(np.eye(stages), lbnd=-1)
+    at_nodes = legendre.legvander(x, stages)
+    return (
+        np.append(0, (x + 1) / 2),
+        at_nodes @ integral @ np.linalg.inv(at_nodes[:, :-1]) / 2,
+        np.linalg.inv(legendre.legvander(np.append(-1, x), stages)),
+    )
+
+
+_NODES, _INTEGRATE, _COEFFICIENTS = _radau(_STAGES)
+_EIGENVALUES, _MODES = np.linalg.eig(_INTEGRATE)
+_TO_MODES = np.linalg.inv(_MODES)
+
+
+class _Frame(NamedTuple):
+    """The state at the start of a step, in coordinates where the linear algebra is diagonal."""
+
+    Y: Array  # Phi^T Y Psi, with the left singular vectors Phi of U and Psi of V
+    Q0: Array | None  # G^T Q0 G, with the right singular vectors G of R; None for (12)
+    Z: Array  # R = Z C, (m+n, c)
+    C: Array  # (c, k)
+    scale: Array  # C = diag(scale) G^T
+    rates: Array  # a_i + b_j, (m, n)
+    Q_rates: Array  # (c_i + c_j) / 2, (c, c)
+    Phi: Array
+    Psi: Array
+    J: Array  # the signs of (13), (m+n, 1)
+
+
+def _frame(Y: Array, R: Array, Q0: Array | None) -> _Frame:
+    m, n = Y.shape
+    U, V = R[:m], R[m:]
+    Phi, a, _ = np.linalg.svd(U, full_matrices=U.shape[1] < m)
+    Psi, b, _ = np.linalg.svd(V, full_matrices=V.shape[1] < n)
+    rates = np.zeros((m, n))
+    rates[: a.size] += a[:, None] ** 2
+    rates[:, : b.size] += b**2
+    _, s, Gt = np.linalg.svd(R, full_matrices=Q0 is not None)
+    if Q0 is None:
+        # Columns of unit size, so that small hidden units keep their digits; a column that is
+        # all rounding is left out, which keeps the rank.
+        s = s[s > _EPS * (m + n) * s[0]]
+        Gt, scale = Gt[: s.size], s
+    else:
+        scale = np.ones(Gt.shape[0])
+        s = np.append(s, np.zeros(scale.size - s.size))
+        Q0 = Gt @ Q0 @ Gt.T
+    return _Frame(
+        Y=Phi.T @ Y @ Psi,
+        Q0=Q0,
+        Z=np.concatenate([Phi.T @ U, Psi.T @ V]) @ (Gt.T / scale),
+        C=scale[:, None] * Gt,
+        scale=scale,
+        rates=rates,
+        Q_rates=(s[:, None] ** 2 + s**2) / 2,
+        Phi=Phi,
+        Psi=Psi,
+        J=np.repeat([1.0, -1.0], [m, n])[:, None],
+    )
+
+
+def _mix(matrix: NDArray[Any], stack: NDArray[Any]) -> Any:
+    """Apply a matrix along the first axis of a stack."""
+    return (matrix @ stack.reshape(stack.shape[0], -1)).reshape(-1, *stack.shape[1:])
+
+
+def _interpolate(theta: Array) -> Array:
+    """Return the Lagrange polynomials of the nodes at theta, to relative accuracy."""
+    ratio = (theta[:, None, None] - _NODES) / (_NODES[:, None] - _NODES + np.eye(_NODES.size))
+    return np.asarray(np.where(np.eye(_NODES.size), 1, ratio).prod(axis=-1), float)
+
+
+def _damp(rates: Array, h: float, stack: Array) -> Array:
+    """Solve (I + h rates A) x = stack for each entry, A the matrix of the collocation."""
+    modes = _mix(_TO_MODES, stack) / (1 + h * _EIGENVALUES[:, None, None] * rates)
+    return np.asarray(_mix(_MODES, modes).real, float)
+
+
+def _size(stack: Array) -> float:
+    """Return the root mean square of the Frobenius norms in a stack of matrices."""
+    return math.sqrt(np.vdot(stack, stack) / len(stack))
+
+
+def _relative(change: float, size: float) -> float:
+    return change / max(size, 1e-150)
+
+
+def _collocate(frame: _Frame, h: float, tol: float) -> tuple[Array, int, float] | None:
+    """Return Z at 0 and the nodes of a step, the sweeps, and how far the last one moved X.
+
+    Picard sweeps, corrected by the linear response of E (and P) to the residual. None if they
+    do not settle.
+    """
+    m = frame.Y.shape[0]
+    Z0, C, J, Q0 = frame.Z, frame.C, frame.J, frame.Q0
+    hA = h * _INTEGRATE
+    Z = np.repeat(Z0[None], _STAGES, 0)
+    R = Z @ C
+    CU, CV = C @ R[0, :m].T, C @ R[0, m:].T
+    X = R[:, :m] @ R[:, m:].mT
+    accuracy = max(0.01 * tol, ROUNDING)
+    margin = ROUNDING / accuracy  # X = U V^T is known no better than this allows
+    shape = max(1.0, _SHAPE / tol)
+    # Small hidden units keep their digits too.
+    column = np.linalg.norm(Z0, axis=0)
+    column += margin * column.max()
+    changes: list[float] = []
+    for sweep in range(1, _SWEEPS + 1):
+        E = frame.Y - X
+        slope = np.concatenate([E @ Z[:, m:], E.mT @ Z[:, :m]], 1)
+        if Q0 is not None:
+            slope -= J * (Z @ (Z.mT @ (J * Z) - Q0)) / 2
+        step = Z0 - Z + _mix(hA, slope)
+        response = _mix(hA, _damp(frame.rates, h, step[:, :m] @ CV + (step[:, m:] @ CU).mT))
+        if Q0 is not None:
+            Q_step = step.mT @ (J * Z0)
+            Q_step = _mix(hA, _damp(frame.Q_rates, h, Q_step + Q_step.mT))
+            step -= J * (Z0 @ Q_step) / 2
+        step[:, :m] -= response @ Z0[m:]
+        step[:, m:] -= response.mT @ Z0[:m]
+        Z, R_step, X_before = Z + step, step @ C, X
+        R = R + R_step
+        U, V = R[:, :m], R[:, m:]
+        X = U @ V.mT
+        moved = _size(X - X_before)
+        change = max(
+            _relative(_size(step / column), math.sqrt(column.size)),
+            _relative(_size(R_step[:, :m]), _size(U)),
+            _relative(_size(R_step[:, m:]), _size(V)),
+            _relative(
+                moved,
+                min(_size(X), shape * _size(frame.Y - X[-1:])) + margin * _size(U) * _size(V),
+            ),
+        )
+        changes.append(change)
+        stalled = sweep > 1 and change > 0.3 * changes[-2]
+        if change < accuracy or (stalled and change < 100 * _EPS):
+            return np.concatenate([Z0[None], Z]), sweep, moved
+        # Changes alternate between U and V, so only every second one need shrink.
+        if not np.isfinite(change) or (sweep > 4 and change > 0.8 * changes[-3]):
+            break
+    return None
+
+
+def _truncation(frame: _Frame, Z: Array, tol: float) -> tuple[float, float]:
+    """Return the relative error of the polynomials through Z, and the error of X itself.
+
+    Their coefficients go on falling as the last four do.
+    """
+    m = frame.Y.shape[0]
+    R = Z @ frame.C
+    U, V = R[:, :m], R[:, m:]
+    X = U @ V.mT
+    u, v = _size(U), _size(V)
+    x = min(_size(X), max(1.0, _SHAPE / tol) * _size(frame.Y - X[-1:]))
+    relative = error = 0.0
+    for path, noise, size in (U, u, u), (V, v, v), (X, u * v, x):
+        tail = _mix(_COEFFICIENTS[-4:], path)
+        before, last = _size(tail[:2]), _size(tail[2:])
+        error = last * _relative(last, max(last, before)) if last > ROUNDING * noise else 0.0
+        relative = max(relative, _relative(error, size))
+    return relative, error
+
+
+def conserve(Z: Array, K: Array, J: Array, scale: Array | None = None) -> Array:
+    """Put back the imbalance (13), K in these coordinates, of each state, without moving X."""
+    scale = np.ones(len(K)) if scale is None else scale
+    R = Z * scale
+    weight = scale[:, None] * scale
+    n, B = np.linalg.eigh(R.mT @ R)
+    n = np.maximum(n, _EPS * n[:, -1:])
+    for _ in range(3):  # Newton steps
+        drift = weight * (Z.mT @ (J * Z) - K)
+        if np.abs(drift).max() <= _EPS * weight[0, 0]:
+            break
+        L = B @ (B.mT @ drift @ B / (n[:, :, None] + n[:, None])) @ B.mT
+        Z = Z - J * (Z @ (L * scale[:, None] / scale))
+    return Z
+
+
+def _at_rest(Y: Array, R: Array, Q0: Array | None) -> bool:
+    """Whether nothing moves, to rounding."""
+    U, V = R[: Y.shape[0]], R[Y.shape[0] :]
+    E = Y - U @ V.T
+    E_noise = ROUNDING * (np.abs(Y) + np.abs(U) @ np.abs(V.T))
+    if Q0 is None:
+        # E V may be small against its own rounding while U and V still move: large weights
+        # with an E that only rare directions see do so for long.
+        return bool((np.abs(E) <= E_noise).all()) or not ((E @ V).any() or (E.T @ U).any())
+    P = U.T @ U - V.T @ V - Q0
+    P_noise = ROUNDING * (np.abs(R.T) @ np.abs(R) + np.abs(Q0)) / 2
+    slope = np.concatenate([E @ V - U @ P / 2, E.T @ U + V @ P / 2])
+    noise = np.abs(R) @ P_noise
+    noise += np.concatenate([E_noise @ np.abs(V), E_noise.T @ np.abs(U)])
+    return bool((np.abs(slope) <= noise).all())
+
+
+def path(
+    Y: Array, R: Array, Q0: Array | None, times: Array, tol: float, fine: bool, now: float
+) -> tuple[Array, Array]:
+    """Return R at the given times, (T, m+n, k), and the error of X made in the step there.
+
+    R is the state at the time `now`. Two paths tell the error from each other only if they go
+    by other steps: the fine one sets out with half the step of the other, lets it grow less,
+    and has its imbalance put back.
+    """
+    m = Y.shape[0]
+    most = 2.0 if fine else 3.0
+    end = float(times[-1]) if times.size else now
+    fastest = np.linalg.norm(Y) + np.linalg.norm(R) ** 2
+    if Q0 is not None:
+        fastest += np.linalg.norm(Q0)
+    h = (0.5 if fine else 1.0) / max(float(fastest), 1e-300)
+    done = int(np.searchsorted(times, now, side="right"))
+    states = np.empty((times.size, *R.shape))
+    states[:done] = R
+    errors = np.zeros(times.size)
+    frame = None
+    for _ in range(_ATTEMPTS):
+        if done == times.size:
+            return states, errors
+        if frame is None:
+            if _at_rest(Y, R, Q0):
+                states[done:] = R
+                return states, errors
+            frame = _frame(Y, R, Q0)
+        h = min(h, end - now)
+        if now + h == now:
+            break
+        with np.errstate(over="ignore", invalid="ignore"):
+            solved = _collocate(frame, h, tol)
+        if solved is None:
+            h *= 0.4
+            continue
+        Z, sweeps, moved = solved
+        error, X_error = _truncation(frame, Z, tol)
+        # The next order would be _STAGES + 1; the error aimed at is about a tenth of tol.
+        growth = 0.85 * (tol / max(error, 1e-99)) ** (1 / (_STAGES + 1))
+        if error > tol:
+            h *= max(0.1, min(growth, 0.9))
+            continue
+        last = done + int(np.searchsorted(times[done:], now + h, side="right"))
+        if h == end - now:
+            last = times.size
+        theta = np.append(np.minimum((times[done:last] - now) / h, 1), 1)
+        Z = Z[0] + _mix(_interpolate(theta)[:, 1:], Z[1:] - Z[0])
+        if fine and Q0 is None:
+            K = frame.Z.T @ (frame.J * frame.Z)
+            Z = conserve(Z, K, frame.J, frame.scale)
+        Z = Z @ frame.C
+        R_theta = np.concatenate([frame.Phi @ Z[:, :m], frame.Psi @ Z[:, m:]], 1)
+        states[done:last], R = R_theta[:-1], R_theta[-1]
+        errors[done:last] = X_error + moved
+        now, done, frame = now + h, last, None
+        h *= min(most, growth, 16 / sweeps)
+    raise ArithmeticError(STUCK.format(now, end))
