@@ -63,9 +63,14 @@ def graded(
         fits = log_T.max((1, 2)) <= np.log(LONGEST)
         fits[middle] = True
         at, todo = todo[fits], todo[~fits]
-        T = share * np.exp(exponent[fits]) * root[at][:, :, None] / root[at][:, None, chosen]
+        T = (
+            share
+            * np.exp(np.minimum(exponent[fits], 700))
+            * root[at][:, :, None]
+            / root[at][:, None, chosen]
+        )
         log_S = np.log(length) + log_root[at][:, chosen] + growth[at][:, chosen]
-        S = np.exp(np.where(log_S < 300, growth[at][:, chosen], 0))
+        S = np.exp(np.where(log_S < 300, np.minimum(growth[at][:, chosen], 700), 0))
         S = np.where(log_S < 300, length * root[at][:, chosen] * S, 1e130)
         F[at[:, None], column, column] = 1 / np.maximum(S, 1)
         F[at[:, None], k:, column] = (T * np.minimum(S, 1)[:, None]).mT
@@ -169,7 +174,7 @@ def independent(U: Array) -> Array:
     if rank < U.shape[1]:
         kept = pivots[:rank]
         C = np.linalg.solve(np.triu(R[:rank, :rank]), np.triu(R[:rank])) * width[pivots]
-        U = U[:, kept] / width[kept] @ np.linalg.cholesky(C @ C.T)
+        U = U[:, kept] / width[kept] @ np.linalg.qr(C.T, mode="r").T
     return np.asarray(U[:, np.argsort(-np.linalg.norm(U, axis=0))])
 
 
