@@ -111,7 +111,7 @@ def _together(
             try:
                 if Sigma is not None:
                     raise ArithmeticError(_radau.STUCK.format(pair[1].now, t[-1]))
-                paths[i], error[i] = _finish(Y[i], None, pair, t, rtol, lost[j])
+                paths[i], error[i], _ = _finish(Y[i], None, pair, t, rtol, lost[j])
             except ArithmeticError as problem:
                 failed[int(i)] = problem
         again = ended & ~good & (tol > _SERIES[0])
@@ -145,10 +145,12 @@ def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Ar
         fine.states[: fine.done] = _radau.conserve(fine.states[: fine.done], K, J)
         if min(rough.done, fine.done) < t.size:
             fine = fine._replace(R=_radau.conserve(fine.R[None], K, J)[0])
-            return _finish(Y, None, [rough, fine], t, rtol)
-        error, good = _estimate(Y, rough.states, fine.states, rtol)
+            states, error, good = _finish(Y, None, [rough, fine], t, rtol)
+        else:
+            states = fine.states
+            error, good = _estimate(Y, rough.states, states, rtol)
         if good or tol <= _FINEST:
-            return fine.states, error
+            return states, error
         tol = max(tol / 10, _FINEST)
 
 
@@ -159,7 +161,7 @@ def _finish(
     t: Array,
     rtol: float,
     lost: Array | float = 0.0,
-) -> tuple[Array, Array]:
+) -> tuple[Array, Array, bool]:
     """Follow a rough and a fine path from where they are to the end, by implicit steps."""
     rough, fine = begun
     tol, step_error = rtol, np.zeros(t.size) + lost
@@ -172,7 +174,7 @@ def _finish(
         error, good = _estimate(Y, rough.states, fine.states, rtol, step_error)
         if good or tol <= _FINEST:
             # Ten times the tolerance is not always ten times the error here.
-            return fine.states, 3 * error
+            return fine.states, 3 * error, bool(good)
         tol = max(tol / 10, _FINEST)
 
 
@@ -395,7 +397,7 @@ def solve_many(
     paths = np.empty((len(R), moments.size, *R.shape[1:]))
     error = np.empty(paths.shape[:2])
     failed: dict[tuple[int, ...], ArithmeticError] = {}
-    size = max(1, min(_GROUP // paths[0].nbytes, math.ceil(len(R) / 100)))
+    size = max(1, min(_GROUP // paths[0].nbytes, 128))
     for begin in progress(range(0, len(R), size)):
         s = slice(begin, begin + size)
         paths[s], error[s], problems = _scaled(Ys[s], R[s], moments, tol, Sigma, (a, b))
@@ -475,7 +477,7 @@ def solve_regularized(
     both = [
         Reached(np.empty((times.size, *R.shape)), 0, 0.0, r, None) for r in (_nudged(y, R), R)
     ]
-    R, error = _finish(y, B.T @ imbalance @ B, both, np.atleast_1d(times), tol)
+    R, error, _ = _finish(y, B.T @ imbalance @ B, both, np.atleast_1d(times), tol)
     sides = (
         side if basis is None else basis[0] @ side
         for side, basis in zip((R[:, : len(y)], R[:, len(y) :]), bases, strict=True)

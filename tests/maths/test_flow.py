@@ -633,6 +633,7 @@ def test_many_problems_are_each_one_alone(shape, one_target, t):
 def test_many_problems_show_progress_and_groups_do_not_matter(monkeypatch):
     rng = np.random.default_rng(0)
     Y, starts = rng.standard_normal((2, 2)), [gf.initial.gaussian(2, 2, 3, 0.5, rng)] * 5
+    monkeypatch.setattr(flow, "_GROUP", 1)
     seen = []
 
     def progress(groups):
@@ -651,17 +652,17 @@ def test_a_problem_that_fails_is_named_and_the_others_are_kept(monkeypatch):
         raise ArithmeticError("no further")
 
     monkeypatch.setattr(flow, "_finish", refuse)
-    fine, stiff = gf.Weights([[0.5]], [[0.5]]), gf.Weights([[3e3, 0.0]], [[0.0, 3e3]])
-    fine = gf.Weights([[0.5, 0.0]], [[0.5, 0.0]])
+    monkeypatch.setattr(_taylor, "ATTEMPTS", 3)
+    fine, far = gf.Weights([[1.0]], [[1.0]]), gf.Weights([[0.1]], [[0.1]])
     with pytest.raises(gf.BatchError, match=r"problem \(1,\) of the batch: no further") as info:
-        flow.solve_many([[1.0]], [fine, stiff, fine], [0.0, 1e5])
+        flow.solve_many([[1.0]], [fine, far, fine], [0.0, 50.0])
     assert list(info.value.errors) == [(1,)]
     path = info.value.result
     assert np.isnan(path.X[1]).all()
     assert np.isnan(path.error_estimate[1]).all()
     assert path.X[[0, 2], 1, 0, 0] == pytest.approx(1.0, rel=1e-14)
     with pytest.raises(ArithmeticError, match="no further"):
-        flow.solve([[1.0]], stiff, [0.0, 1e5])
+        flow.solve([[1.0]], far, [0.0, 50.0])
 
 
 @pytest.mark.parametrize(("m", "n", "k"), [(2, 40, 3), (40, 2, 3), (3, 50, 60), (20, 22, 25)])
@@ -706,23 +707,26 @@ def general(Y, weights, t, Sigma, a, b):
         E = Y - U @ V.T @ Sigma
         return np.concatenate([a * E @ V, b * E.T @ U]).ravel()
 
-    run = solve_ivp(flat, (0, t[-1]), weights.R.ravel(), "DOP853", t, rtol=3e-14, atol=1e-15)
+    run = solve_ivp(
+        flat, (0, t[-1]), weights.R.ravel(), "DOP853", t, rtol=3e-14, atol=1e-16, max_step=0.01
+    )
     return run.y.T.reshape(-1, *shape)
 
 
 @pytest.mark.parametrize("rank", [4, 2])
-@pytest.mark.parametrize(("a", "b"), [(1.0, 1.0), (0.3, 2.0), (5.0, 5.0)])
+@pytest.mark.parametrize(("a", "b"), [(1.0, 1.0), (0.3, 2.0), (2.0, 2.0)])
 @pytest.mark.parametrize("k", [2, 6, 12])
 def test_covariance_and_rates_agree_with_scipy(rank, a, b, k):
     rng = np.random.default_rng(k)
     root = rng.standard_normal((4, rank))
     Sigma, Y = root @ root.T, rng.standard_normal((3, 4))
-    start, t = gf.initial.gaussian(3, 4, k, 0.6, rng), np.linspace(0, 2, 9)
+    start, t = gf.initial.gaussian(3, 4, k, 0.6, rng), np.linspace(0, 1, 9)
     R = general(Y, start, t, Sigma, a, b)
     exact = R[:, :3] @ R[:, 3:].mT
     path = flow.solve(Y, start, t, 1e-10, covariance=Sigma, rates=(a, b))
     assert (size(path.X - exact) <= path.error_estimate + 2e-12 * size(exact)).all()
-    assert path.Q_drift.max() < 1e-12 * size(path.Q).max()
+    gram = size(path.U) ** 2 / a + size(path.V) ** 2 / b
+    assert (path.Q_drift <= 1e-12 * np.maximum.accumulate(gram)).all()
     many = flow.solve_many(Y, [start, start], t, covariance=Sigma, rates=(a, b))
     assert size(many.X - path.X).max() < 1e-13 * size(path.X).max()
     gram = path.U.mT @ path.U / a - path.V.mT @ path.V / b
@@ -753,7 +757,10 @@ def test_a_number_regularizes_towards_its_multiple_of_the_identity():
     ("arguments", "message"),
     [
         ({"covariance": np.eye(2)}, r"covariance must have shape \(3, 3\), got shape \(2, 2\)"),
-        ({"covariance": -np.eye(3)}, "covariance must be positive semidefinite, an eigenvalue"),
+        (
+            {"covariance": -np.eye(3)},
+            "covariance must be positive semidefinite, got an eigenvalue -1",
+        ),
         ({"covariance": np.triu(np.ones((3, 3)))}, "covariance must be symmetric"),
         ({"rates": (1.0, 0.0)}, "rates must be above 0, got 1 and 0"),
         ({"rates": (1.0,)}, r"rates must have shape \(2,\), got shape \(1,\)"),

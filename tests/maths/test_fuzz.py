@@ -309,7 +309,8 @@ every_function = pytest.mark.parametrize("function", CASES, ids=name_of)
 
 
 def test_no_public_function_is_left_out():
-    fuzzed = {*CASES, gf.descent.run_many}  # run is run_many with one start
+    # run and solve are run_many and solve_many with one start.
+    fuzzed = {*CASES, gf.descent.run_many, gf.flow.solve_many}
     for module in (gf.exact, gf.flow, gf.descent, gf.initial, gf.rates):
         for name, member in vars(module).items():
             if inspect.isfunction(member) and member.__module__.startswith(module.__name__):

@@ -1,6 +1,8 @@
 """The state: products, imbalance, compression to m+n hidden units, and trajectories."""
 
+import copy
 import dataclasses
+import pickle
 import tracemalloc
 
 import numpy as np
@@ -167,3 +169,53 @@ def test_relative_error_is_that_of_a_trajectory():
         gf.state.relative_error(X, 0 * Y)
     with pytest.raises(ValueError, match="X must have shape"):
         gf.state.relative_error(X.mT, Y)
+
+
+def test_drift_of_a_single_state_counts_from_itself_or_the_start():
+    U, V = np.array([[2.0]]), np.array([[1.0]])
+    assert gf.Trajectory(np.array(1.0), U * V, U, V).Q_drift == 0
+    assert gf.Trajectory(np.array(1.0), U * V, U, V, np.array([[1.0]])).Q_drift == 2
+
+
+def test_a_stack_of_paths_has_time_after_it():
+    rng = np.random.default_rng(0)
+    U, V = rng.standard_normal((4, 3, 2, 5)), rng.standard_normal((4, 3, 6, 5))
+    Y, Q0 = rng.standard_normal((4, 2, 6)), rng.standard_normal((4, 5, 5))
+    stack = gf.Trajectory(np.arange(3.0), U @ V.mT, U, V, Q0, np.ones((4, 3)))
+    bare = gf.Trajectory(np.arange(3.0), U @ V.mT, U, V)
+    for i in range(4):
+        one = gf.Trajectory(np.arange(3.0), (U @ V.mT)[i], U[i], V[i], Q0[i])
+        assert np.allclose(stack.Q_drift[i], one.Q_drift, rtol=1e-14)
+        assert np.allclose(stack.error(Y)[i], one.error(Y[i]), rtol=1e-14)
+        assert np.allclose(stack.error(Y[0])[i], one.error(Y[0]), rtol=1e-14)
+        assert np.allclose(bare.Q_drift[i], np.linalg.norm(one.Q - one.Q[0], axis=(1, 2)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"t": np.zeros(4)}, r"X must have shape \(4, 2, 3\), got shape \(5, 2, 3\)"),
+        ({"t": np.zeros((5, 1))}, r"X must have shape \(\*T, m, n\), got \(5, 2, 3\) for t of"),
+        ({"X": np.zeros(5)}, r"X must have shape \(\*T, m, n\)"),
+        ({"U": np.zeros((5, 3, 4))}, r"U must have shape \(5, 2, 4\), got shape \(5, 3, 4\)"),
+        ({"V": np.zeros((5, 3, 3))}, r"V must have shape \(5, 3, 4\), got shape \(5, 3, 3\)"),
+        ({"V": None}, "U, V and Q0 must be given together"),
+        ({"Q0": np.zeros((3, 3))}, r"Q0 must have shape \(4, 4\), got shape \(3, 3\)"),
+        ({"error_estimate": np.zeros(())}, r"error_estimate must have shape \(5,\)"),
+    ],
+)
+def test_a_trajectory_of_shapes_that_do_not_fit_is_refused(change, message):
+    good = {"t": np.zeros(5), "X": np.zeros((5, 2, 3)), "U": np.zeros((5, 2, 4))}
+    good |= {"V": np.zeros((5, 3, 4)), "Q0": np.zeros((4, 4)), "error_estimate": np.zeros(5)}
+    gf.Trajectory(**good)
+    with pytest.raises(ValueError, match=message):
+        gf.Trajectory(**(good | change))
+
+
+@pytest.mark.parametrize("again", [lambda w: pickle.loads(pickle.dumps(w)), copy.deepcopy])
+def test_weights_that_were_stored_stay_read_only(again):
+    weights = gf.Weights(*draw(2, 3, 4))
+    stored = again(weights)
+    assert np.array_equal(stored.R, weights.R)
+    with pytest.raises(ValueError, match="read-only"):
+        stored.U[0, 0] = 1
