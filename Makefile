@@ -56,7 +56,7 @@ _build/executed/%.ipynb: %.ipynb FORCE
 ready:
 	@$(ALONE) set-up
 
-set-up: $(READY)
+set-up: $(READY) ; @:
 
 tools:
 	@$(ALONE) set-up-tools

@@ -47,6 +47,7 @@ def style(height: float = 2.9) -> None:
     ...     mpl.rcParams["lines.linewidth"]
     1.8
     """
+    mpl.rcdefaults()  # or a matplotlibrc of the reader's would change the figures
     mpl.rcParams.update(
         {
             "figure.figsize": (WIDTH, height),

@@ -4,6 +4,7 @@ The Makefile has the steps. `execute` runs a chapter, `book` builds the pages, c
 puts them in place of the last ones; `pdf` prints them.
 """
 
+import os
 from typing import Any
 
 PARTS = ("typeset", "verdict", "record", "site")
@@ -15,6 +16,7 @@ class BuildError(Exception):
 
 def setup(app: Any) -> dict[str, bool]:
     """Give Sphinx every part of the extension."""
+    os.environ.pop("SOURCE_DATE_EPOCH", None)  # or Sphinx would put its year on the pages
     for part in PARTS:
         app.setup_extension(f"{__name__}.{part}")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

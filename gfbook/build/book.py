@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from importlib.metadata import version
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,11 @@ def pages(builder: str = "html") -> None:
         lines = re.sub(r"\x1b\[[\d;]*m", "", LOG.read_text(encoding="utf-8")).splitlines()
         end = [n for n, line in enumerate(lines) if line.startswith("Extension error")]
         told = [line for line in lines if "WARNING" in line or "ERROR" in line]
-        told = lines[end[-1] + 1 :] if end else told or lines[-20:]
+        told = told or lines[-20:]
+        if end:  # and what it said, without how Python came there
+            told = [
+                *takewhile(lambda line: line and line[:9] != "Traceback", lines[end[0] + 1 :])
+            ]
         told = [line.replace(f"{os.getcwd()}/", "") for line in told if line.strip()]
         raise BuildError("\n".join(["the pages have faults:", *told, f"in full: {LOG}"]))
 

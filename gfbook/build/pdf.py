@@ -15,13 +15,12 @@ from urllib.parse import urldefrag
 
 import yaml
 from bs4 import BeautifulSoup, Tag
-from filelock import FileLock
 from playwright.sync_api import Page, sync_playwright
 from sphinx_external_toc.parsing import parse_toc_yaml
 
+from gfbook.build import BuildError, ledger
 from gfbook.build.book import BUILD, HTML
 from gfbook.build.browser import chromium
-from gfbook.build.execute import BuildError
 
 PDF = BUILD / "book.pdf"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
@@ -45,10 +44,8 @@ NUMBER = """(places) => document.querySelectorAll("nav a").forEach((link) => {
 FRAME = """<!doctype html>
 <html lang="en" data-theme="light"><head><meta charset="utf-8"><title>{title}</title></head>
 <body class="book"><section class="cover"><h1>{title}</h1>
-<p>An executed companion to <em>Understanding the Dynamics of Gradient Flow in Overparameterized
-Linear Models</em> by Tarmoun, França, Haeffele and Vidal (ICML 2021)</p>
-<p>{author}, v{version}</p>
-<p>Text and figures: CC BY 4.0. Code: BSD-3-Clause.</p></section>
+{cover}
+<p>{author}, v{version}</p></section>
 <nav class="toc"><h1>Contents</h1></nav><main class="bd-content"></main></body></html>"""
 
 
@@ -100,8 +97,10 @@ def parts(names: list[str]) -> Iterator[tuple[str, list[str]]]:
 def joined(site: Path, names: list[str]) -> BeautifulSoup:
     """Return one document of all pages, with a cover and a table of contents."""
     config = yaml.safe_load(Path("_config.yml").read_text(encoding="utf-8"))
-    version = yaml.safe_load(Path("CITATION.cff").read_text(encoding="utf-8"))["version"]
-    book = BeautifulSoup(FRAME.format(**config, version=version), "html.parser")
+    version = ledger.read(Path("CITATION.cff"))["version"]
+    cover = "\n".join(f"<p>{line}</p>" for line in ledger.read(Path(ledger.PAPER))["cover"])
+    frame = FRAME.format(**config, version=version, cover=cover)
+    book = BeautifulSoup(frame, "html.parser")
     head, contents, main = book.select("head, nav, main")
     for part in parsed(site / f"{names[0]}.html").select("head link[rel=stylesheet], script"):
         if part.name == "link" or "mathjax" in str(part).lower():
@@ -168,9 +167,8 @@ def offer() -> None:
 def main() -> None:
     """Print the whole book."""
     try:
-        with FileLock(BUILD / "lock"):
-            make(list(parse_toc_yaml("_toc.yml")))
-            offer()
+        make(list(parse_toc_yaml("_toc.yml")))
+        offer()
     except (BuildError, OSError) as error:
         sys.exit(f"error: {error}")
     print(f"The book as one file is at {PDF}")

@@ -111,7 +111,7 @@ def printed(site, tmp_path_factory):
         patch.chdir(folder)
         (folder / "_build").mkdir()
         (folder / "_build/html").symlink_to(site)
-        for name in ("_toc.yml", "_config.yml"):
+        for name in ("_toc.yml", "_config.yml", "data"):
             (folder / name).symlink_to(ROOT / name)
         pdf.make(TWO)
         document = BeautifulSoup((folder / "_build/print.html").read_text(), "html.parser")
