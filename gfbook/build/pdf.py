@@ -97,8 +97,8 @@ def parts(names: list[str]) -> Iterator[tuple[str, list[str]]]:
 def joined(site: Path, names: list[str]) -> BeautifulSoup:
     """Return one document of all pages, with a cover and a table of contents."""
     config = yaml.safe_load(Path("_config.yml").read_text(encoding="utf-8"))
+    version = ledger.read(Path("CITATION.cff"))["version"]
     cover = "\n".join(f"<p>{line}</p>" for line in ledger.read(Path(ledger.PAPER))["cover"])
-    version = yaml.safe_load(Path("CITATION.cff").read_text(encoding="utf-8"))["version"]
     frame = FRAME.format(**config, version=version, cover=cover)
     book = BeautifulSoup(frame, "html.parser")
     head, contents, main = book.select("head, nav, main")
