@@ -88,7 +88,7 @@ def _together(
     error, failed = np.full(paths.shape[:2], np.nan), {}
     todo = np.arange(len(Y))
     size = np.linalg.norm(Y, axis=(1, 2))
-    tol = rtol / 10 * size / np.maximum(np.maximum(size, _product(R[1], Y.shape[1])), 1e-300)
+    tol = rtol / 100 * size / np.maximum(np.maximum(size, _product(R[1], Y.shape[1])), 1e-300)
     tol = np.clip(tol, *_SERIES)
     while todo.size:
         count = todo.size
