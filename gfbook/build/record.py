@@ -66,6 +66,11 @@ class Book:
         return ledger.load(self.root, self.paper)
 
     @cached_property
+    def sentences(self) -> dict[str, str]:
+        """What came of whole items of the paper, in a sentence each."""
+        return ledger.sentences(self.root, self.paper)
+
+    @cached_property
     def chapters(self) -> dict[str, dict[str, Any]]:
         """The executed notebooks, by the names that _toc.yml has for them."""
         files = [path for path in documents(self.root) if path.suffix == ".ipynb"]
@@ -108,7 +113,8 @@ class Book:
         jinja = Environment(
             loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
-        jinja.filters |= {"place": place, "powers": badge.powers}
+        jinja.filters |= {"place": place, "powers": badge.powers, "counted": ledger.counted}
+        jinja.filters["ranked"] = lambda found: sorted(found, key=lambda c: c.get("rank", math.inf))
         jinja.filters["slug"] = lambda name: re.sub(r"\W+", "-", name.lower())
         used = Counter(claim["section"] for claim in self.claims)
         totals, own = (ledger.totals(self.claims, by) for by in ("paper", "book"))
@@ -116,7 +122,7 @@ class Book:
         (cited,) = re.findall(rf"^@\w+\{{{self.paper['cite']},.*?^\}}", bib, re.M | re.S)
         jinja.globals |= {
             "claims": self.claims,
-            "items": [*ledger.items(self.paper, self.claims, anchors)],
+            "items": [*ledger.items(self.paper, self.claims, anchors, self.sentences)],
             "titles": titles,
             "totals": totals,
             "own": own,
