@@ -80,7 +80,8 @@ def said(file: str, part: str, content: Any, paper: dict[str, Any]) -> Iterator[
         entry = number
         if isinstance(number, int):
             named = content[number]
-            entry = f"entry {named.get('id', number + 1) if isinstance(named, dict) else number + 1}"
+            id = named.get("id", number + 1) if isinstance(named, dict) else number + 1
+            entry = f"entry {id}"
         elif part == "ledger":
             entry = "not a list"
         yield ": ".join([file, *map(str, filter(None, [entry, *field])), what])
@@ -148,7 +149,9 @@ def totals(claims: list[Claim], by: str = "paper") -> dict[str, int]:
 def counted(claims: list[Claim]) -> str:
     """Return how many claims there are of each verdict, in words."""
     counts = {by: totals(claims, by).items() for by in ("paper", "book")}
-    each = {by: ", ".join(f"{n} {name}" for name, n in found if n) for by, found in counts.items()}
+    each = {
+        by: ", ".join(f"{n} {name}" for name, n in found if n) for by, found in counts.items()
+    }
     return "; this book's own: ".join(filter(None, each.values()))
 
 

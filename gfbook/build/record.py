@@ -114,7 +114,9 @@ class Book:
             loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
         jinja.filters |= {"place": place, "powers": badge.powers, "counted": ledger.counted}
-        jinja.filters["ranked"] = lambda found: sorted(found, key=lambda c: c.get("rank", math.inf))
+        jinja.filters["ranked"] = lambda found: sorted(
+            found, key=lambda c: c.get("rank", math.inf)
+        )
         jinja.filters["slug"] = lambda name: re.sub(r"\W+", "-", name.lower())
         used = Counter(claim["section"] for claim in self.claims)
         totals, own = (ledger.totals(self.claims, by) for by in ("paper", "book"))

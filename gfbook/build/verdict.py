@@ -1,8 +1,8 @@
 """A Sphinx extension: verdicts where claims are stated, and in a line of text.
 
-A claim belongs to the label that its id is, to the numbered item that its id begins with, and to
-those that the ledger says it is about: ``prop-5-limit`` to the statement labelled ``prop-5``.
-A statement also shows the claims of the equations within it, and what came of it, in a sentence.
+A claim belongs to the label that its id is, to the numbered item that its id begins with, and
+to those that the ledger says it is about: ``prop-5-limit`` to the one labelled ``prop-5``.
+A statement also shows the claims of the equations in it, and what came of it, in a sentence.
 The directive ``{judged}`` does so for an item that no chapter states, as a figure. The role
 ``{verdict}`` links to a claim, ``{tally}`` counts.
 """
@@ -41,7 +41,7 @@ def address(app: Sphinx, page: str, claim: ledger.Claim) -> str:
 
 
 def mark(app: Sphinx, document: nodes.document, page: str) -> None:
-    """Put sentences and marks below the statements of a page, and marks beside its equations."""
+    """Put sentences and marks below the statements of a page, marks beside its equations."""
     book = app.gfbook  # type: ignore[attr-defined]
 
     def link(claim: ledger.Claim, shown: str, told: str) -> str:
