@@ -40,15 +40,15 @@ def numbered(paper: dict[str, Any]) -> dict[str, str]:
 
 
 def grammar(paper: dict[str, Any]) -> str:
-    """Return the pattern of a claim's id; its group is the item that the id begins with."""
+    """Return the pattern of a claim's id."""
     items, kinds = "|".join(numbered(paper)), "|".join(paper["sentences"])
-    return rf"^(?:({items})(?:-[a-z0-9-]+)?|(?:{kinds})-[a-z0-9-]+)$"
+    return rf"^(?:(?:{items})(?:-[a-z0-9-]+)?|(?:{kinds})-[a-z0-9-]+)$"
 
 
 def item(id: str, paper: dict[str, Any]) -> str | None:
     """Return the numbered item that an id begins with: `prop-5` for `prop-5-limit`."""
-    found = re.match(grammar(paper), id)
-    return found[1] if found else None
+    found = re.match(r"([a-z]+)-\d+(?=-|$)", id)
+    return found[0] if found and found[1] in paper["items"] else None
 
 
 def about(claim: Claim, paper: dict[str, Any]) -> set[str]:
@@ -148,11 +148,11 @@ def totals(claims: list[Claim], by: str = "paper") -> dict[str, int]:
 
 def counted(claims: list[Claim]) -> str:
     """Return how many claims there are of each verdict, in words."""
-    counts = {by: totals(claims, by).items() for by in ("paper", "book")}
-    each = {
-        by: ", ".join(f"{n} {name}" for name, n in found if n) for by, found in counts.items()
-    }
-    return "; this book's own: ".join(filter(None, each.values()))
+    told = []
+    for by, whose in (("paper", ""), ("book", "this book's own: ")):
+        counts = [f"{n} {verdict}" for verdict, n in totals(claims, by).items() if n]
+        told += [whose + ", ".join(counts)] if counts else []
+    return "; ".join(told)
 
 
 def as_json(claims: list[Claim]) -> str:

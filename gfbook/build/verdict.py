@@ -52,26 +52,22 @@ def mark(app: Sphinx, document: nodes.document, page: str) -> None:
         )
 
     def judge(node: nodes.Element, labels: list[str]) -> None:
+        found = of(labels, book)
         for label in labels:
             if label in book.sentences:
-                node += nodes.paragraph(
-                    "", "", *spoken(book.sentences[label]), classes=["judged"]
-                )
-        found = of(labels, book)
-        links = {
-            by: " ".join(
-                link(c, f"<b>{c['id']}</b> ", c["id"])
-                for c in found
-                if c.get("by", "paper") == by
+                count = nodes.inline("", ledger.counted(found), classes=["counted"])
+                said = [*spoken(book.sentences[label]), nodes.Text(" "), count]
+                node += nodes.paragraph("", "", *said, classes=["judged"])
+        marks = {"paper": "", "book": ""}
+        for claim in found:
+            marks[claim.get("by", "paper")] += link(
+                claim, f"<b>{claim['id']}</b> ", claim["id"]
             )
-            for by in ("paper", "book")
-        }
-        html = f'<p class="verdicts">{links["paper"]}</p>' if links["paper"] else ""
-        if links["book"]:
-            own = ledger.counted([c for c in found if c.get("by") == "book"])
+        html = f'<p class="verdicts">{marks["paper"]}</p>' if marks["paper"] else ""
+        if marks["book"]:
             html += (
-                f'<details class="verdicts-own"><summary>{own}</summary>'
-                f'<p class="verdicts">{links["book"]}</p></details>'
+                "<details><summary>This book's own</summary>"
+                f'<p class="verdicts">{marks["book"]}</p></details>'
             )
         if html:
             node += nodes.raw("", html, format="html")
