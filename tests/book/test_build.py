@@ -267,7 +267,7 @@ def test_faults_of_a_site_are_found(built, monkeypatch):
     executed.write_text(json.dumps(notebook))
     assert found() == [f"{ONE}: was not executed as it is now"]
     page = book.HTML / "chapters/two.html"
-    picture = page.parent / next(iter(book._Page(page.read_text()).figures.values()))
+    picture = page.parent / book.FIGURE.search(page.read_text())[2]
     picture.write_bytes(b"")
     assert f"{TWO}: figure fig-line-two is not on its page" in found()
     page.write_text(page.read_text()[:-50])
