@@ -65,7 +65,7 @@ def pages(builder: str = "html") -> None:
         ).returncode
     if code:
         lines = re.sub(r"\x1b\[[\d;]*m", "", LOG.read_text(encoding="utf-8")).splitlines()
-        end = [n for n, line in enumerate(lines) if line.startswith("Extension error")]
+        end = [n for n, line in enumerate(lines) if re.match(r"[A-Z]\w* error\b.*:$", line)]
         told = [line for line in lines if "WARNING" in line or "ERROR" in line]
         told = told or lines[-20:]
         if end:  # and what it said, without how Python came there
