@@ -54,7 +54,8 @@ def schema(paper: dict[str, Any]) -> dict[str, Any]:
 def load(root: Path, paper: dict[str, Any]) -> list[Claim]:
     """Return the entries of the ledger, or raise BuildError naming entry and field."""
     entries = read(root / LEDGER)
-    ids = [e.get("id", n) if isinstance(e, dict) else n for n, e in enumerate(entries or (), 1)]
+    listed = entries if isinstance(entries, list) else []
+    ids = [e.get("id", n) if isinstance(e, dict) else n for n, e in enumerate(listed, 1)]
     said = []
     rules = {**schema(paper), "$ref": "#/$defs/ledger"}
     for key in ("type", "required", "properties"):
