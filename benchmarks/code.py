@@ -12,7 +12,8 @@ from playwright.sync_api import sync_playwright
 from gfbook.build.browser import chromium
 
 MEASURE = """() => {
-  const found = { height: document.querySelector("article").scrollHeight, checks: 0, draws: 0, other: 0 };
+  const height = document.querySelector("article").scrollHeight;
+  const found = { height, checks: 0, draws: 0, other: 0 };
   for (const code of document.querySelectorAll("article div.cell_input")) {
     const cell = code.closest("div.cell");
     const kind = cell.querySelector(".claim") ? "checks"
@@ -25,7 +26,7 @@ SETTLED = "!window.MathJax || MathJax.startup.promise.then(() => true)"
 
 
 def measured(site: Path) -> dict[str, dict[str, float]]:
-    """Return for each page the pixels of its height and of its code, by the kind of its cell."""
+    """Return the pixels of each page's height and of its code, by the kind of its cell."""
     found = {}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(

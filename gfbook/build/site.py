@@ -81,8 +81,8 @@ RUN = """<aside class="run" id="run"><p><strong>To run this chapter elsewhere</s
 needs{wheel}:</p>
 <div class="highlight-sh notranslate"><div class="highlight"><pre>{command}</pre></div></div>
 </aside>"""
-RUNS = """<p class="runs">The code of this chapter, with its checks, plots and explorers, is where it
-runs: <a href="{at}">{at}</a>.</p>
+RUNS = """<p class="runs">The code of this chapter, with its checks, plots and explorers, is
+where it runs: <a href="{at}">{at}</a>.</p>
 """
 NOTE = """*To run this notebook, install what it needs, with Python {python}:*
 
