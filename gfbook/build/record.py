@@ -138,7 +138,7 @@ class Book:
         """Return what Sphinx shall read as a page, in place of the source of that name."""
         try:
             if name in self.chapters:
-                return take.offered(name, self.chapters[name], self.claims)
+                return take.offered(name, self.chapters[name], self.claims, self.paper)
             if name.startswith("record/"):
                 return self.templates.from_string(text).render()
         except TemplateError as error:
