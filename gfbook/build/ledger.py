@@ -56,6 +56,11 @@ def about(claim: Claim, paper: dict[str, Any]) -> set[str]:
     return {*filter(None, [item(claim["id"], paper)]), *claim.get("about", ())}
 
 
+def name(id: str, paper: dict[str, Any]) -> str:
+    """Return what the paper calls the item that an id begins with, or nothing."""
+    return numbered(paper).get(item(id, paper) or "", "")
+
+
 def schema(paper: dict[str, Any]) -> dict[str, Any]:
     """Return the JSON Schema of claims.json, and of the ledger in its definitions."""
     whole: dict[str, Any] = json.loads(SCHEMA.read_bytes())

@@ -87,7 +87,7 @@ def mark(app: Sphinx, document: nodes.document, page: str) -> None:
             if links:
                 both = nodes.container(classes=["numbered"])
                 node.parent.replace(node, both)
-                both += [node, nodes.raw("", f"<span>{links}</span>", format="html")]
+                both += [node, nodes.raw("", links, format="html")]
 
 
 class Judged(SphinxDirective):
@@ -119,7 +119,7 @@ class Verdict(SphinxRole):
             if claim["id"] == self.text:
                 at = address(app, self.env.docname, claim)
                 text = nodes.Text(f" ({claim['verdict']})")
-                return [nodes.reference("", claim["title"], refuri=at), text], []
+                return [nodes.reference("", claim["title"], internal=True, refuri=at), text], []
         return [], [self.inliner.reporter.error(f"no claim {self.text}", line=self.lineno)]
 
 

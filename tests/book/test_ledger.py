@@ -102,7 +102,7 @@ NO_ITEM = "no item and no kind of sentence of data/paper.yml, with its number or
         ("- id: eq-5\n", "- id: text\n", f"entry text: id: {NO_ITEM}"),
         ("- id: eq-5\n", "- id: Eq-5\n", f"entry Eq-5: id: {NO_ITEM}"),
         ("- id: eq-5\n", "- id: 5\n", "entry 5: id: 5 is not of type 'string'"),
-        ("  method: float64\n", "", "entry eq-1: 'method' is a required property"),
+        ("  method: float64\n", "", "entry text-0-path: 'method' is a required property"),
         ("method: float64", "method: floats", "method: 'floats' is not one of ['symbolic',"),
         ("  condition: >", "  why: >", "entry text-0-path: 'condition' is a required property"),
         (

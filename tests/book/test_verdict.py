@@ -28,7 +28,7 @@ def shown(site):
                 yield (
                     path,
                     item["id"],
-                    place.select(":scope > span > .verdict, .verdicts .verdict"),
+                    place.select(":scope > .verdict, .verdicts .verdict"),
                 )
 
 
