@@ -39,8 +39,8 @@ def environment() -> dict[str, str]:
     locale, the time zone), and numbers do not depend on how many cores there are.
     """
     home = HOME.absolute()
-    folders = ("MPLCONFIGDIR", "IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR")
-    folders += ("JUPYTER_RUNTIME_DIR", "JUPYTER_PATH", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
+    folders = ["MPLCONFIGDIR", "IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR"]
+    folders += ["JUPYTER_RUNTIME_DIR", "JUPYTER_PATH", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"]
     made = {name: str(home / name.lower()) for name in folders}
     threads = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
     return {
@@ -144,7 +144,7 @@ def parameters(notebook: Path, given: dict[str, str]) -> dict[str, Any]:
                 f"{name} is of the kind {kind}, and {text!r} is not{why}"
             ) from None
     for name in found:
-        line = lines[known[name].end_lineno - 1]
+        line = lines[(known[name].end_lineno or known[name].lineno) - 1]
         rule = re.search(r"\[([^\]]*)\]\s*$", line.partition("#")[2])
         default = values.get(name)
         usual = ""

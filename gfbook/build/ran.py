@@ -35,8 +35,8 @@ def show(root: str) -> None:
         If a package that is in the book was imported from elsewhere.
     """
     book = Path(root).resolve()
-    loaded = {n: m.__file__ for n, m in sys.modules.items() if getattr(m, "__file__", None)}
-    modules = {name: Path(file).resolve() for name, file in loaded.items()}
+    loaded = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
+    modules = {name: Path(file).resolve() for name, file in loaded.items() if file}
     files, named = {}, set()
     for name, path in modules.items():
         top = name.partition(".")[0]
