@@ -5,11 +5,11 @@ import re
 
 import numpy as np
 import pytest
-from conftest import ROOT
 
 from gfbook import check as checking
 from gfbook.build import ledger
 from gfbook.check import METADATA, ClaimError, check
+from tests.conftest import ROOT
 
 PAPER = ledger.read(ROOT / ledger.PAPER)
 OF_THE_BOOK = ("pdf.py", "logo.py", "site.py", "lock.py")

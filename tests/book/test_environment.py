@@ -14,12 +14,13 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from conftest import ROOT, answers
 from playwright.sync_api import expect
-from test_documents import checked_out
 
 from benchmarks import live
 from gfbook import glue
+from tests.book.test_documents import checked_out
+from tests.conftest import ROOT
+from tests.site.conftest import answers
 
 LOCKS = ("requirements.lock", "requirements-build.lock", "requirements-test.lock")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

@@ -7,9 +7,9 @@ import re
 
 import numpy as np
 import pytest
-from conftest import ROOT
 
 from gfbook import explore, plots
+from tests.conftest import ROOT
 
 LINES = [("a", plots.TWO_LAYER), ("b", plots.THEORY)]
 

@@ -9,7 +9,6 @@ from html.parser import HTMLParser
 import jsonschema
 import pytest
 import yaml
-from conftest import ROOT
 
 import gfcore as gf
 from gfbook.build import BuildError, ledger, record
@@ -17,6 +16,7 @@ from gfbook.build.badge import powers
 from gfbook.build.inputs import EXECUTED, documents
 from gfbook.build.ledger import VERDICTS
 from gfbook.check import METADATA
+from tests.conftest import ROOT
 
 RECORD = [f"record/{name}" for name in ("claims", "errata", "paper-map", "cite")]
 CHAPTERS = sorted(path.relative_to(ROOT) for path in (ROOT / "chapters").glob("*.ipynb"))

@@ -7,10 +7,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from bs4 import BeautifulSoup
-from conftest import ROOT
 
 from gfbook import plots
 from gfbook.build import pdf
+from tests.conftest import ROOT
 
 PAGES = sorted(path.stem for path in (ROOT / "chapters").glob("*.ipynb"))
 page_named = pytest.mark.parametrize("name", PAGES)

@@ -1,9 +1,9 @@
 """With a kernel: an explorer in JupyterLab answers with what gfcore gives at that setting."""
 
 import pytest
-from conftest import answers
 
 from benchmarks import live
+from tests.site.conftest import answers
 
 
 @pytest.mark.slow

@@ -9,10 +9,11 @@ import re
 from urllib.parse import unquote, urldefrag
 
 import pytest
-from conftest import ROOT, watch
 
 from benchmarks import live
 from gfbook.build import ledger
+from tests.conftest import ROOT
+from tests.site.conftest import watch
 
 VIEWS = {f"{w}-{m}": (w, m) for w in (1280, 390) for m in ("light", "dark")}
 CHAPTERS = [f"chapters/{p.stem}" for p in sorted((ROOT / "chapters").glob("*.ipynb"))]
