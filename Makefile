@@ -22,8 +22,9 @@ JOBS ?= $(shell $(PYTHON) -Ic "import os; print(os.cpu_count())")
 # What has to be there first; empty where another checkout's .venv is used.
 READY ?= .venv/ready
 TOOLS ?= $(if $(READY),.venv/tools node_modules/.package-lock.json)
-# One make at a time in a checkout, and nothing left running when it is stopped.
-ALONE := $(PYTHON) -I gfbook/build/alone.py _build/lock $(MAKE) --no-print-directory
+# One make at a time in a checkout, and nothing left running when this one is stopped.
+ALONE := $(PYTHON) -I gfbook/build/alone.py _build/lock $(shell echo $$PPID) \
+  $(MAKE) --no-print-directory
 BOOK := $(BIN)/python -m gfbook.build.book
 
 ifeq ($(OS),Windows_NT)

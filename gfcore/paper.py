@@ -91,7 +91,8 @@ def eq_11(Y: Any, U: Any, V: Any) -> Any:
 
 def eq_12(Y: Any, U: Any, V: Any) -> tuple[Any, Any]:
     """Return dU/dt = (Y - U V^T) V and dV/dt = (Y - U V^T)^T U, the flow of two layers."""
-    return (Y - U @ V.T) @ V, (Y - U @ V.T).T @ U
+    E = Y - U @ V.T
+    return E @ V, E.T @ U
 
 
 def eq_13(U: Any, V: Any) -> Any:
@@ -255,7 +256,7 @@ def eq_39(X_tilde: Any, sigma: Any, eta: Any) -> Any:
 
 
 def _expm() -> Callable[[Any], Any]:
-    """The matrix exponential, imported when it is used."""
+    """Return the matrix exponential, imported when it is used."""
     from scipy.linalg import expm  # type: ignore[import-untyped]
 
     return expm  # type: ignore[no-any-return]

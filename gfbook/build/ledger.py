@@ -43,6 +43,12 @@ def item(id: str, paper: dict[str, Any]) -> str | None:
     return found[1] if found else None
 
 
+def name(id: str, paper: dict[str, Any]) -> str:
+    """Return what the paper calls the item that a claim is about, or nothing."""
+    kind, _, number = (item(id, paper) or "").partition("-")
+    return str(paper["items"][kind]["name"].format(number)) if number else ""
+
+
 def schema(paper: dict[str, Any]) -> dict[str, Any]:
     """Return the JSON Schema of claims.json, and of the ledger in its definitions."""
     whole: dict[str, Any] = json.loads(SCHEMA.read_bytes())
@@ -54,7 +60,8 @@ def schema(paper: dict[str, Any]) -> dict[str, Any]:
 def load(root: Path, paper: dict[str, Any]) -> list[Claim]:
     """Return the entries of the ledger, or raise BuildError naming entry and field."""
     entries = read(root / LEDGER)
-    ids = [e.get("id", n) if isinstance(e, dict) else n for n, e in enumerate(entries or (), 1)]
+    listed = entries if isinstance(entries, list) else []
+    ids = [e.get("id", n) if isinstance(e, dict) else n for n, e in enumerate(listed, 1)]
     said = []
     rules = {**schema(paper), "$ref": "#/$defs/ledger"}
     for key in ("type", "required", "properties"):

@@ -8,6 +8,7 @@ its schema, the figures, the executed notebooks, and a manifest of what all this
 import json
 import math
 import re
+import shutil
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -137,7 +138,7 @@ class Book:
         """Return what Sphinx shall read as a page, in place of the source of that name."""
         try:
             if name in self.chapters:
-                return take.offered(name, self.chapters[name], self.claims)
+                return take.offered(name, self.chapters[name], self.claims, self.paper)
             if name.startswith("record/"):
                 return self.templates.from_string(text).render()
         except TemplateError as error:
@@ -147,12 +148,14 @@ class Book:
 
 def only(app: Sphinx, config: Any) -> None:
     """Look for pages nowhere but where _toc.yml says: a checkout has other Markdown too."""
+    # Sphinx marks those files with their digests that are there before it writes a page.
+    shutil.rmtree(Path(app.outdir, "_static"), ignore_errors=True)
     config.include_patterns = [path.as_posix() for path in documents(Path(app.srcdir))]
     config.exclude_patterns = [*config.exclude_patterns, ".*", "node_modules"]
 
 
 def begin(app: Sphinx, env: Any, names: list[str]) -> None:
-    """Read the record; read every page anew if anything that pages are made of has changed."""
+    """Read the record, and every page anew: any of them may show what came of a claim."""
     app.gfbook = book = Book(Path(app.srcdir))  # type: ignore[attr-defined]
     try:
         made = digest(book.root)
@@ -160,8 +163,7 @@ def begin(app: Sphinx, env: Any, names: list[str]) -> None:
     except BuildError as error:
         raise ExtensionError(str(error)) from None
     (Path(app.outdir) / MANIFEST).unlink(missing_ok=True)
-    if getattr(env, "gfbook_made", made) != made:
-        names[:] = sorted(env.found_docs)
+    names[:] = sorted(env.found_docs)
     env.gfbook_made = made
 
 

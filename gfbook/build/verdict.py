@@ -69,7 +69,7 @@ class Verdict(SphinxRole):
             if claim["id"] == self.text:
                 at = address(app, self.env.docname, claim)
                 text = nodes.Text(f" ({claim['verdict']})")
-                return [nodes.reference("", claim["title"], refuri=at), text], []
+                return [nodes.reference("", claim["title"], internal=True, refuri=at), text], []
         return [], [self.inliner.reporter.error(f"no claim {self.text}", line=self.lineno)]
 
 

@@ -45,6 +45,32 @@ def in_modes(
     return left, right, defect / (16 * rounding), (sigma, lam, x)
 
 
+def tilted(Y: Array, half: float) -> tuple[Array, Array]:
+    """Return eigenvalues and eigenvectors of [[half I, Y], [Y^T, -half I]], in no order.
+
+    The eigenvalues, (2, *stack, m+n), come in two parts that sum to them.
+    """
+    *stack, m, n = Y.shape
+    r, size = min(m, n), abs(half)
+    Phi, sigma, PsiT = np.linalg.svd(Y)
+    Psi = PsiT.mT
+    angle = np.arctan2(sigma, size)[..., None, :] / 2
+    c, s = np.cos(angle), np.sin(angle)
+    if half < 0:
+        c, s = s, c
+    basis = np.zeros((*stack, m + n, m + n))
+    U, V = basis[..., :m, :], basis[..., m:, :]
+    U[..., :r], V[..., :r] = Phi[..., :r] * c, Psi[..., :r] * s
+    U[..., r : 2 * r], V[..., r : 2 * r] = -Phi[..., :r] * s, Psi[..., :r] * c
+    U[..., 2 * r : m + r], V[..., m + r :] = Phi[..., r:], Psi[..., r:]
+    # sqrt(sigma^2 + half^2) = size + excess: where half is large, only the excess tells modes
+    # apart, and the difference of two sums would lose it.
+    w, excess = np.zeros((2, *stack, m + n)), quotient(sigma**2, np.hypot(sigma, size) + size)
+    w[0] = np.repeat([size, -size, half, -half], [r, r, m - r, n - r])
+    w[1, ..., :r], w[1, ..., r : 2 * r] = excess, -excess
+    return w, basis
+
+
 def common_basis(
     A: Array, U: Array, V: Array, a: float, b: float, c: float
 ) -> tuple[float, NDArray[Any], NDArray[Any], Array]:

@@ -14,7 +14,10 @@ from tests.conftest import ROOT
 
 CHECKED = """\
 import numpy as np
+from gfbook import plots
 from gfbook.check import check
+
+plots.style()
 
 rng = np.random.default_rng(seed)
 a, b = rng.uniform(0, 1, (2, sides))
@@ -99,13 +102,10 @@ CONFIG = {
     "author": "nobody",
     "copyright": "2026",
     "only_build_toc_files": True,
-    "repository": {"url": "https://example.org/a/triangles"},
+    "repository": {"url": "https://github.com/nobody/triangles"},
     "execute": {"execute_notebooks": "off"},
     "parse": {"myst_enable_extensions": ["colon_fence", "dollarmath"]},
-    "sphinx": {
-        "config": {"extensions": ["sphinx_external_toc", "myst_nb", "jupyter_book"]},
-        "extra_extensions": ["sphinx_proof", "gfbook.build"],
-    },
+    "sphinx": {"extra_extensions": ["sphinx_proof", "gfbook.build"]},
 }
 
 

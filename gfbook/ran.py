@@ -46,11 +46,13 @@ def show(root: str) -> None:
         if own or top in ("gfbook", "gfcore"):
             named.add(top)
             home = book if own else modules[top].parent.parent
-            if not name.startswith("gfbook.build"):
+            if name != __name__:
                 files[path.relative_to(home).as_posix()] = path
     hidden = (".", "_build", "node_modules")
     for path in map(Path, _read):
-        inside = path.is_relative_to(book) and path.is_file() and path.suffix != ".py"
+        inside = (
+            path.is_relative_to(book) and path.is_file() and path.suffix not in (".py", ".pyc")
+        )
         if inside and not any(p.startswith(hidden) for p in path.relative_to(book).parts):
             files[path.relative_to(book).as_posix()] = path
     owners = metadata.packages_distributions()
