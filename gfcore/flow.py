@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.linalg import orth  # type: ignore[import-untyped]
 
 from gfcore import _check, _explicit, _radau, _taylor
 from gfcore._check import Array
@@ -254,7 +253,9 @@ def solve(
     covariance: ArrayLike | None = None,
     rates: tuple[float, float] = (1.0, 1.0),
 ) -> Trajectory:
-    """Integrate the gradient flow (12), U' = E V and V' = E^T U with E = Y - U V^T.
+    """Integrate the gradient flow (12), ``paper.eq_12``.
+
+    U' = E V and V' = E^T U with E = Y - U V^T.
 
     Parameters
     ----------
@@ -416,7 +417,7 @@ def solve_many(
 def solve_regularized(
     Y: ArrayLike, weights0: Weights, Q0: ArrayLike, t: ArrayLike, rtol: float = 1e-10
 ) -> Trajectory:
-    """Integrate the regularized flow (26), the gradient flow of (28), from any start.
+    """Integrate the regularized flow (26), ``paper.eq_26``, the gradient flow of (28).
 
     U' = E V - U P / 2 and V' = E^T U + V P / 2 with E = Y - U V^T and P = U^T U - V^T V - Q0,
     which is (25) written out (Proposition 4). From a start with P = 0 it is the flow (12).
@@ -541,6 +542,8 @@ def _starts(weights0: Weights | Iterable[Weights]) -> tuple[Array, Array]:
 
 def _invariant_basis(rows: Array, Q0: Array) -> Array:
     """Return an orthonormal basis of the least invariant subspace of Q0 that holds `rows`."""
+    from scipy.linalg import orth  # type: ignore[import-untyped]
+
     k = Q0.shape[0]
     basis, wider = np.empty((k, 0)), orth(rows)
     while basis.shape[1] < wider.shape[1] < k:

@@ -123,7 +123,10 @@ def larger(weights: gf.Weights) -> gf.Weights:
 def first(weights: Any) -> list[gf.Weights]:
     """Return the first of several starts in the place of each."""
     if isinstance(weights, gf.Weights):
-        U, V = (np.broadcast_to(W.reshape(-1, *W.shape[-2:])[0], W.shape) for W in (weights.U, weights.V))
+        U, V = (
+            np.broadcast_to(W.reshape(-1, *W.shape[-2:])[0], W.shape)
+            for W in (weights.U, weights.V)
+        )
         return gf.Weights(U, V)
     weights = list(weights)
     return weights[:1] * len(weights)
@@ -443,7 +446,9 @@ def statement(node: ast.stmt, generators: set[str]) -> Statement:
             changes.add(base(part.value.func))
     plain = ast.Assign | ast.AnnAssign | ast.FunctionDef | ast.Import | ast.ImportFrom
     code = compile(ast.Module([node], []), "chapter", "exec")
-    return Statement(code, reads, changes | sets, sets if isinstance(node, plain) else set(), checks)
+    return Statement(
+        code, reads, changes | sets, sets if isinstance(node, plain) else set(), checks
+    )
 
 
 def statements(chapter: Path) -> list[Statement]:
@@ -548,7 +553,10 @@ def calls(chapter: Path) -> dict[str, list[int]]:
     global called
     found: dict[str, set[int]] = defaultdict(set)
     run = Run(chapter)
-    called = lambda path: found[path].add(run.now)
+
+    def called(path):
+        found[path].add(run.now)
+
     with quiet():
         for i in run.needed(run.checks):
             run.step(i)
@@ -602,7 +610,15 @@ def rows(task: tuple[Path, list[str]]) -> list[tuple[str, ...]]:
         for c, holds in zip(checks, made, strict=True):
             for id in run.made[c]:
                 (rest if holds.get(id) else notice).add(id)
-        table.append((name, chapter.stem, " ".join(sorted(notice)), " ".join(sorted(rest - notice)), stopped))
+        table.append(
+            (
+                name,
+                chapter.stem,
+                " ".join(sorted(notice)),
+                " ".join(sorted(rest - notice)),
+                stopped,
+            )
+        )
     return table
 
 

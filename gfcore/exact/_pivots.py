@@ -174,7 +174,7 @@ def independent(U: Array) -> Array:
     if rank < U.shape[1]:
         kept = pivots[:rank]
         C = np.linalg.solve(np.triu(R[:rank, :rank]), np.triu(R[:rank])) * width[pivots]
-        U = U[:, kept] / width[kept] @ np.linalg.qr(C.T, mode="r").T
+        U = U[:, kept] / width[kept] @ np.asarray(np.linalg.qr(C.T, mode="r")).T
     return np.asarray(U[:, np.argsort(-np.linalg.norm(U, axis=0))])
 
 

@@ -7,8 +7,10 @@ import shutil
 import nbformat
 import pytest
 import yaml
-from conftest import KERNEL, ROOT, Tree
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from tests.book.conftest import KERNEL, Tree
+from tests.conftest import ROOT
 
 CHECKED = """\
 import numpy as np

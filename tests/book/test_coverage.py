@@ -5,7 +5,8 @@ from itertools import pairwise
 
 import pytest
 import yaml
-from conftest import ROOT
+
+from tests.conftest import ROOT
 
 REASONS = {"announcement", "definition", "motivation", "notation", "outlook", "setting"}
 LEDGER = yaml.safe_load((ROOT / "data" / "claims.yml").read_text(encoding="utf-8"))

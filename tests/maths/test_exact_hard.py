@@ -15,7 +15,7 @@ import gfcore as gf
 from gfcore import exact
 from gfcore.exact import FiniteEscapeError, _pivots, _riccati, _signs
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 spec = importlib.util.spec_from_file_location("reference", ROOT / "data" / "reference.py")
 reference = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(reference)

@@ -481,24 +481,3 @@ def test_numbers_of_any_size_give_a_finite_answer_or_the_documented_error(functi
     except (ValueError, ERRORS.get(function, ValueError)):
         return
     check_answer(function, arrays, shapes)
-
-
-@fuzz(80)
-@given(
-    residual=hnp.arrays(
-        np.float64,
-        hnp.array_shapes(min_dims=0, max_dims=2, min_side=0, max_side=3),
-        elements=st.one_of(st.floats(-2, 2), st.floats()),
-    ),
-    tol=st.one_of(st.floats(-1, 4), st.just(np.nan)),
-)
-def test_a_claim_passes_only_with_every_residual_within_its_tolerance(residual, tol):
-    id = next(iter(gf.claims.load()))
-    before = residual.tobytes()
-    if residual.size and (np.abs(residual) <= tol).all():
-        gf.claims.check(id, readonly(residual), tol)
-        gf.claims.check(id, residual.tolist(), tol)
-    else:
-        with pytest.raises((gf.claims.ClaimError, ValueError)):
-            gf.claims.check(id, residual, tol)
-    assert residual.tobytes() == before

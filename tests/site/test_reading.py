@@ -4,11 +4,11 @@ import json
 import re
 
 import pytest
-from conftest import ROOT
 from playwright.sync_api import expect
 
 from gfbook.build.badge import LESSON
 from gfbook.check import METADATA
+from tests.conftest import ROOT
 
 NAMES = sorted(path.stem for path in (ROOT / "chapters").glob("*.ipynb"))
 EXECUTED = ROOT / "_build/executed/chapters"
