@@ -503,7 +503,10 @@ def test_extreme_scales_work_or_are_refused(exponent):
         ({"rtol": 1.0}, "rtol must be below 1, got 1"),
         ({"Q0": np.eye(3)}, r"Q0 must have shape \(4, 4\), got shape \(3, 3\)"),
         ({"Q0": np.ones((4, 3))}, r"Q0 must be square, got shape \(4, 3\)"),
-        ({"Q0": np.triu(np.ones((4, 4)))}, r"Q0 must be symmetric, got shape \(4, 4\)"),
+        (
+            {"Q0": np.triu(np.ones((4, 4)))},
+            r"Q0 must be symmetric, but the entries at \(0, 1\) and \(1, 0\) differ by 1\.0e\+00",
+        ),
     ],
 )
 def test_bad_input_is_refused(arguments, message):
