@@ -25,7 +25,7 @@ from gfcore.state import BatchError, Trajectory, Weights
 
 _EPS = float(np.finfo(float).eps)
 _FINEST = 1e-13  # the smallest tolerance that rounding leaves room for
-_SERIES = 1e-15, 1e-13  # the least and the most that a step of the series may lose
+_SERIES = 1e-15, 1e-9  # the least and the most that a step of the series may lose
 _GROUP = 2**24  # bytes of paths that are found together
 
 
@@ -47,7 +47,9 @@ def _flow(
     else:
         found = _together(Y, Z, t, rtol, Sigma)
     paths, error, failed = found
-    m, paths = Y.shape[1], paths @ C[:, None]
+    m = Y.shape[1]
+    if C is not None:
+        paths = paths @ C[:, None]
     sides = (
         side if basis is None else basis[:, None] @ side
         for side, basis in zip((paths[:, :, :m], paths[:, :, m:]), bases, strict=True)
@@ -68,14 +70,17 @@ def _few_rows(Y: Array, R: Array) -> tuple[Array, Array, tuple[Array | None, Arr
     return Y, np.concatenate([U, V], axis=1), (U_basis, V_basis)
 
 
-def _full_rank(R: Array) -> tuple[Array, Array]:
+def _full_rank(R: Array) -> tuple[Array, Array | None]:
     """Return Z and C with R = Z C, where hidden units that are all rounding are 0 in Z.
 
     They stay 0, which keeps the rank. Where none are, but those that are 0, R stays as it is.
+    C is None if all do.
     """
     L, s, C = np.linalg.svd(R, full_matrices=False)
     kept = s > _EPS * R.shape[1] * s[:, :1]
     short = (kept.sum(axis=1) < R.any(axis=1).sum(axis=1))[:, None, None]
+    if not short.any():
+        return R, None
     return np.where(short, L * (s * kept)[:, None], R), np.where(short, C, np.eye(R.shape[2]))
 
 
@@ -87,7 +92,7 @@ def _together(
     error, failed = np.full(paths.shape[:2], np.nan), {}
     todo = np.arange(len(Y))
     size = np.linalg.norm(Y, axis=(1, 2))
-    tol = rtol / 100 * size / np.maximum(np.maximum(size, _product(R[1], Y.shape[1])), 1e-300)
+    tol = rtol / 10 * size / np.maximum(np.maximum(size, _product(R[1], Y.shape[1])), 1e-300)
     tol = np.clip(tol, *_SERIES)
     while todo.size:
         count = todo.size
