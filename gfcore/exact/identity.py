@@ -40,6 +40,7 @@ def identity_imbalance(Y: ArrayLike, weights0: Weights, lam: float, t: ArrayLike
 
     Examples
     --------
+    >>> import numpy as np
     >>> M = identity_imbalance([[2.0]], Weights([[1.0]], [[1.0]]), lam=3.0, t=1e3)
     >>> np.allclose(M, [[4.0, 2.0], [2.0, 1.0]], rtol=1e-15)
     True
