@@ -157,7 +157,7 @@ def counted(claims: list[Claim]) -> str:
     for by, whose in (("paper", ""), ("book", "this book's own: ")):
         counts = [f"{n} {verdict}" for verdict, n in totals(claims, by).items() if n]
         told += [whose + ", ".join(counts)] if counts else []
-    return "; ".join(told)
+    return "Claims: " + "; ".join(told)
 
 
 def as_json(claims: list[Claim]) -> str:

@@ -34,6 +34,7 @@ from gfbook.build.place import repository
 from gfbook.check import METADATA
 
 DECADES = (-18, 4)  # of the bars
+PLACES = r"^(?:\(([\w-]+)\)=|:label: ([\w-]+)|:{3,}\{judged\} ([\w-]+))$"
 
 
 def place(value: float) -> float:
@@ -107,7 +108,7 @@ class Book:
         for name, notebook in self.chapters.items():
             cells = [c for c in notebook["cells"] if c["cell_type"] == "markdown"]
             text = "\n".join("".join(cell["source"]) for cell in cells)
-            for named in re.findall(r"^(?:\(([\w-]+)\)=|:label: ([\w-]+))$", text, re.M):
+            for named in re.findall(PLACES, text, re.M):
                 anchors["".join(named)] = Path(name).name
             titles[Path(name).name] = text.partition("\n")[0].removeprefix("# ")
         loader = FileSystemLoader([self.root, Path(__file__).with_name("templates")])

@@ -53,6 +53,7 @@ def mark(app: Sphinx, document: nodes.document, page: str) -> None:
 
     def judge(node: nodes.Element, labels: list[str]) -> None:
         found = of(labels, book)
+        found.sort(key=lambda claim: ledger.item(claim["id"], book.paper) not in labels)
         for label in labels:
             if label in book.sentences:
                 count = nodes.inline("", ledger.counted(found), classes=["counted"])
@@ -104,7 +105,11 @@ class Judged(SphinxDirective):
         title = nodes.strong("", ledger.numbered(book.paper)[name])
         return [
             nodes.container(
-                "", nodes.paragraph("", "", title), item=name, classes=["judged-item"]
+                "",
+                nodes.paragraph("", "", title),
+                item=name,
+                ids=[name],
+                classes=["judged-item"],
             )
         ]
 
