@@ -1,5 +1,6 @@
 # make book    set up .venv, execute the chapters, build _build/html/index.html
-# make test    set up .venv, run every test
+# make test    set up .venv, run the tests; TESTS=tests/maths for those of one folder or file
+# make test-all   run the slow tests as well: fresh environments, every page, other values
 # make pdf     print the built book to _build/book.pdf
 # make serve   show the built book on localhost
 # make lab     open the chapters in JupyterLab
@@ -35,7 +36,7 @@ endif
 unexport $(filter-out PYTHON,$(filter PYTHON%,$(.VARIABLES)))
 
 .DELETE_ON_ERROR:
-.PHONY: book test pdf serve lab chapter bench check links lock clean browser ready set-up \
+.PHONY: book test test-slow test-all pdf serve lab chapter bench check links lock clean browser ready set-up \
   tools set-up-tools published executed printed linked FORCE
 
 book:
@@ -64,8 +65,10 @@ tools:
 
 set-up-tools: $(TOOLS)
 
-test: tools browser
-	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
+test: MARK := not slow
+test-slow: MARK := slow
+test test-slow test-all: tools browser
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "$(MARK)" $(TESTS)
 
 pdf: tools browser
 	@$(ALONE) printed

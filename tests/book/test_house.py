@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -162,3 +163,55 @@ def test_docstrings_name_the_printed_equation():
     for function, name in stable.items():
         assert f"``paper.{name}``" in function.__doc__, function
         assert hasattr(gf.paper, name)
+
+
+def pytest_says(line, code=0):
+    """Return what a run of make does that ends in a line."""
+    return f"echo '{line}'; (exit {code})"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "closing", "code"),
+    [
+        (
+            pytest_says("== 3000 passed, 9 deselected in 200.50s (0:03:20) =="),
+            pytest_says("===== 100 passed, 1 skipped, 9 deselected in 11.25s ====="),
+            "== 3100 passed, 1 skipped in 211.75s ==",
+            0,
+        ),
+        (
+            pytest_says("== 2 failed, 10 passed, 1 error in 2.00s ==", 2),
+            pytest_says("== 1 failed, 3 passed, 2 warnings, 1 error in 1.00s ==", 2),
+            "== 3 failed, 13 passed, 2 warnings, 2 errors in 3.00s ==",
+            1,
+        ),
+        (
+            "echo 'no Chromium'; (exit 2)",
+            pytest_says("== 3 passed in 1.00s =="),
+            "== 3 passed, 1 error in 1.00s ==",
+            1,
+        ),
+        ("true", "true", "== 2 errors in 0.00s ==", 1),
+        (
+            pytest_says("== 5 passed in 1.00s ==", 2),
+            pytest_says("== 1 passed in 1.00s =="),
+            "== 6 passed, 1 error in 2.00s ==",
+            1,
+        ),
+        (
+            pytest_says("== 4 passed in 1.00s =="),
+            pytest_says("== 1 error in 1.00s ==", 2),
+            "== 4 passed, 1 error in 2.00s ==",
+            1,
+        ),
+    ],
+)
+def test_one_line_closes_both_runs(tmp_path, first, second, closing, code):
+    make = tmp_path / "make"
+    make.write_text(f"#!/bin/sh\ncase $1 in test) {first};; test-slow) {second};; esac\n")
+    make.chmod(0o755)
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run([ROOT / ".ci/run"], env=path, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == closing
+    assert done.returncode == code
+    assert done.stderr == ""

@@ -114,7 +114,7 @@ def literal_30(case, t):
     ("literal", "kind", "name"),
     [
         (literal_8, "symmetric", FULL),
-        (literal_30, "identity_imbalance", "2x3, ten orders, lam 1e-06, k 6, scale 1"),
+        (literal_30, "identity_imbalance", "3x3, general, lam -0.5, k 7, scale 1"),
     ],
 )
 def test_literal_formulas_fail_the_reference(literal, kind, name):

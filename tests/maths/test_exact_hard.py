@@ -331,7 +331,7 @@ def test_one_bad_problem_of_a_stack_is_named():
     )  # fmt: skip
     Y[2, 0, 1] = 1e-3
     with pytest.raises(
-        ValueError, match=r"Y must be symmetric, .* \(2, 0, 1\) .* 0.001 and 0,"
+        ValueError, match=r"Y must be symmetric, .* \(2, 0, 1\) .* differ by 1\.0e-03 "
     ):
         exact.symmetric(Y, X0, 1.0)
     Y[2, 0, 1] = np.nan
