@@ -41,6 +41,6 @@ def number(app: Sphinx, env: Any) -> list[str]:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Say to Sphinx when to do it."""
-    app.connect("env-updated", number)
+    app.connect("env-get-updated", number, priority=900)  # when Sphinx has given them numbers
     app.connect("doctree-resolved", join)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
