@@ -93,7 +93,8 @@ def test_dozen_rows_come_out_again():
 def test_a_check_rests_on_what_it_reads_and_on_no_drawing(tmp_path):
     cells = [
         "import numpy as np\nimport gfcore as gf\nfrom gfbook.check import check",
-        "rng = np.random.default_rng(0)\nY = np.eye(2)\nz = rng.random()\nX0 = rng.random((2, 2))",
+        "rng = np.random.default_rng(0)\nY = np.eye(2)\nz = rng.random()",
+        "X0 = rng.random((2, 2))",
         "def path(t):\n    return gf.exact.linear(Y, X0, t)",
         "fig = []\nfig.append(path(3.0))\ndrawn = gf.rates.symmetric(Y)",
         "X = path(1.0)\nX[0, 0] += 0\nX0 = 0",
