@@ -6,6 +6,7 @@
 # make lab     open the chapters in JupyterLab
 # make chapter CHAPTER=06-figure-1 PARAMETERS="-p seed 1"   run one chapter, at other values
 # make bench   speed and memory, side by side with what one would use instead
+# make mutants   put faults into gfcore one at a time, write what notices them: some minutes
 # make check   say whether the built book is the one that the sources make
 # make links   look for links that lead nowhere
 # make lock    refresh the three locks, requirements*.lock
@@ -36,7 +37,7 @@ endif
 unexport $(filter-out PYTHON,$(filter PYTHON%,$(.VARIABLES)))
 
 .DELETE_ON_ERROR:
-.PHONY: book test test-slow test-all pdf serve lab chapter bench check links lock clean browser ready set-up \
+.PHONY: book test test-slow test-all pdf serve lab chapter bench mutants check links lock clean browser ready set-up \
   tools set-up-tools published executed printed linked FORCE
 
 book:
@@ -87,6 +88,9 @@ chapter: ready
 
 bench: book tools
 	@$(BIN)/python benchmarks/run.py
+
+mutants: tools
+	@JOBS=$(JOBS) $(BIN)/python tests/mutants.py
 
 check:
 	@test -x $(BIN)/python || { echo "nothing is built here: run \`make book\`" >&2; exit 1; }
