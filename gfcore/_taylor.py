@@ -8,8 +8,8 @@ of the series follow from those before them by convolution, three products an or
 
 Each sum is one product of matrices if the coefficients lie side by side in memory, those of one
 factor in reverse. The last two say how far the series is good, so that no step is tried twice;
-and the series is the path inside the step too. It keeps U^T U - V^T V (13) to far less than it
-errs. But steps are limited by the fastest decay, which a long stiff path does not end with:
+and the series is the path inside the step too. It keeps U^T U - V^T V (13), whose terms cancel
+up to that order, to less than the last terms. But steps are limited by the fastest decay, which a long stiff path does not end with:
 `hands_over` says when the implicit steps of `_radau` take the rest. Where inputs are not white,
 E = Y - U V^T Sigma, and Sigma V takes the place of V in E_j.
 """
@@ -24,9 +24,8 @@ from gfcore._check import Array
 _EPS = float(np.finfo(float).eps)
 ROUNDING = 16 * _EPS  # what a few dozen operations lose
 _ORDER = 16  # where the calls and the operations of a path together cost least
-_FALL = (
-    0.4  # a term over the one before: at h r = 0.4 * 16 exp(-h r) still damps what it should
-)
+# A term over the one before: at h r = 0.4 * 16 the series of exp(-h r) still damps.
+_FALL = 0.4
 _CACHE = 2**20  # bytes of coefficients that go through the orders together
 ATTEMPTS = 100_000  # steps at most, to reach the last time
 _PATIENCE = 100  # steps that cost about as much as all implicit ones to any time
@@ -98,8 +97,8 @@ def _advance(path: Reached, Y: Array, t: Array, tol: Array, Sigma: Array | None)
         theta = np.empty((active.size, 1 + max(int((last - done).max()), 0)))
         theta[:, 0] = step
         index = done[:, None] + np.arange(theta.shape[1] - 1)
-        times = t.take(index, mode="clip") - now[:, None]
-        np.minimum(times, step[:, None], out=theta[:, 1:])
+        times = t[np.minimum(index, t.size - 1)]
+        np.minimum(times - now[:, None], step[:, None], out=theta[:, 1:])
         values = series.at(theta / h[:, None]).reshape(*theta.shape, *R.shape[1:])
         rest = series.at_rest()
         if rest.any():

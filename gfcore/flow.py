@@ -25,7 +25,8 @@ from gfcore.state import BatchError, Trajectory, Weights
 
 _EPS = float(np.finfo(float).eps)
 _FINEST = 1e-13  # the smallest tolerance that rounding leaves room for
-_SERIES = 1e-15, 1e-9  # the least and the most that a step of the series may lose
+# The least and the most that a step of the series may lose; more, and (13) would drift by it.
+_SERIES = 1e-15, 1e-13
 _GROUP = 2**24  # bytes of paths that are found together
 
 
