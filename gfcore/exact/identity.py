@@ -57,14 +57,15 @@ def identity_imbalance(Y: ArrayLike, weights0: Weights, lam: float, t: ArrayLike
         c, s = s, c
     basis = np.zeros((*stack, m + n, m + n))
     U, V = basis[..., :m, :], basis[..., m:, :]
-    U[..., :r], V[..., :r] = Phi[..., :r] * c, Psi[..., :r] * s
-    U[..., r : 2 * r], V[..., r : 2 * r] = -Phi[..., :r] * s, Psi[..., :r] * c
-    U[..., 2 * r : m + r], V[..., m + r :] = Phi[..., r:], Psi[..., r:]
+    # In the order of the eigenvalues, which ascend.
+    low, high = slice(0, r), slice(-1, -r - 1, -1)
+    U[..., low], V[..., low] = -Phi[..., :r] * s, Psi[..., :r] * c
+    U[..., high], V[..., high] = Phi[..., :r] * c, Psi[..., :r] * s
+    U[..., r:m], V[..., r:n] = Phi[..., r:], Psi[..., r:]
     # sqrt(sigma^2 + half^2) = size + excess: where lam is large, only the excess tells modes
     # apart, and the difference of two sums would lose it.
     w, excess = np.zeros((2, *stack, m + n)), quotient(sigma**2, np.hypot(sigma, size) + size)
-    w[0] = np.repeat([size, -size, half, -half], [r, r, m - r, n - r])
-    w[1, ..., :r], w[1, ..., r : 2 * r] = excess, -excess
-    X = from_factor(w / 2, basis, weights0.R / 2, time)
-    X *= 4
-    return X
+    w[0] = np.repeat([-size, half if m > n else -half, size], [r, m + n - 2 * r, r])
+    w[1, ..., low], w[1, ..., high] = -excess, excess
+    # (30) in other units of time, for which no number is rounded.
+    return from_factor(2 * w, basis, weights0.R, time / 4)
