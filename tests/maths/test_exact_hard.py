@@ -226,7 +226,7 @@ def test_the_rule_at_its_edges():
     assert ways(W, tiny, np.array([[edge - 1e-9, 0]])) == (True, False)
     assert ways(W, tiny, np.array([[edge + 1e-9, 0]])) == (False, True)
     for factor, expected in ((0.99, (False, True)), (1.01, (False, False))):
-        uneven = np.diag([1, 1 / (factor * _riccati.CONDITION)])
+        uneven = np.diag([1, 1 / (factor * 2**0.5 * _riccati.CONDITION)])
         assert ways(uneven, tiny, np.array([[edge + 1, 0]])) == expected
     for factor, direct in ((1.01, True), (0.99, False)):
         short_row = np.diag([1, factor * _riccati.UNEVEN])
