@@ -60,17 +60,18 @@ def graded(
         rows *= unit[:, None]
         column = np.arange(len(chosen))
         signed = rows[chosen, column]
-        share, length = rows[:, column] / signed, np.abs(signed)
+        along, length = rows[:, column], np.abs(signed)
         Q[:, column] *= np.sign(signed)
-        exponent = np.where(share != 0, 2 * t[todo, None] * gap[:, chosen], 0)
+        exponent = np.where(along != 0, 2 * t[todo, None] * gap[:, chosen], 0)
         with np.errstate(divide="ignore"):
-            log_T = np.log(np.abs(share)) + exponent
+            log_T = np.log(np.abs(along)) - np.log(length) + exponent
         log_T += log_root[todo][:, :, None] - log_root[todo][:, None, chosen]
         fits = log_T.max((1, 2)) <= np.log(LONGEST)
         fits[middle] = True
         at, todo = todo[fits], todo[~fits]
         ratio = root[at][:, :, None] / root[at][:, None, chosen]
-        T = share * np.exp(np.minimum(exponent[fits], 700)) * ratio
+        e = np.exp(np.minimum(exponent[fits], 700) / 2)  # in halves, which do not overflow
+        T = along * e / signed * e * ratio
         log_S = np.log(length) + log_root[at][:, chosen] + growth[at][:, chosen]
         e = np.exp(np.where(log_S < 300, growth[at][:, chosen] / 2, 0))
         S = np.where(log_S < 300, length * root[at][:, chosen] * e * e, 1e130)
