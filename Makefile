@@ -82,7 +82,7 @@ chapter: ready
 	@$(BIN)/python -m gfbook.build.execute $(CHAPTER) $(PARAMETERS)
 
 bench: book tools
-	@$(BIN)/python benchmarks/run.py
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/run.py
 
 check:
 	@test -x $(BIN)/python || { echo "nothing is built here: run \`make book\`" >&2; exit 1; }
