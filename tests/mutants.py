@@ -4,7 +4,7 @@
 whose checks rest on the function with the fault, with the claims that notice it, those that do
 not, and what stops the chapter if anything does. Where no claim of the book notices a fault the
 tests of that function are run with it, and a row names the test that fails. What neither
-notices ends the run with an error. ``python tests/mutants.py 12`` runs a dozen rows of it again.
+notices ends the run with an error. ``python tests/mutants.py 12`` runs a dozen rows again.
 
 A check rests on the statements of its chapter that lead to it, found backwards from the names
 that it reads. Only these are run, and with a fault only those from the first call of its
@@ -614,30 +614,32 @@ def rows(task: tuple[Path, list[str]]) -> list[tuple[str, ...]]:
 
 
 class Failures:
-    """A plugin of pytest that keeps the names of the tests that fail."""
+    """A plugin of pytest that keeps file and name of the tests that fail."""
 
     def __init__(self) -> None:
-        self.names: list[str] = []
+        self.found: list[tuple[str, str]] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
-            self.names.append(report.location[2].split("[")[0])
+            self.found.append((report.location[0], report.location[2].split("[")[0]))
 
 
 def tested(name: str) -> tuple[str, ...]:
     """Return a row for the tests of a faulty function: the first that fails, or none."""
     module = MUTANTS[name][0].split(".")[0]
-    file = f"tests/maths/test_{'state' if module in ('Weights', 'Trajectory') else module}.py"
+    module = "state" if module in ("Weights", "Trajectory") else module
+    files = sorted(map(str, (ROOT / "tests" / "maths").glob(f"test_{module}*.py")))
 
-    def work() -> str:
+    def work() -> list[tuple[str, str]]:
         put(name)
         os.chdir(ROOT)
         failures = Failures()
         with quiet():
-            pytest.main(["-x", "-q", "-p", "no:cacheprovider", file], plugins=[failures])
-        return "".join(failures.names[:1])
+            pytest.main(["-x", "-q", "-p", "no:cacheprovider", *files], plugins=[failures])
+        return failures.found
 
-    return name, file, "", "", forked(work)
+    where, test = (*forked(work), ("tests/", ""))[0]
+    return name, where, "", "", test
 
 
 def survey(chapters: list[Path], names: list[str]) -> list[tuple[str, ...]]:
