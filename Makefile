@@ -1,5 +1,6 @@
 # make book    set up .venv, execute the chapters, build _build/html/index.html
-# make test    set up .venv, run every test
+# make test    set up .venv, run the tests; TESTS=tests/maths for those of one folder or file
+# make test-all   run the slow tests as well: fresh environments, every page, other values
 # make pdf     print the built book to _build/book.pdf
 # make serve   show the built book on localhost
 # make lab     open the chapters in JupyterLab
@@ -23,8 +24,9 @@ JOBS ?= $(shell $(PYTHON) -Ic "import os; print(os.cpu_count())")
 # What has to be there first; empty where another checkout's .venv is used.
 READY ?= .venv/ready
 TOOLS ?= $(if $(READY),.venv/tools node_modules/.package-lock.json)
-# One make at a time in a checkout, and nothing left running when it is stopped.
-ALONE := $(PYTHON) -I gfbook/build/alone.py _build/lock $(MAKE) --no-print-directory
+# One make at a time in a checkout, and nothing left running when this one is stopped.
+ALONE := $(PYTHON) -I gfbook/build/alone.py _build/lock $(shell echo $$PPID) \
+  $(MAKE) --no-print-directory
 BOOK := $(BIN)/python -m gfbook.build.book
 
 ifeq ($(OS),Windows_NT)
@@ -35,7 +37,7 @@ endif
 unexport $(filter-out PYTHON,$(filter PYTHON%,$(.VARIABLES)))
 
 .DELETE_ON_ERROR:
-.PHONY: book test pdf serve lab chapter bench mutants check links lock clean browser ready set-up \
+.PHONY: book test test-slow test-all pdf serve lab chapter bench mutants check links lock clean browser ready set-up \
   tools set-up-tools published executed printed linked FORCE
 
 book:
@@ -64,8 +66,10 @@ tools:
 
 set-up-tools: $(TOOLS)
 
-test: tools browser
-	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
+test: MARK := not slow
+test-slow: MARK := slow
+test test-slow test-all: tools browser
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "$(MARK)" $(TESTS)
 
 pdf: tools browser
 	@$(ALONE) printed

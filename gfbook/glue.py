@@ -3,11 +3,13 @@
 A reader who runs a chapter needs the first and not the second, which is most of MyST-NB.
 """
 
+import re
 from typing import Any
 
 from IPython.core.formatters import format_display_data
 from IPython.display import display as show
 
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 HIDDEN = "application/papermill.record/"  # where MyST-NB looks for what is not shown
 
 
@@ -27,3 +29,22 @@ def glue(name: str, variable: Any, display: bool = True) -> None:
     prefix = "" if display else HIDDEN
     metadata["scrapbook"] = {"name": name, "mime_prefix": prefix}
     show({prefix + kind: value for kind, value in data.items()}, raw=True, metadata=metadata)
+
+
+def powers(text: str) -> str:
+    """Return a text with its floats as one prints them, with powers of ten.
+
+    Examples
+    --------
+    >>> powers("residual 2.0e-16, tolerance 1e-12")
+    'residual 2.0·10⁻¹⁶, tolerance 10⁻¹²'
+    """
+
+    def printed(found: re.Match[str]) -> str:
+        power = int(found[2])
+        if float(found[0]) == 0 or -3 < power < 3:
+            return f"{float(found[0]):g}"
+        digits = "" if found[1] == "1" else f"{found[1]}·"
+        return f"{digits}10{str(power).translate(SUPERSCRIPTS)}"
+
+    return re.sub(r"\b(\d(?:\.\d+)?)e([+-]?\d+)\b", printed, text)

@@ -1,4 +1,4 @@
-"""Initial states: Gaussian, balanced, spectral and with a given imbalance (Definitions 1-3)."""
+"""Initial states: Gaussian, orthogonal, balanced, spectral, imbalanced (Definitions 1-3)."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -51,6 +51,52 @@ def gaussian(m: int, n: int, k: int, std: float, rng: np.random.Generator) -> We
     std, rng = _check.nonnegative("std", std), _check.generator(rng)
     U = std * rng.standard_normal((m, k))
     return Weights(U, std * rng.standard_normal((n, k)))
+
+
+def orthogonal(
+    m: int, n: int, k: int, q1: float, q2: float, rng: np.random.Generator
+) -> Weights:
+    """Draw weights with orthogonal rows: U U^T = q1 I, V V^T = -q2 I and U V^T = 0.
+
+    X0 is zero to rounding, and Q has the eigenvalue q1 m times, q2 n times and otherwise 0:
+    these are starts of `gfcore.exact.two_imbalances`. Gaussian weights of the variances q1/k
+    and -q2/k become such as the width k grows.
+
+    Parameters
+    ----------
+    m, n, k : int
+        Rows of U, rows of V, and the width, k >= m + n.
+    q1, q2 : float
+        The eigenvalues, q1 >= 0 >= q2.
+    rng : numpy.random.Generator
+        Source of the draw; the rows are uniformly distributed.
+
+    Returns
+    -------
+    Weights
+        U (m, k) and V (n, k).
+
+    Raises
+    ------
+    ValueError
+        If k < m + n, q1 < 0 or q2 > 0, a size is below 1, or rng is not a Generator.
+
+    Examples
+    --------
+    >>> weights = orthogonal(2, 3, 50, q1=4.0, q2=-1.0, rng=np.random.default_rng(0))
+    >>> bool(np.abs(weights.X).max() < 1e-14), np.linalg.norm(weights.U, axis=1)
+    (True, array([2., 2.]))
+    """
+    m, n, k = _sizes(m, n, k)
+    if k < m + n:
+        raise ValueError(
+            f"m + n orthogonal rows need k >= m + n, got k = {k}, m = {m}, n = {n}"
+        )
+    q1, below = _check.nonnegative("q1", q1), -_check.array("q2", q2, 0).item()
+    if below < 0:
+        raise ValueError(f"q2 must be <= 0, got {-below}")
+    rows = _orthonormal(k, m + n, _check.generator(rng)).T
+    return Weights(np.sqrt(q1) * rows[:m], np.sqrt(below) * rows[m:])
 
 
 def balanced(

@@ -1,6 +1,7 @@
 """Run a command alone: one at a time, and all that it started gone when this is.
 
-``python -I alone.py LOCK COMMAND...`` needs nothing but Python, as set-up runs below it too.
+``python -I alone.py LOCK PARENT COMMAND...``, started by the process PARENT, needs nothing but
+Python, as set-up runs below it too.
 What the command starts keeps the lock, so that the next one waits even for what outlived it.
 """
 
@@ -40,7 +41,8 @@ def main() -> None:
     signal.signal(
         signal.SIGINT, signal.default_int_handler
     )  # even if started in the background
-    parent, lock = os.getppid(), Path(sys.argv[1])
+    # The parent may be gone already when this begins: it says itself which one it is.
+    lock, parent = Path(sys.argv[1]), int(sys.argv[2])
     lock.parent.mkdir(exist_ok=True)
     try:
         with lock.open("w") as file:
@@ -50,7 +52,7 @@ def main() -> None:
                 print("waiting for another make", flush=True)
                 fcntl.flock(file, fcntl.LOCK_EX)
             process = subprocess.Popen(
-                sys.argv[2:],
+                sys.argv[3:],
                 stdin=subprocess.DEVNULL,
                 env=environment(),
                 start_new_session=True,

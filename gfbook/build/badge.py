@@ -1,50 +1,77 @@
-"""The outcome of a check as a page shows it: joined with what the ledger says of the claim."""
+"""Code as a page shows it: what checks is folded behind what the ledger says of its claims."""
 
-import re
 from html import escape
 from typing import Any
 
+from sphinx.highlighting import PygmentsBridge
+
+from gfbook.build import ledger
 from gfbook.check import METADATA
+from gfbook.glue import powers as powers
 
-SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def powers(text: str) -> str:
-    """Return a text with its floats as one prints them, with powers of ten.
-
-    Examples
-    --------
-    >>> powers("residual 2.0e-16, tolerance 1e-12")
-    'residual 2.0·10⁻¹⁶, tolerance 10⁻¹²'
-    """
-
-    def printed(found: re.Match[str]) -> str:
-        power = int(found[2])
-        if float(found[0]) == 0 or -3 < power < 3:
-            return f"{float(found[0]):g}"
-        digits = "" if found[1] == "1" else f"{found[1]}·"
-        return f"{digits}10{str(power).translate(SUPERSCRIPTS)}"
-
-    return re.sub(r"\b(\d(?:\.\d+)?)e([+-]?\d+)\b", printed, text)
+EXPLORER = 'class="explorer"'  # as gfbook.explore writes it
+LESSON = 10  # lines of code that one reads with the text
+FOLD = """<details class="check"><summary>{bars}
+<span class="ask">show the check</span><span class="ask">hide the check</span></summary>
+<div class="cell_input"><div class="highlight-ipython3 notranslate">{code}</div></div>
+{figures}</details>"""
 
 
-def html(check: dict[str, Any], claim: dict[str, Any]) -> str:
-    """Return the badge of a check of a claim."""
-    figures = f"residual {check['residual']:.1e}, tolerance {check['tol']:.0e}"
-    if check["altered"] is not None:
-        figures += f", {check['altered']:.1e} when altered"
+def bar(claim: dict[str, Any], name: str) -> str:
+    """Return the verdict bar of a claim, of which the paper's name is known or empty."""
     return (
-        f'<div class="claim claim-{claim["verdict"]}" id="claim-{claim["id"]}">'
-        f"<strong>{escape(claim['id'])}</strong> "
+        f'<span class="claim claim-{claim["verdict"]}" id="claim-{claim["id"]}">'
         f'<span class="verdict">{claim["verdict"]}</span> '
-        f"<span>{escape(claim['title'])}</span> "
-        f'<span class="residual">{powers(figures)}</span></div>'
+        f"{f'<strong>{escape(name)}</strong> ' if name else ''}{escape(claim['title'])}</span>"
     )
 
 
-def put(notebook: dict[str, Any], claims: dict[str, dict[str, Any]]) -> None:
-    """Put the badges into an executed notebook."""
+def figures(check: dict[str, Any]) -> str:
+    """Return what a check measured."""
+    said = f"residual {check['residual']:.1e}, tolerance {check['tol']:.0e}"
+    if check["altered"] is not None:
+        said += f", {check['altered']:.1e} when altered"
+    return f'<p class="residual"><code>{escape(check["id"])}</code> {powers(said)}</p>'
+
+
+def fold(
+    source: str, checks: list[dict[str, Any]], claims: dict[str, Any], paper: dict[str, Any]
+) -> str:
+    """Return a cell that checks: the bars of its claims, and behind them code and figures."""
+    return FOLD.format(
+        bars="\n".join(bar(claims[c["id"]], ledger.name(c["id"], paper)) for c in checks),
+        code=PygmentsBridge("html").highlight_block(source, "ipython3"),
+        figures="\n".join(map(figures, checks)),
+    )
+
+
+def aside(cell: dict[str, Any]) -> str:
+    """Return what a cell has that is no lesson, to be read with the text, or nothing."""
+    shown = "".join("".join(o.get("data", {}).get("text/html", "")) for o in cell["outputs"])
+    if "figure" in cell["metadata"].get("mystnb", ()):
+        return "the plot's code"
+    if EXPLORER in shown:
+        return "the explorer's code"
+    return "the code" if len("".join(cell["source"]).splitlines()) > LESSON else ""
+
+
+def put(notebook: dict[str, Any], claims: dict[str, Any], paper: dict[str, Any]) -> None:
+    """Fold the code of an executed notebook that checks, draws, or is long.
+
+    What a cell shows stays where it is.
+    """
     for cell in notebook["cells"]:
-        for output in cell.get("outputs", ()):
-            if found := output.get("metadata", {}).get(METADATA):
-                output["data"]["text/html"] = html(found, claims[found["id"]])
+        if cell["cell_type"] != "code":
+            continue
+        metadata = cell["metadata"]
+        made = [o for o in cell["outputs"] if METADATA in o.get("metadata", ())]
+        if made:
+            checks = [output["metadata"][METADATA] for output in made]
+            source = "".join(cell["source"])
+            made[0]["data"]["text/html"] = fold(source, checks, claims, paper)
+            cell["outputs"] = [o for o in cell["outputs"] if o not in made[1:]]
+            metadata["tags"] = [*metadata.get("tags", ()), "remove-input"]
+        elif what := aside(cell):
+            metadata["tags"] = [*metadata.get("tags", ()), "hide-input"]
+            prompts = {"code_prompt_show": f"Show {what}", "code_prompt_hide": f"Hide {what}"}
+            metadata["mystnb"] = metadata.get("mystnb", {}) | prompts

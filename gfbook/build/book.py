@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from importlib.metadata import version
 from itertools import takewhile
 from pathlib import Path
@@ -27,6 +26,7 @@ BUILD, HERE = Path("_build"), Path()
 HTML, OLD, NEXT = BUILD / "html", BUILD / "old", BUILD / "next"
 SITE = NEXT / "_build/html"  # where jupyter-book puts it
 LOG = BUILD / "sphinx.log"
+FIGURE = re.compile(r'<figure[^>]* id="([^"]+)"[^>]*>.*?<img[^>]* src="([^"]+)"', re.S)
 SPACE = 300e6  # bytes that a build may need
 
 
@@ -65,7 +65,7 @@ def pages(builder: str = "html") -> None:
         ).returncode
     if code:
         lines = re.sub(r"\x1b\[[\d;]*m", "", LOG.read_text(encoding="utf-8")).splitlines()
-        end = [n for n, line in enumerate(lines) if line.startswith("Extension error")]
+        end = [n for n, line in enumerate(lines) if re.match(r"[A-Z]\w* error\b.*:$", line)]
         told = [line for line in lines if "WARNING" in line or "ERROR" in line]
         told = told or lines[-20:]
         if end:  # and what it said, without how Python came there
@@ -74,27 +74,6 @@ def pages(builder: str = "html") -> None:
             ]
         told = [line.replace(f"{os.getcwd()}/", "") for line in told if line.strip()]
         raise BuildError("\n".join(["the pages have faults:", *told, f"in full: {LOG}"]))
-
-
-class _Page(HTMLParser):
-    """The figures of a page: the name of each, and its picture."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.figures: dict[str, str] = {}
-        self._inside = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = dict(attrs)
-        if tag == "figure":
-            self._inside = values.get("id") or ""
-        elif tag == "img" and self._inside:
-            self.figures.setdefault(self._inside, values.get("src") or "")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "figure":
-            self._inside = ""
 
 
 def faults(site: Path) -> Iterator[str]:
@@ -115,7 +94,7 @@ def faults(site: Path) -> Iterator[str]:
             named = [entry["figure"]["name"] for entry in metadata if entry.get("figure")]
             if not named:
                 yield f"{path}: no named figure"
-            shown = _Page(text).figures
+            shown = dict(FIGURE.findall(text))
             for name in named:
                 picture = page.parent / shown[name] if name in shown else None
                 if picture is None or not picture.is_file() or not picture.stat().st_size:

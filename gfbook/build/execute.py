@@ -5,13 +5,10 @@ all; what did not get to its end is in _build/failed. ``... X -p NAME VALUE`` ru
 values of its parameters, into _build/chapter.
 """
 
-import ast
 import hashlib
 import json
 import logging
-import math
 import os
-import re
 import signal
 import sys
 import tempfile
@@ -23,7 +20,8 @@ import nbformat
 
 from gfbook.build import BuildError
 from gfbook.build.inputs import EXECUTED
-from gfbook.build.ran import METADATA as RAN
+from gfbook.parameters import parameters
+from gfbook.ran import METADATA as RAN
 
 CELL_LIMIT = 60  # seconds
 CHAPTER_LIMIT = 300
@@ -39,8 +37,8 @@ def environment() -> dict[str, str]:
     locale, the time zone), and numbers do not depend on how many cores there are.
     """
     home = HOME.absolute()
-    folders = ("MPLCONFIGDIR", "IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR")
-    folders += ("JUPYTER_RUNTIME_DIR", "JUPYTER_PATH", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
+    folders = ["MPLCONFIGDIR", "IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR"]
+    folders += ["JUPYTER_RUNTIME_DIR", "JUPYTER_PATH", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"]
     made = {name: str(home / name.lower()) for name in folders}
     threads = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
     return {
@@ -73,89 +71,6 @@ def enter() -> None:
         part.replace(spec)
 
 
-def literal(text: str, kind: str) -> Any:
-    """Return the value that a text is, as the annotation of a parameter takes it.
-
-    Raises
-    ------
-    ValueError
-        If it is no such value, or not finite.
-
-    Examples
-    --------
-    >>> literal("1e-3", "float"), literal("0x10", "int"), literal("1, 2", "list[int]")
-    (0.001, 16, [1, 2])
-    """
-    kinds = [part.strip() for part in kind.split("|")]
-    if text.strip() in ("None", "none", "null") and "None" in kinds:
-        return None
-    kind = next(part for part in kinds if part != "None")
-    outer, _, inner = kind.rstrip("]").partition("[")
-    if outer == "bool":
-        return {"true": True, "false": False}[text.strip().lower()]
-    if outer == "int":
-        return int(text, 0)
-    if outer == "float":
-        if not math.isfinite(value := float(text)):
-            raise ValueError("not finite")
-        return value
-    if outer == "str":
-        quoted = text[:1] in ("'", '"') and text[:1] == text[-1:] and len(text) > 1
-        return ast.literal_eval(text) if quoted else text
-    if outer in ("list", "tuple"):
-        value = ast.literal_eval(text if text.strip()[:1] in ("[", "(") else f"[{text}]")
-        parts = inner.replace(", ...", "").split(",") or [""]
-        of = [*parts] * (len(value) if len(parts) == 1 else 1)
-        found = [
-            literal(str(part), k) if k else part for part, k in zip(value, of, strict=True)
-        ]
-        return found if outer == "list" else tuple(found)
-    raise ValueError(f"no value of the kind {kind} can be given here")
-
-
-def parameters(notebook: Path, given: dict[str, str]) -> dict[str, Any]:
-    """Return the values of parameters as their annotations take them, or raise BuildError.
-
-    A number keeps the sign that it has in the chapter, unless the comment beside it ends in a
-    condition of its own, such as ``[lam != 0]`` or ``[k >= n]``.
-    """
-    cells = nbformat.read(notebook, 4).cells
-    source = next((c.source for c in cells if "parameters" in c.metadata.get("tags", ())), "")
-    lines = source.splitlines()
-    known = {
-        node.target.id: node
-        for node in ast.parse(source).body
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
-    }
-    if unknown := sorted(given.keys() - known.keys()):
-        names = ", ".join(known)
-        raise BuildError(f"no parameter {', '.join(unknown)} in {notebook}; it has {names}")
-    values = {
-        name: eval(ast.unparse(node.value), {}) for name, node in known.items() if node.value
-    }
-    found: dict[str, Any] = {}
-    for name, text in given.items():
-        kind = ast.unparse(known[name].annotation)
-        try:
-            found[name] = literal(text, kind)
-        except (ValueError, KeyError, SyntaxError, TypeError) as error:
-            why = f": {error}" if "finite" in str(error) or "kind" in str(error) else ""
-            raise BuildError(
-                f"{name} is of the kind {kind}, and {text!r} is not{why}"
-            ) from None
-    for name in found:
-        line = lines[known[name].end_lineno - 1]
-        rule = re.search(r"\[([^\]]*)\]\s*$", line.partition("#")[2])
-        default = values.get(name)
-        usual = ""
-        if isinstance(default, int | float) and not isinstance(default, bool):
-            usual = f"{name} {'>' if default > 0 else '>=' if default == 0 else '<'} 0"
-        must = rule[1] if rule else usual
-        if must and not eval(must, {"__builtins__": {}}, values | found):
-            raise BuildError(f"{name} = {given[name]} makes no sense: {must} is needed")
-    return found
-
-
 def execute(notebook: Path, output: Path, values: dict[str, Any]) -> None:
     """Execute one chapter in this process; raise BuildError naming the cell and the error."""
     import papermill
@@ -164,7 +79,7 @@ def execute(notebook: Path, output: Path, values: dict[str, Any]) -> None:
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it logs is raised too
     content = nbformat.reads(notebook.read_text(encoding="utf-8"), 4)
     last = nbformat.v4.new_code_cell(
-        f"__import__('gfbook.build.ran').build.ran.show({os.getcwd()!r})", id=RAN
+        f"__import__('gfbook.ran').ran.show({os.getcwd()!r})", id=RAN
     )
     output.parent.mkdir(parents=True, exist_ok=True)
     source = output.with_suffix(".source.ipynb")
@@ -183,7 +98,7 @@ def execute(notebook: Path, output: Path, values: dict[str, Any]) -> None:
                 execution_timeout=CELL_LIMIT,
                 extra_arguments=[
                     "--log-level=50",  # no word on how a kernel was ended
-                    "--IPKernelApp.exec_lines=import gfbook.build.ran",
+                    "--IPKernelApp.exec_lines=import gfbook.ran",
                 ],
                 # Two kernels that start at once may take the same TCP port.
                 config=Config(KernelManager={"transport": "ipc", "ip": f"{socket}/k"}),
@@ -246,7 +161,7 @@ def build(notebook: Path) -> None:
     try:
         execute(notebook, part, {})
         finish(part, source)
-    except (BuildError, OSError) as error:
+    except (BuildError, OSError, ValueError) as error:
         raise SystemExit(failed(notebook, part, str(error))) from None
     place = EXECUTED / notebook
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -285,7 +200,7 @@ def main() -> None:
         execute(notebook, output, given)
         finish(output, "")
         print(f"executed: {output}")
-    except (BuildError, OSError) as error:
+    except (BuildError, OSError, ValueError) as error:
         sys.exit(str(error))
 
 

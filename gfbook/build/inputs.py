@@ -77,7 +77,7 @@ def stale(notebook: Path, root: Path) -> bool:
         # Of this checkout, or of the gfbook that runs this, where the book has none of its own.
         places = (root / name, Path(gfbook.__file__).parent.parent / name)
         found = next((path for path in places if path.is_file()), None)
-        return found and hashlib.sha256(found.read_bytes()).hexdigest()
+        return hashlib.sha256(found.read_bytes()).hexdigest() if found else None
 
     def version(name: str) -> str | None:
         try:

@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 from gfbook.build import BuildError
 
 Claim = dict[str, Any]
-LEDGER, PAPER = "data/claims.yml", "data/paper.yml"
+LEDGER, PAPER, SENTENCES = "data/claims.yml", "data/paper.yml", "data/verdicts.yml"
 SCHEMA = Path(__file__).with_name("claims.schema.json")
 VERDICTS: list[str] = json.loads(SCHEMA.read_bytes())["$defs"]["verdict"]["enum"]
 
@@ -30,17 +30,35 @@ def read(path: Path) -> Any:
         raise BuildError(f"{path.parent.name}/{path.name}: {error}") from None
 
 
+def numbered(paper: dict[str, Any]) -> dict[str, str]:
+    """Return the numbered items in the paper's order: their ids, and their names."""
+    return {
+        f"{kind}-{number}": kept["name"].format(number)
+        for kind, kept in paper["items"].items()
+        for number in range(1, kept["count"] + 1)
+    }
+
+
 def grammar(paper: dict[str, Any]) -> str:
-    """Return the pattern of a claim's id; its group is the item that the claim is about."""
-    numbers = {kind: range(1, item["count"] + 1) for kind, item in paper["items"].items()}
-    items = "|".join(f"{kind}-(?:{'|'.join(map(str, n))})" for kind, n in numbers.items())
-    return rf"^(?:({items})(?:-[a-z0-9-]+)?|(?:{'|'.join(paper['sentences'])})-[a-z0-9-]+)$"
+    """Return the pattern of a claim's id."""
+    items, kinds = "|".join(numbered(paper)), "|".join(paper["sentences"])
+    return rf"^(?:(?:{items})(?:-[a-z0-9-]+)?|(?:{kinds})-[a-z0-9-]+)$"
 
 
 def item(id: str, paper: dict[str, Any]) -> str | None:
-    """Return the numbered item that a claim is about: `prop-5` for `prop-5-limit`."""
-    found = re.match(grammar(paper), id)
-    return found[1] if found else None
+    """Return the numbered item that an id begins with: `prop-5` for `prop-5-limit`."""
+    found = re.match(r"([a-z]+)-\d+(?=-|$)", id)
+    return found[0] if found and found[1] in paper["items"] else None
+
+
+def about(claim: Claim, paper: dict[str, Any]) -> set[str]:
+    """Return the numbered items that a claim is about: by its id, and by its own word."""
+    return {*filter(None, [item(claim["id"], paper)]), *claim.get("about", ())}
+
+
+def name(id: str, paper: dict[str, Any]) -> str:
+    """Return what the paper calls the item that an id begins with, or nothing."""
+    return numbered(paper).get(item(id, paper) or "", "")
 
 
 def schema(paper: dict[str, Any]) -> dict[str, Any]:
@@ -48,28 +66,52 @@ def schema(paper: dict[str, Any]) -> dict[str, Any]:
     whole: dict[str, Any] = json.loads(SCHEMA.read_bytes())
     whole["$defs"]["id"]["pattern"] = grammar(paper)
     whole["$defs"]["section"]["enum"] = paper["sections"]
+    whole["$defs"]["item"]["enum"] = [*numbered(paper)]
     return whole
+
+
+def said(file: str, part: str, content: Any, paper: dict[str, Any]) -> Iterator[str]:
+    """Yield what a part of the schema has against the content of a file, a line each."""
+    rules = {**schema(paper), "$ref": f"#/$defs/{part}"}
+    for key in ("type", "required", "properties"):
+        del rules[key]
+    for error in Draft202012Validator(rules).iter_errors(content):
+        number, *field = [*error.absolute_path] or [None]
+        what = error.message
+        if field == ["id"] and error.validator == "pattern":
+            what = f"no item and no kind of sentence of {PAPER}, with its number or words"
+        elif error.schema == schema(paper)["$defs"]["item"]:
+            what = f"{error.instance!r} is no numbered item of {PAPER}"
+        entry = number
+        if isinstance(number, int):
+            named = content[number]
+            id = named.get("id", number + 1) if isinstance(named, dict) else number + 1
+            entry = f"entry {id}"
+        elif part == "ledger":
+            entry = "not a list"
+        yield ": ".join([file, *map(str, filter(None, [entry, *field])), what])
 
 
 def load(root: Path, paper: dict[str, Any]) -> list[Claim]:
     """Return the entries of the ledger, or raise BuildError naming entry and field."""
     entries = read(root / LEDGER)
-    ids = [e.get("id", n) if isinstance(e, dict) else n for n, e in enumerate(entries or (), 1)]
-    said = []
-    rules = {**schema(paper), "$ref": "#/$defs/ledger"}
-    for key in ("type", "required", "properties"):
-        del rules[key]
-    for error in Draft202012Validator(rules).iter_errors(entries):
-        number, *field = [*error.absolute_path] or [None]
-        what = error.message
-        if field == ["id"] and error.validator == "pattern":
-            what = f"no item and no kind of sentence of {PAPER}, with its number or words"
-        entry = "not a list" if number is None else f"entry {ids[number]}"
-        said.append(": ".join([LEDGER, str(entry), *map(str, field), what]))
-    said += [f"{LEDGER}: entry {id}: two entries share it" for id in ids if ids.count(id) > 1]
-    if said:
-        raise BuildError("\n".join(dict.fromkeys(said)))
+    found = list(said(LEDGER, "ledger", entries, paper))
+    if not found:
+        ids = [entry["id"] for entry in entries]
+        twice = [id for id in ids if ids.count(id) > 1]
+        found = [f"{LEDGER}: entry {id}: two entries share it" for id in twice]
+    if found:
+        raise BuildError("\n".join(dict.fromkeys(found)))
     return list(entries)
+
+
+def sentences(root: Path, paper: dict[str, Any]) -> dict[str, str]:
+    """Return what came of whole items, in a sentence each, by their ids."""
+    path = root / SENTENCES
+    content = read(path) if path.is_file() else {}
+    if found := list(said(SENTENCES, "sentences", content, paper)):
+        raise BuildError("\n".join(found))
+    return {id: " ".join(content[id].split()) for id in numbered(paper) if id in content}
 
 
 def faults(claims: list[Claim], checks: dict[str, list[Claim]]) -> Iterator[str]:
@@ -109,6 +151,15 @@ def totals(claims: list[Claim], by: str = "paper") -> dict[str, int]:
     return {verdict: found.count(verdict) for verdict in VERDICTS}
 
 
+def counted(claims: list[Claim]) -> str:
+    """Return how many claims there are of each verdict, in words."""
+    told = []
+    for by, whose in (("paper", ""), ("book", "this book's own: ")):
+        counts = [f"{n} {verdict}" for verdict, n in totals(claims, by).items() if n]
+        told += [whose + ", ".join(counts)] if counts else []
+    return "Claims: " + "; ".join(told)
+
+
 def as_json(claims: list[Claim]) -> str:
     """Return the ledger for programs; an infinite figure is null."""
     infinite = (math.inf, -math.inf)
@@ -119,17 +170,16 @@ def as_json(claims: list[Claim]) -> str:
 
 
 def items(
-    paper: dict[str, Any], claims: list[Claim], anchors: dict[str, str]
+    paper: dict[str, Any],
+    claims: list[Claim],
+    anchors: dict[str, str],
+    told: dict[str, str],
 ) -> Iterator[dict[str, Any]]:
-    """Yield each numbered item of the paper, its place in the book, and its claims."""
-    about = [item(claim["id"], paper) for claim in claims]
-    for kind, kept in paper["items"].items():
-        for number in range(1, kept["count"] + 1):
-            id = f"{kind}-{number}"
-            its = [
-                claim for claim, about_it in zip(claims, about, strict=True) if about_it == id
-            ]
-            chapter = anchors.get(id) or (its[0]["chapter"] if its else "")
-            anchor = id if id in anchors else f"claim-{its[0]['id']}" if its else ""
-            place = {"chapter": chapter, "url": f"chapters/{chapter}.html#{anchor}"}
-            yield {"id": id, "name": kept["name"].format(number), "claims": its} | place
+    """Yield each numbered item of the paper: its place in the book, its verdict, its claims."""
+    for id, name in numbered(paper).items():
+        its = [claim for claim in claims if id in about(claim, paper)]
+        its.sort(key=lambda claim: item(claim["id"], paper) != id)  # its own before others
+        chapter = anchors.get(id) or (its[0]["chapter"] if its else "")
+        anchor = id if id in anchors else f"claim-{its[0]['id']}" if its else ""
+        place = {"chapter": chapter, "url": f"chapters/{chapter}.html#{anchor}"}
+        yield {"id": id, "name": name, "sentence": told.get(id), "claims": its} | place

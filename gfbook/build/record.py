@@ -8,6 +8,7 @@ its schema, the figures, the executed notebooks, and a manifest of what all this
 import json
 import math
 import re
+import shutil
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,6 +34,7 @@ from gfbook.build.place import repository
 from gfbook.check import METADATA
 
 DECADES = (-18, 4)  # of the bars
+PLACES = r"^(?:\(([\w-]+)\)=|:label: ([\w-]+)|:{3,}\{judged\} ([\w-]+))$"
 
 
 def place(value: float) -> float:
@@ -64,6 +66,11 @@ class Book:
     def entries(self) -> list[ledger.Claim]:
         """The ledger as it is written."""
         return ledger.load(self.root, self.paper)
+
+    @cached_property
+    def sentences(self) -> dict[str, str]:
+        """What came of whole items of the paper, in a sentence each."""
+        return ledger.sentences(self.root, self.paper)
 
     @cached_property
     def chapters(self) -> dict[str, dict[str, Any]]:
@@ -101,14 +108,17 @@ class Book:
         for name, notebook in self.chapters.items():
             cells = [c for c in notebook["cells"] if c["cell_type"] == "markdown"]
             text = "\n".join("".join(cell["source"]) for cell in cells)
-            for named in re.findall(r"^(?:\(([\w-]+)\)=|:label: ([\w-]+))$", text, re.M):
+            for named in re.findall(PLACES, text, re.M):
                 anchors["".join(named)] = Path(name).name
             titles[Path(name).name] = text.partition("\n")[0].removeprefix("# ")
         loader = FileSystemLoader([self.root, Path(__file__).with_name("templates")])
         jinja = Environment(
             loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
-        jinja.filters |= {"place": place, "powers": badge.powers}
+        jinja.filters |= {"place": place, "powers": badge.powers, "counted": ledger.counted}
+        jinja.filters["ranked"] = lambda found: sorted(
+            found, key=lambda c: c.get("rank", math.inf)
+        )
         jinja.filters["slug"] = lambda name: re.sub(r"\W+", "-", name.lower())
         used = Counter(claim["section"] for claim in self.claims)
         totals, own = (ledger.totals(self.claims, by) for by in ("paper", "book"))
@@ -116,7 +126,7 @@ class Book:
         (cited,) = re.findall(rf"^@\w+\{{{self.paper['cite']},.*?^\}}", bib, re.M | re.S)
         jinja.globals |= {
             "claims": self.claims,
-            "items": [*ledger.items(self.paper, self.claims, anchors)],
+            "items": [*ledger.items(self.paper, self.claims, anchors, self.sentences)],
             "titles": titles,
             "totals": totals,
             "own": own,
@@ -137,7 +147,7 @@ class Book:
         """Return what Sphinx shall read as a page, in place of the source of that name."""
         try:
             if name in self.chapters:
-                return take.offered(name, self.chapters[name], self.claims)
+                return take.offered(name, self.chapters[name], self.claims, self.paper)
             if name.startswith("record/"):
                 return self.templates.from_string(text).render()
         except TemplateError as error:
@@ -147,12 +157,14 @@ class Book:
 
 def only(app: Sphinx, config: Any) -> None:
     """Look for pages nowhere but where _toc.yml says: a checkout has other Markdown too."""
+    # Sphinx marks those files with their digests that are there before it writes a page.
+    shutil.rmtree(Path(app.outdir, "_static"), ignore_errors=True)
     config.include_patterns = [path.as_posix() for path in documents(Path(app.srcdir))]
     config.exclude_patterns = [*config.exclude_patterns, ".*", "node_modules"]
 
 
 def begin(app: Sphinx, env: Any, names: list[str]) -> None:
-    """Read the record; read every page anew if anything that pages are made of has changed."""
+    """Read the record, and every page anew: any of them may show what came of a claim."""
     app.gfbook = book = Book(Path(app.srcdir))  # type: ignore[attr-defined]
     try:
         made = digest(book.root)
@@ -160,8 +172,7 @@ def begin(app: Sphinx, env: Any, names: list[str]) -> None:
     except BuildError as error:
         raise ExtensionError(str(error)) from None
     (Path(app.outdir) / MANIFEST).unlink(missing_ok=True)
-    if getattr(env, "gfbook_made", made) != made:
-        names[:] = sorted(env.found_docs)
+    names[:] = sorted(env.found_docs)
     env.gfbook_made = made
 
 

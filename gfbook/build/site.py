@@ -81,6 +81,9 @@ RUN = """<aside class="run" id="run"><p><strong>To run this chapter elsewhere</s
 needs{wheel}:</p>
 <div class="highlight-sh notranslate"><div class="highlight"><pre>{command}</pre></div></div>
 </aside>"""
+RUNS = """<p class="runs">The code of this chapter, with its checks, plots and explorers, is
+where it runs: <a href="{at}">{at}</a>.</p>
+"""
 NOTE = """*To run this notebook, install what it needs, with Python {python}:*
 
 ```sh
@@ -190,8 +193,11 @@ def pack(app: Sphinx) -> None:
 
 def tell(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: Any) -> None:
     """Say on a notebook's page how to run it elsewhere, and lead there from the download."""
+    app.add_js_file("page.js", priority=1)  # before anything is drawn
     if page == "search":
         app.add_js_file("search.js", loading_method="defer")
+    if context.get("page_source_suffix") == ".ipynb" and (home := app.config.html_baseurl):
+        context["body"] += RUNS.format(at=f"{home}{page}.html")
     how: Install | None = app.config.html_context.get("install")
     if how is None or context.get("page_source_suffix") != ".ipynb":
         return
@@ -340,6 +346,8 @@ def finish(site: Path, title: str, home: str = "") -> None:
         text = text.replace(
             '<div role="list" class="citation-list">', '<div class="citation-list">'
         )
+        # MyST-NB gives what opens a fold another name than what it says.
+        text = text.replace('<summary aria-label="Toggle hidden content">', "<summary>")
         path.write_text(unique(text), encoding="utf-8")
 
 

@@ -30,10 +30,12 @@ def figures(name: str, notebook: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def offered(name: str, notebook: dict[str, Any], claims: list[dict[str, Any]]) -> str:
-    """Return a chapter for Sphinx to read: with badges, and links below the figures."""
+def offered(
+    name: str, notebook: dict[str, Any], claims: list[dict[str, Any]], paper: dict[str, Any]
+) -> str:
+    """Return a chapter for Sphinx to read: checks folded, links below the figures."""
     content = copy.deepcopy(notebook)
-    badge.put(content, {claim["id"]: claim for claim in claims})
+    badge.put(content, {claim["id"]: claim for claim in claims}, paper)
     folder = f"{'../' * name.count('/')}figures/{name.split('/')[-1]}"
     for figure, forms in _named(content):
         links = [

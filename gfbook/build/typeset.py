@@ -1,12 +1,17 @@
-"""A Sphinx extension: no line begins with the full stop or comma after a formula.
+"""A Sphinx extension: how formulas stand in a line, and how this book numbers its statements.
 
-To a browser a formula in a line is a box, and it may break the line on either side of one.
+To a browser a formula in a line is a box, and it may break the line on either side of one: no
+line is to begin with the full stop or comma after a formula. The book's statements are numbered
+apart from those of its source, which have whole numbers: Proposition 5.A is in section 5.
 """
 
 import re
+from string import ascii_uppercase
+from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx_proof.nodes import NODE_TYPES
 
 STOPS = re.compile(r"[.,;:!?)\]’”]+")
 
@@ -22,7 +27,20 @@ def join(app: Sphinx, document: nodes.document, page: str) -> None:
             line[at - 1 : at + 1] = [both, nodes.Text(after[stop.end() :])]
 
 
+def number(app: Sphinx, env: Any) -> list[str]:
+    """Give the statements of each page numbers of its section: 5.A, and A.1 in an appendix."""
+    for page, kinds in env.toc_fignumbers.items():
+        place = re.match(r"(?:Appendix )?(\d[\d.]*|[A-Z]\b)", env.titles[page].astext())
+        own = [ids for kind, ids in kinds.items() if kind in NODE_TYPES]
+        for ids in own if place else ():
+            section = place[1].strip(".")  # type: ignore[index]
+            counted = ascii_uppercase if section[0].isdigit() else range(1, 27)
+            ids |= {id: (section, sign) for id, sign in zip(ids, counted, strict=False)}
+    return []
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Say to Sphinx when to do it."""
+    app.connect("env-get-updated", number, priority=900)  # when Sphinx has given them numbers
     app.connect("doctree-resolved", join)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

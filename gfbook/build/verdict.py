@@ -1,16 +1,20 @@
 """A Sphinx extension: verdicts where claims are stated, and in a line of text.
 
-A claim belongs to the label that its id is, or to the numbered item that its id begins with:
-``prop-5-limit`` to the statement labelled ``prop-5``. A statement also shows the claims of the
-equations within it. The role ``{verdict}`` links to a claim, ``{tally}`` counts.
+A claim belongs to the label that its id is, to the numbered item that its id begins with, and
+to those that the ledger says it is about: ``prop-5-limit`` to the one labelled ``prop-5``.
+A statement also shows the claims of the equations in it, and what came of it, in a sentence.
+The directive ``{judged}`` does so for an item that no chapter states, as a figure. The role
+``{verdict}`` links to a claim, ``{tally}`` counts.
 """
 
+import re
+from collections.abc import Iterator
 from html import escape
 from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.util.docutils import SphinxRole
+from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from gfbook.build import ledger
 
@@ -20,8 +24,14 @@ def of(labels: list[str], book: Any) -> list[ledger.Claim]:
     return [
         claim
         for claim in book.entries
-        if {claim["id"], ledger.item(claim["id"], book.paper)} & {*labels}
+        if {claim["id"], *ledger.about(claim, book.paper)} & {*labels}
     ]
+
+
+def spoken(text: str) -> Iterator[nodes.Node]:
+    """Yield a text with formulas in it as nodes."""
+    for n, part in enumerate(re.split(r"\$([^$]+)\$", text)):
+        yield nodes.math("", part) if n % 2 else nodes.Text(part)
 
 
 def address(app: Sphinx, page: str, claim: ledger.Claim) -> str:
@@ -31,7 +41,7 @@ def address(app: Sphinx, page: str, claim: ledger.Claim) -> str:
 
 
 def mark(app: Sphinx, document: nodes.document, page: str) -> None:
-    """Put marks below the statements of a page, and beside its equations."""
+    """Put sentences and marks below the statements of a page, marks beside its equations."""
     book = app.gfbook  # type: ignore[attr-defined]
 
     def link(claim: ledger.Claim, shown: str, told: str) -> str:
@@ -41,12 +51,34 @@ def mark(app: Sphinx, document: nodes.document, page: str) -> None:
             f' title="{title}" aria-label="{told}: {verdict}">{shown}{verdict}</a>'
         )
 
+    def judge(node: nodes.Element, labels: list[str]) -> None:
+        found = of(labels, book)
+        found.sort(key=lambda claim: ledger.item(claim["id"], book.paper) not in labels)
+        for label in labels:
+            if label in book.sentences:
+                count = nodes.inline("", ledger.counted(found), classes=["counted"])
+                said = [*spoken(book.sentences[label]), nodes.Text(" "), count]
+                node += nodes.paragraph("", "", *said, classes=["judged"])
+        marks = {"paper": "", "book": ""}
+        for claim in found:
+            marks[claim.get("by", "paper")] += link(
+                claim, f"<b>{claim['id']}</b> ", claim["id"]
+            )
+        html = f'<p class="verdicts">{marks["paper"]}</p>' if marks["paper"] else ""
+        if marks["book"]:
+            html += (
+                "<details><summary>This book's own</summary>"
+                f'<p class="verdicts">{marks["book"]}</p></details>'
+            )
+        if html:
+            node += nodes.raw("", html, format="html")
+
     for node in [*document.findall(nodes.Element)]:
         if "countertype" in node:  # of sphinx-proof
             inner = [id for part in node.findall(nodes.math_block) for id in part["ids"]]
-            found = of([*node["ids"], *inner], book)
-            if links := " ".join(link(c, f"<b>{c['id']}</b> ", c["id"]) for c in found):
-                node += nodes.raw("", f'<p class="verdicts">{links}</p>', format="html")
+            judge(node, [*node["ids"], *inner])
+        elif "item" in node:
+            judge(node, [node["item"]])
         elif isinstance(node, nodes.math_block):
             links = "".join(
                 link(claim, "", f"({label.removeprefix('eq-')})")
@@ -59,6 +91,29 @@ def mark(app: Sphinx, document: nodes.document, page: str) -> None:
                 both += [node, nodes.raw("", links, format="html")]
 
 
+class Judged(SphinxDirective):
+    """What came of an item of the paper that no statement of a chapter is, and its claims."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return the place, for `mark`."""
+        name = self.arguments[0]
+        if name not in self.env.app.gfbook.sentences:  # type: ignore[attr-defined]
+            raise self.error(f"no sentence on {name} in {ledger.SENTENCES}")
+        book = self.env.app.gfbook  # type: ignore[attr-defined]
+        title = nodes.strong("", ledger.numbered(book.paper)[name])
+        return [
+            nodes.container(
+                "",
+                nodes.paragraph("", "", title),
+                item=name,
+                ids=[name],
+                classes=["judged-item"],
+            )
+        ]
+
+
 class Verdict(SphinxRole):
     """A claim in a line of text: a link to its check, by its title, and its verdict."""
 
@@ -69,7 +124,7 @@ class Verdict(SphinxRole):
             if claim["id"] == self.text:
                 at = address(app, self.env.docname, claim)
                 text = nodes.Text(f" ({claim['verdict']})")
-                return [nodes.reference("", claim["title"], refuri=at), text], []
+                return [nodes.reference("", claim["title"], internal=True, refuri=at), text], []
         return [], [self.inliner.reporter.error(f"no claim {self.text}", line=self.lineno)]
 
 
@@ -92,5 +147,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Say to Sphinx when to do it: marks when the references of a page are known."""
     app.add_role("verdict", Verdict())
     app.add_role("tally", Tally())
-    app.connect("doctree-resolved", mark)
+    app.add_directive("judged", Judged)
+    app.connect("doctree-resolved", mark, priority=400)  # before formulas meet their full stops
     return {"parallel_read_safe": True, "parallel_write_safe": True}

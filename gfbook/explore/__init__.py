@@ -10,6 +10,7 @@ import base64
 import itertools
 import json
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +23,10 @@ import numpy as np
 import traitlets
 from numpy.typing import ArrayLike, NDArray
 
+from gfbook.glue import powers
+
 Array = NDArray[np.float64]
+SUBSCRIPTS = str.maketrans("0123456789aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ")
 HERE = Path(__file__).resolve().parent
 PAGE = "GFBOOK_PAGE"  # set while the book is built: no kernel will answer there
 
@@ -83,7 +87,7 @@ class Slider:
 
     def say(self, position: float) -> str:
         """Return the value at a position in words."""
-        return self.form.format(self.at(position)).replace("-", "−")
+        return _typeset(self.form.format(self.at(position)))
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -212,7 +216,7 @@ class Explorer:
                 f"curves must have the shape (T,) of x, got {shapes} and {x.shape}"
             )
         said = [c.say(p) for c, p in zip(self.controls.values(), position, strict=True)]
-        return {"x": _short(x), "y": [_short(curve) for curve in drawn], "text": text,
+        return {"x": _short(x), "y": [_short(curve) for curve in drawn], "text": _typeset(text),
                 "said": said}  # fmt: skip
 
     @property
@@ -220,10 +224,13 @@ class Explorer:
         """What the front end needs beside the state."""
         return {
             "name": self.name,
-            "controls": [control.spec for control in self.controls.values()],
-            "x": self.x,
-            "y": self.y,
-            "lines": [{"name": name, **_drawn(style)} for name, style in self.lines],
+            "controls": [
+                control.spec | {"label": _typeset(control.label)}
+                for control in self.controls.values()
+            ],
+            "x": _typeset(self.x),
+            "y": _typeset(self.y),
+            "lines": [{"name": _typeset(name), **_drawn(style)} for name, style in self.lines],
             "ylim": self.ylim,
             "log": self.log,
         }
@@ -281,6 +288,20 @@ class Explorer:
 def _short(values: Array) -> list[float | None]:
     """Return what JSON can hold: six digits, and null for what is not a number."""
     return [float(f"{a:.6g}") if np.isfinite(a) else None for a in values]
+
+
+def _typeset(text: str) -> str:
+    """Return a text with powers of ten, minus signs and subscripts in place of what is typed.
+
+    Examples
+    --------
+    >>> _typeset("from -2.5e-09, below σ_min, a half-step")
+    'from −2.5·10⁻⁹, below σₘᵢₙ, a half-step'
+    """
+    text = re.sub(r"(?<!\w)-(?=\d)", "−", powers(text))
+    return re.sub(
+        r"(?<=\w)_([0-9aeh-pr-vx]+)\b", lambda found: found[1].translate(SUBSCRIPTS), text
+    )
 
 
 def _drawn(style: dict[str, Any]) -> dict[str, Any]:

@@ -56,9 +56,12 @@ function decades(u, splits) {
   const every = Math.ceil((18 * Math.log10(max / min)) / Math.max(40, u.height - 90));
   return splits.map((v) => {
     const power = v > 0 ? Math.round(Math.log10(v) * 1e6) / 1e6 : NaN;
-    return power % every === 0 ? v.toExponential(0) : "";
+    return power % every === 0 ? `10${[...String(power)].map((sign) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(sign)]).join("")}` : "";
   });
 }
+
+/** Of a logarithmic axis the places of the grid: those that have a label. */
+const labelled = (u, splits) => decades(u, splits).map((label, i) => label ? splits[i] : null);
 
 /** A line as the legend shows it: with its dashes, as it is drawn. */
 function sample({ color, dash }) {
@@ -69,7 +72,7 @@ function sample({ color, dash }) {
 
 function options(spec, size, log) {
   const ink = getComputedStyle(document.body).color;
-  const grid = { stroke: dark() ? "#ffffff22" : "#00000018", width: 1 };
+  const grid = { stroke: dark() ? "#ffffff16" : "#00000014", width: 1 };
   const font = "14px system-ui, sans-serif";
   const axis = (label, more) => ({ label, stroke: ink, grid, ticks: grid, font, labelFont: font, labelSize: 24, ...more });
   const range = log ? (u, low, high) => [low > 0 ? low : 1e-16, high > 0 ? high * 1.2 : 1]
@@ -79,7 +82,7 @@ function options(spec, size, log) {
   return {
     ...size,
     scales: { x: { time: false }, y },
-    axes: [axis(spec.x), axis(spec.y, { size: 64, values: log ? decades : undefined })],
+    axes: [axis(spec.x), axis(spec.y, { size: 64, ...(log && { values: decades, grid: { ...grid, filter: labelled }, ticks: { ...grid, filter: labelled } }) })],
     legend: { live: false, markers: { width: 0, fill: (u, i) => i ? sample(spec.lines[i - 1]) : "" } },
     cursor: { show: false },
     series: [{}, ...spec.lines.map((line) => ({
@@ -129,12 +132,11 @@ function render({ model, el }) {
     box.addEventListener("change", () => { log = box.checked; draw(); });
     form.append(make("label", { className: "explorer-control" }, box, " logarithmic axis"));
   }
-  const note = make("p", { className: "explorer-note", textContent: live
-    ? "Each value is calculated when you ask for it."
-    : `Calculated when this page was built, at ${model.count} settings; run the chapter for any other.` });
+  board.title = live ? "Each value is calculated when you ask for it."
+    : `Calculated when this page was built, at ${model.count} settings; run the chapter for any other.`;
   // JupyterLab takes the arrow keys for itself where the focused element does not say this.
   form.querySelectorAll("input, select").forEach((e) => e.setAttribute("data-lm-suppress-shortcuts", "true"));
-  el.replaceChildren(form, board, words, note);
+  el.replaceChildren(form, board, words);
   el.classList.add("explorer-ready");
   update();
   draw();

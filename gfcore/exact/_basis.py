@@ -45,6 +45,33 @@ def in_modes(
     return left, right, defect / (16 * rounding), (sigma, lam, x)
 
 
+def tilted(Y: Array, half: float) -> tuple[Array, Array]:
+    """Return eigenvalues and eigenvectors of [[half I, Y], [Y^T, -half I]].
+
+    The eigenvalues, (2, *stack, m+n), ascend, in two parts that sum to them.
+    """
+    *stack, m, n = Y.shape
+    r, size = min(m, n), abs(half)
+    Phi, sigma, PsiT = np.linalg.svd(Y)
+    Psi = PsiT.mT
+    angle = np.arctan2(sigma, size)[..., None, :] / 2
+    c, s = np.cos(angle), np.sin(angle)
+    if half < 0:
+        c, s = s, c
+    basis = np.zeros((*stack, m + n, m + n))
+    U, V = basis[..., :m, :], basis[..., m:, :]
+    low, high = slice(0, r), slice(-1, -r - 1, -1)
+    U[..., low], V[..., low] = -Phi[..., :r] * s, Psi[..., :r] * c
+    U[..., high], V[..., high] = Phi[..., :r] * c, Psi[..., :r] * s
+    U[..., r:m], V[..., r:n] = Phi[..., r:], Psi[..., r:]
+    # sqrt(sigma^2 + half^2) = size + excess: where half is large, only the excess tells modes
+    # apart, and the difference of two sums would lose it.
+    w, excess = np.zeros((2, *stack, m + n)), quotient(sigma**2, np.hypot(sigma, size) + size)
+    w[0] = np.repeat([-size, half if m > n else -half, size], [r, m + n - 2 * r, r])
+    w[1, ..., low], w[1, ..., high] = -excess, excess
+    return w, basis
+
+
 def common_basis(
     A: Array, U: Array, V: Array, a: float, b: float, c: float
 ) -> tuple[float, NDArray[Any], NDArray[Any], Array]:

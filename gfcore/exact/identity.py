@@ -1,11 +1,10 @@
 """Weights whose imbalance is a multiple of the identity, and the flow towards it."""
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from gfcore import _check
 from gfcore._check import Array
-from gfcore.exact._modes import quotient
+from gfcore.exact._basis import tilted
 from gfcore.exact._riccati import from_factor
 from gfcore.state import Weights
 
@@ -41,30 +40,13 @@ def identity_imbalance(Y: ArrayLike, weights0: Weights, lam: float, t: ArrayLike
 
     Examples
     --------
+    >>> import numpy as np
     >>> M = identity_imbalance([[2.0]], Weights([[1.0]], [[1.0]]), lam=3.0, t=1e3)
     >>> np.allclose(M, [[4.0, 2.0], [2.0, 1.0]], rtol=1e-15)
     True
     """
     target, time = _check.target(Y, weights0, stack=True), _check.times(t)
     half = _check.array("lam", lam, 0).item() / 2
-    *stack, m, n = target.shape
-    r, size = min(m, n), abs(half)
-    Phi, sigma, PsiT = np.linalg.svd(target)
-    Psi = PsiT.mT
-    angle = np.arctan2(sigma, size)[..., None, :] / 2
-    c, s = np.cos(angle), np.sin(angle)
-    if half < 0:
-        c, s = s, c
-    basis = np.zeros((*stack, m + n, m + n))
-    U, V = basis[..., :m, :], basis[..., m:, :]
-    U[..., :r], V[..., :r] = Phi[..., :r] * c, Psi[..., :r] * s
-    U[..., r : 2 * r], V[..., r : 2 * r] = -Phi[..., :r] * s, Psi[..., :r] * c
-    U[..., 2 * r : m + r], V[..., m + r :] = Phi[..., r:], Psi[..., r:]
-    # sqrt(sigma^2 + half^2) = size + excess: where lam is large, only the excess tells modes
-    # apart, and the difference of two sums would lose it.
-    w, excess = np.zeros((2, *stack, m + n)), quotient(sigma**2, np.hypot(sigma, size) + size)
-    w[0] = np.repeat([size, -size, half, -half], [r, r, m - r, n - r])
-    w[1, ..., :r], w[1, ..., r : 2 * r] = excess, -excess
-    X = from_factor(w / 2, basis, weights0.R / 2, time)
-    X *= 4
-    return X
+    w, basis = tilted(target, half)
+    # (30) in other units of time, for which no number is rounded.
+    return from_factor(2 * w, basis, weights0.R, time / 4)

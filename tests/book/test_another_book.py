@@ -7,12 +7,17 @@ import shutil
 import nbformat
 import pytest
 import yaml
-from conftest import KERNEL, ROOT, Tree
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from tests.book.conftest import KERNEL, Tree
+from tests.conftest import ROOT
 
 CHECKED = """\
 import numpy as np
+from gfbook import plots
 from gfbook.check import check
+
+plots.style()
 
 rng = np.random.default_rng(seed)
 a, b = rng.uniform(0, 1, (2, sides))
@@ -39,6 +44,9 @@ The sides of a right triangle have $a^2+b^2=c^2$.
 :::
 
 It is {verdict}`thm-1`; {tally}`claims` claim of the source in all. See {numref}`fig-sides`.
+
+:::{judged} thm-2
+:::
 """
 DRAWN = "import matplotlib.pyplot as plt\nplt.plot(a, c, '.');"
 FIGURE = {"figure": {"caption": "The sides.", "name": "fig-sides"}, "image": {"alt": "Sides"}}
@@ -64,6 +72,7 @@ CLAIMS = [
         "verdict": "holds",
         "method": "float64",
         "by": "book",
+        "about": ["thm-2"],
         "sharp": "qualitative",
         "why": "No number is claimed.",
     },
@@ -97,13 +106,10 @@ CONFIG = {
     "author": "nobody",
     "copyright": "2026",
     "only_build_toc_files": True,
-    "repository": {"url": "https://example.org/a/triangles"},
+    "repository": {"url": "https://github.com/nobody/triangles"},
     "execute": {"execute_notebooks": "off"},
     "parse": {"myst_enable_extensions": ["colon_fence", "dollarmath"]},
-    "sphinx": {
-        "config": {"extensions": ["sphinx_external_toc", "myst_nb", "jupyter_book"]},
-        "extra_extensions": ["sphinx_proof", "gfbook.build"],
-    },
+    "sphinx": {"extra_extensions": ["sphinx_proof", "gfbook.build"]},
 }
 
 
@@ -129,6 +135,7 @@ def triangles(tmp_path_factory):
     files = {
         "data/claims.yml": CLAIMS,
         "data/paper.yml": SOURCE,
+        "data/verdicts.yml": {"thm-1": "For a right angle.", "thm-2": "Longer, if $a, b > 0$."},
         "CITATION.cff": {"title": "Triangles"},
         "_config.yml": CONFIG,
         "_toc.yml": {
@@ -146,10 +153,17 @@ def triangles(tmp_path_factory):
 
 def test_page_has_the_check_its_verdict_and_the_explorer(triangles):
     text = (triangles / "_build/html/chapters/sides.html").read_text()
-    assert '<div class="claim claim-holds-if" id="claim-thm-1">' in text
+    assert '<span class="claim claim-holds-if" id="claim-thm-1">' in text
+    assert "<strong>Theorem 1</strong> the squares of the short sides add up" in text
     assert re.search(
         r'class="verdicts"><a class="verdict claim-holds-if" href="#claim-thm-1"', text
     )
+    assert re.search(
+        r'<p class="judged">For a right angle\. <span class="counted">1 holds-if<', text
+    )
+    second = text.partition("Theorem 2")[2]
+    assert re.search(r'<p class="judged">Longer, if <.*?a, b &gt; 0', second)
+    assert 'href="#claim-text-2-sum"' in second
     assert 'class="explorer" id="explore-sides"' in text
     assert "1 claim of the source in all" in text
     assert 'href="../figures/sides/fig-sides.svg"' in text
@@ -167,7 +181,8 @@ def test_record_is_of_that_source(triangles):
         "thm-2",
     ]
     assert "Theorem 2" in text
-    assert "not in this book" in text
+    assert "For a right angle." in text
+    assert "this book's own: 1 holds" in text.replace("’", "'")
     assert "Elements" in text
     record = json.loads((site / "claims.json").read_bytes())
     assert record["totals"] == {"holds": 0, "holds-if": 1, "misprint": 0, "fails": 0}

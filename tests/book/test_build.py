@@ -14,10 +14,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import ROOT, Tree
 
 from gfbook.build import BuildError, alone, book
 from gfbook.build.inputs import EXECUTED, documents, stale
+from tests.book.conftest import Tree
+from tests.conftest import ROOT
 
 ONE, TWO = Path("chapters/one.ipynb"), Path("chapters/two.ipynb")
 DONE = "The book is at _build/html/index.html\n"
@@ -55,6 +56,7 @@ def test_manifest_has_what_each_chapter_ran_on(built):
     assert two["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
     assert "numpy" in one["versions"]
     assert "gfcore" not in one["versions"]
+    assert not [name for name in one["files"] if name.endswith("c")]
     assert str(built.root) not in json.dumps(manifest)
 
 
@@ -267,7 +269,7 @@ def test_faults_of_a_site_are_found(built, monkeypatch):
     executed.write_text(json.dumps(notebook))
     assert found() == [f"{ONE}: was not executed as it is now"]
     page = book.HTML / "chapters/two.html"
-    picture = page.parent / next(iter(book._Page(page.read_text()).figures.values()))
+    picture = page.parent / book.FIGURE.search(page.read_text())[2]
     picture.write_bytes(b"")
     assert f"{TWO}: figure fig-line-two is not on its page" in found()
     page.write_text(page.read_text()[:-50])
@@ -547,7 +549,7 @@ PERSONAL = {
     "LC_ALL": "de_DE.UTF-8",
     "LANGUAGE": "de",
     "TZ": "Pacific/Chatham",
-    "TMPDIR": "{}/" + 100 * "long",
+    "TMPDIR": "{}/" + 50 * "long",
     "SOURCE_DATE_EPOCH": "86400",
     "NO_COLOR": "1",
     "FORCE_COLOR": "1",
@@ -586,7 +588,7 @@ def test_nothing_personal_changes_the_book(built, tmp_path_factory):
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).write_text(text)
     shutil.rmtree(built.root / "_build")
-    (home / (100 * "long")).mkdir()
+    (home / (50 * "long")).mkdir()
     code, said = built.run(env={k: v.format(home) for k, v in PERSONAL.items()})
     assert code == 0, said
     assert files(built.root / EXECUTED) == notebooks

@@ -10,9 +10,9 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from conftest import ROOT
 
 from gfbook.check import METADATA
+from tests.conftest import ROOT
 
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
 named = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)

@@ -35,8 +35,8 @@ def show(root: str) -> None:
         If a package that is in the book was imported from elsewhere.
     """
     book = Path(root).resolve()
-    loaded = {n: m.__file__ for n, m in sys.modules.items() if getattr(m, "__file__", None)}
-    modules = {name: Path(file).resolve() for name, file in loaded.items()}
+    loaded = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
+    modules = {name: Path(file).resolve() for name, file in loaded.items() if file}
     files, named = {}, set()
     for name, path in modules.items():
         top = name.partition(".")[0]
@@ -46,11 +46,13 @@ def show(root: str) -> None:
         if own or top in ("gfbook", "gfcore"):
             named.add(top)
             home = book if own else modules[top].parent.parent
-            if not name.startswith("gfbook.build"):
+            if name != __name__:
                 files[path.relative_to(home).as_posix()] = path
     hidden = (".", "_build", "node_modules")
     for path in map(Path, _read):
-        inside = path.is_relative_to(book) and path.is_file() and path.suffix != ".py"
+        inside = (
+            path.is_relative_to(book) and path.is_file() and path.suffix not in (".py", ".pyc")
+        )
         if inside and not any(p.startswith(hidden) for p in path.relative_to(book).parts):
             files[path.relative_to(book).as_posix()] = path
     owners = metadata.packages_distributions()

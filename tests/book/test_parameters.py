@@ -4,11 +4,10 @@ import re
 
 import nbformat
 import pytest
-from conftest import ROOT
 from nbformat.v4 import new_code_cell, new_notebook
 
-from gfbook.build import BuildError
-from gfbook.build.execute import literal, parameters
+from gfbook.parameters import literal, parameters
+from tests.conftest import ROOT
 
 CELL = """\
 m: int = 5  # rows
@@ -98,7 +97,7 @@ def test_value_is_what_the_annotation_says(kind, text, value):
     ],
 )
 def test_what_is_no_such_value_is_refused_by_name(chapter, name, text):
-    with pytest.raises(BuildError, match=rf"^{name} is of the kind \w+.*, and .* is not"):
+    with pytest.raises(ValueError, match=rf"^{name} is of the kind \w+.*, and .* is not"):
         parameters(chapter, {name: text})
 
 
@@ -118,7 +117,7 @@ def test_what_is_no_such_value_is_refused_by_name(chapter, name, text):
     ],
 )
 def test_what_makes_no_sense_is_refused_by_name(chapter, given, said):
-    with pytest.raises(BuildError, match=said):
+    with pytest.raises(ValueError, match=said):
         parameters(chapter, given)
 
 
@@ -141,5 +140,5 @@ def test_every_number_of_a_chapter_has_a_sense(path):
     # Nothing is taken with the wrong sign, but where the chapter says that either makes sense.
     free = re.findall(r"^(\w+):.*\[\1 != 0\]$", cell.source, re.M)
     for name in own.keys() - free:
-        with pytest.raises(BuildError, match=f"{name} = .* makes no sense"):
+        with pytest.raises(ValueError, match=f"{name} = .* makes no sense"):
             parameters(path, {name: "-1"})

@@ -1,0 +1,47 @@
+"""The eigenvalues of Q = R^T J R from R, without loss where rows of weights differ in size.
+
+Formed, Q = U^T U - V^T V knows its eigenvalues only to the rounding error of the largest. Let
+R^T = G T with columns chosen by length, so that the rows of T fall off as the weights do. One
+rotates pairs of rows of T until all are J-orthogonal, t_i J t_j = 0, which is Jacobi's method
+for T J T^T. Then Q = B diag(q) B^T with q_i = t_i J t_i, the columns of B being eigenvectors,
+and the errors of a row are relative to its own length. J = diag(I_m, -I_n).
+"""
+
+import numpy as np
+
+from gfcore._check import EPS, Array
+from gfcore.exact._pivots import independent, positive
+
+SWEEPS = 40  # it takes about 8
+
+
+def eigenrows(R: Array, m: int) -> tuple[Array, Array, Array]:
+    """Return q (r,), T (r, m+n) and B (k, r) with R = T^T B^T, r being the rank of R or 1."""
+    length = positive(np.linalg.norm(R, axis=1))
+    # Directions in which there is nothing but rounding errors are dropped; those of a short
+    # row may be smaller than those errors in a long one.
+    B, T = triangular(R.T / length, max(1, independent(R).shape[1]))
+    G, T = triangular(T * length, len(T))
+    B = B @ G
+    J = np.repeat([1.0, -1.0], [m, len(R) - m])
+    for _ in range(SWEEPS):
+        length = np.linalg.norm(T, axis=1)
+        defect = np.abs((T * J) @ T.T)
+        pairs = np.argwhere(np.triu(defect > len(R) * EPS * np.outer(length, length), 1))
+        for i, j in pairs:
+            a, b, c = (float((T[x] * J) @ T[y]) for x, y in ((i, i), (j, j), (i, j)))
+            angle = 0.5 * np.arctan2(2 * c * np.copysign(1, b - a), abs(b - a))
+            turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+            T[[i, j]] = turn @ T[[i, j]]
+            B[:, [i, j]] = B[:, [i, j]] @ turn.T
+        if not len(pairs):
+            break
+    return (T * T) @ J, T, B
+
+
+def triangular(A: Array, rank: int) -> tuple[Array, Array]:
+    """Return B with `rank` orthonormal columns and T with A = B T, columns taken by length."""
+    from scipy.linalg import qr  # type: ignore[import-untyped]
+
+    B, T, order = qr(A, mode="economic", pivoting=True)
+    return B[:, :rank], T[:rank, np.argsort(order)]

@@ -1,0 +1,125 @@
+"""Which of the exact solutions a start has, and how far it is from the others."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gfcore import _check
+from gfcore._check import EPS, Array
+from gfcore.exact._basis import in_modes
+from gfcore.exact._imbalance import eigenrows
+from gfcore.exact._modes import quotient
+from gfcore.state import Weights
+
+
+@dataclass(frozen=True)
+class Solvable:
+    """By which formula a start is solved, as `solvable` finds it.
+
+    Parameters
+    ----------
+    formula : str or None
+        Name of the function of `gfcore.exact` that solves the flow from this start, or None.
+    nearest : str
+        Name of the function whose kind of start is nearest; `formula`, if there is one.
+    distance : float
+        How far that kind is, relative; 0 to rounding if there is a formula.
+    parameters : dict
+        What the nearest needs beside Y, the weights and t: lam, or q1 and q2, or nothing.
+    distances : dict
+        The distance of each kind by its name; infinite if the rank of the start rules it out.
+    """
+
+    formula: str | None
+    nearest: str
+    distance: float
+    parameters: dict[str, float]
+    distances: dict[str, float]
+
+
+def solvable(Y: ArrayLike, weights0: Weights) -> Solvable:
+    """Say by which exact solution the flow (12) from given weights is solved, or by none.
+
+    The kinds are those of `identity_imbalance` (one eigenvalue of Q on the row space of
+    R0 = [U0; V0]; balanced starts, starts of one hidden unit and U0 = V0 are among them),
+    `two_imbalances` (two, and R0 of rank m+n; so is every start for m = n = 1, if not of the
+    first kind), `zero_target` (U0^T Y = 0 and Y V0 = 0) and `spectral` (Definition 3). Direct
+    sums of such starts, which can be solved part by part, are not looked for.
+
+    Parameters
+    ----------
+    Y : (m, n) array_like
+        Target.
+    weights0 : Weights
+        Any start, any width k; not a stack.
+
+    Returns
+    -------
+    Solvable
+        The formula is the first of these kinds whose distance is at most 64 (m+n) 2^-52. The
+        distance of the first two is the largest difference of an eigenvalue q_i = |u_i|^2 -
+        |v_i|^2 of Q from the one or two values nearest to all, relative to |u_i|^2 + |v_i|^2,
+        u_i and v_i being the weights of an eigenvector; of `zero_target`, the larger of
+        ||U0^T Y||/(||U0|| ||Y||) and ||Y V0||/(||Y|| ||V0||); of `spectral`, what is left off
+        the diagonals in the best common basis, relative to Y and each layer.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not finite and real, or the shapes disagree.
+
+    Examples
+    --------
+    >>> found = solvable([[2.0]], Weights([[1.0, 2.0]], [[0.0, 1.0]]))
+    >>> found.formula
+    'two_imbalances'
+    >>> rng = np.random.default_rng(0)
+    >>> wide = Weights(rng.standard_normal((2, 9999)), rng.standard_normal((3, 9999)))
+    >>> found = solvable(np.eye(2, 3), wide)
+    >>> found.formula, found.nearest, f"{found.distance:.0e}"
+    (None, 'two_imbalances', '4e-02')
+    """
+    target = _check.target(Y, weights0)
+    U, V = weights0.U, weights0.V
+    m, n = target.shape
+    q, T, _ = eigenrows(weights0.R, m)
+    size = (T * T).sum(1)
+    lam, identity = common(q, size)
+    up = q > 0
+    (q1, above), (q2, below) = common(q[up], size[up]), common(q[~up], size[~up])
+    two = max(above, below) if len(q) == m + n else np.inf
+    seen = max(share(U.T @ target, U, target), share(target @ V, target, V))
+    tolerance = 64 * (m + n) * EPS
+    distances = {
+        "identity_imbalance": identity,
+        "two_imbalances": two,
+        "zero_target": seen,
+        "spectral": float(in_modes(target, U, V)[2]) * tolerance,
+    }
+    solved = [name for name, distance in distances.items() if distance <= tolerance]
+    nearest = solved[0] if solved else min(distances, key=lambda name: distances[name])
+    parameters = {"identity_imbalance": {"lam": lam}, "two_imbalances": {"q1": q1, "q2": q2}}
+    return Solvable(
+        solved[0] if solved else None,
+        nearest,
+        distances[nearest],
+        parameters.get(nearest, {}),
+        distances,
+    )
+
+
+def common(q: Array, size: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the number nearest to all of q, relative to their sizes, and its distance."""
+    if not q.size:
+        return 0.0, 0.0
+    # Below the smallest normal number a square has lost its digits.
+    weight = quotient(size.min(), size, 1.0) ** 2
+    middle = float(weight @ q / weight.sum())
+    return middle, float(quotient(np.abs(q - middle), size).max())
+
+
+def share(product: Array, A: Array, B: Array) -> float:
+    """Return the size of a product relative to its factors, 0 if one is zero."""
+    a, b = np.linalg.norm(A), np.linalg.norm(B)
+    return float(np.linalg.norm(product) / a / b) if a > 0 and b > 0 else 0.0

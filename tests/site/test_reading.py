@@ -1,0 +1,244 @@
+"""The reader first: code that checks or draws is folded, and the page follows its reader."""
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from gfbook.build.badge import LESSON
+from gfbook.check import METADATA
+from tests.conftest import ROOT
+
+NAMES = sorted(path.stem for path in (ROOT / "chapters").glob("*.ipynb"))
+EXECUTED = ROOT / "_build/executed/chapters"
+SEEN = "[...document.querySelectorAll('{}')].filter(e => e.checkVisibility()).length"
+
+
+def cells(name):
+    return [
+        cell
+        for cell in json.loads((EXECUTED / f"{name}.ipynb").read_bytes())["cells"]
+        if cell["cell_type"] == "code"
+    ]
+
+
+def checks(cell):
+    """Return what the checks of an executed cell recorded."""
+    metadata = [output.get("metadata", {}) for output in cell["outputs"]]
+    return [found[METADATA] for found in metadata if METADATA in found]
+
+
+def closed(page):
+    """Return how many checks of a page are closed, when its scripts have run."""
+    page.locator("label.checks").wait_for()
+    return page.locator("details.check:not([open])").count()
+
+
+@pytest.fixture
+def plain(browser, site):
+    """Return a function that opens a page, as a browser of these settings does at first."""
+    contexts = []
+
+    def opened(name, query="", **settings):
+        contexts.append(
+            browser.new_context(viewport={"width": 1280, "height": 900}, **settings)
+        )
+        page = contexts[-1].new_page()
+        page.goto((site / f"chapters/{name}.html").as_uri() + query)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_seen_is_the_text_its_results_and_short_code(plain, name):
+    page = plain(name)
+    made = cells(name)
+    assert closed(page) == sum(bool(checks(cell)) for cell in made)
+    for check in (check for cell in made for check in checks(cell)):
+        expect(page.locator(f"#claim-{check['id']}")).to_be_visible()
+    assert page.evaluate(SEEN.format("details.check .cell_input, .residual")) == 0
+    assert page.evaluate(SEEN.format("div.cell:has(figure, .explorer) .cell_input")) == 0
+    for image in page.locator("article figure").all():
+        expect(image).to_be_visible()
+    for code in page.locator("article div.cell_input:visible").all():
+        assert len(code.inner_text().strip().splitlines()) <= LESSON
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_fold_has_the_code_and_the_figures_of_its_checks(site, plain, name):
+    page = plain(name)
+    folds = page.locator("details.check").all()
+    checked = [cell for cell in cells(name) if checks(cell)]
+    for cell, fold in zip(checked, folds, strict=True):
+        assert fold.locator("pre").text_content().strip() == "".join(cell["source"]).strip()
+        said = fold.locator(".residual").all_text_contents()
+        assert [line.split()[0] for line in said] == [check["id"] for check in checks(cell)]
+        assert all(re.search(r"residual .+, tolerance .+ when altered$", s) for s in said)
+
+
+def test_notebook_is_as_it_was(site):
+    for name in NAMES:
+        offered = json.loads((site / f"_sources/chapters/{name}.ipynb").read_bytes())["cells"]
+        source = json.loads((ROOT / f"chapters/{name}.ipynb").read_bytes())["cells"]
+        metadata = {cell["id"]: cell["metadata"] for cell in source}
+        for cell in (cell for cell in offered if cell["id"] in metadata):
+            own = metadata[cell["id"]]
+            assert {*cell["metadata"].get("tags", ())} <= {*own.get("tags", ())}
+            assert cell["metadata"].get("mystnb") == own.get("mystnb")
+
+
+def test_fold_opens_and_closes_by_keyboard(plain):
+    page = plain(NAMES[2])
+    fold = page.locator("details.check").first
+    fold.locator("summary").focus()
+    assert fold.locator("summary").evaluate("e => e.matches(':focus-visible')")
+    assert fold.locator("summary").evaluate("e => getComputedStyle(e).outlineStyle") != "none"
+    expect(fold.locator("summary")).to_contain_text("show the check")
+    page.keyboard.press("Enter")
+    expect(fold.locator("pre")).to_be_visible()
+    expect(fold.locator(".residual")).to_be_visible()
+    expect(fold.get_by_text("hide the check")).to_be_visible()
+    expect(fold.get_by_text("show the check")).to_be_hidden()
+    page.keyboard.press("Space")
+    expect(fold.locator("pre")).to_be_hidden()
+
+
+def test_switch_opens_all_checks_and_is_remembered(plain, site):
+    page = plain(NAMES[2])
+    every = closed(page)
+    assert every > 10
+    switch = page.get_by_role("switch", name="Show all checks")
+    switch.focus()
+    page.keyboard.press("Space")
+    assert closed(page) == 0
+    page.goto((site / f"chapters/{NAMES[3]}.html").as_uri())
+    assert closed(page) == 0
+    expect(switch).to_be_checked()
+    switch.uncheck()
+    assert closed(page) == page.locator("details.check").count() > 10
+    page.goto((site / f"chapters/{NAMES[2]}.html").as_uri())
+    assert closed(page) == every
+    expect(switch).not_to_be_checked()
+
+
+def test_address_opens_all_or_the_one_it_leads_to(plain, site):
+    page = plain(NAMES[2], "?checks=open")
+    assert closed(page) == 0
+    page.goto((site / f"chapters/{NAMES[2]}.html").as_uri())
+    every = closed(page)
+    assert every == page.locator("details.check").count()  # it was not to be remembered
+    page.goto((site / f"chapters/{NAMES[2]}.html").as_uri() + "#claim-eq-21")
+    check = page.locator("details.check:has(#claim-eq-21)")
+    expect(check.locator("pre")).to_be_visible()
+    expect(page.locator("#claim-eq-21")).to_be_in_viewport()
+    assert closed(page) == every - 1
+    page.locator("a.verdict[href='#claim-eq-20']").first.click()
+    expect(page.locator("details.check:has(#claim-eq-20) pre")).to_be_visible()
+    expect(page.locator("#claim-eq-20")).to_be_in_viewport()
+
+
+def test_without_a_script_folds_open(plain):
+    page = plain(NAMES[2], java_script_enabled=False)
+    assert page.locator("label.checks").count() == 0
+    fold = page.locator("details.check").first
+    expect(fold.locator(".claim").first).to_be_visible()
+    expect(fold.locator("pre")).to_be_hidden()
+    fold.locator("summary").click()
+    expect(fold.locator("pre")).to_be_visible()
+
+
+def test_paper_has_verdicts_and_figures_and_code_to_read(plain):
+    page = plain(NAMES[2])
+    page.emulate_media(media="print")
+    bars = page.locator("details.check .claim")
+    assert page.evaluate(SEEN.format("details.check .claim")) == bars.count() > 10
+    assert page.evaluate(SEEN.format(".ask, .checks, details.hide > *, .residual, .run")) == 0
+    assert page.evaluate(SEEN.format("article figure img")) > 2
+    home = page.locator("link[rel=canonical]")
+    where = page.locator(".runs")
+    assert where.count() == home.count()
+    if home.count():
+        expect(where).to_contain_text(home.get_attribute("href"))
+        expect(where).to_be_visible()
+        page.emulate_media(media="screen")
+        expect(where).to_be_hidden()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_theme_is_that_of_the_reader(plain, scheme):
+    page = plain(NAMES[2], color_scheme=scheme)
+    assert page.evaluate("document.documentElement.dataset.theme") == scheme
+    box = page.locator(".explorer.explorer-ready").first
+    box.scroll_into_view_if_needed()
+    shade = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    light = sum(map(int, re.findall(r"\d+", shade)[:3])) > 3 * 128
+    assert light == (scheme == "light")
+    image = page.locator("article figure img").first
+    assert ("invert" in image.evaluate("e => getComputedStyle(e).filter")) == (scheme == "dark")
+    before = box.locator("canvas").evaluate("c => c.toDataURL()")
+    page.emulate_media(color_scheme={"light": "dark", "dark": "light"}[scheme])
+    expect(page.locator(f"html:not([data-theme={scheme}])")).to_have_count(1)
+    page.wait_for_function(
+        "before => document.querySelector('.explorer canvas').toDataURL() !== before",
+        arg=before,
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_long_equations_scroll_and_keep_their_numbers_on_a_phone(visit, name):
+    page = visit(name, "phone")
+    for box in page.locator("article div.math mjx-labels mjx-mtd").all():
+        place = box.bounding_box()
+        assert 0 < place["x"] < place["x"] + place["width"] <= 390
+    cut = page.evaluate(
+        """[...document.querySelectorAll('article div.math')].map(e =>
+          e.querySelector('mjx-mtable[width=full] > mjx-table') ?? e).filter(e =>
+          e.scrollWidth > e.clientWidth + 1).map(e => getComputedStyle(e)).filter(e =>
+          e.overflowX !== 'auto' || !e.backgroundImage.includes('gradient')).length"""
+    )
+    assert cut == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_explorers_keep_their_height_on_a_phone(visit, name):
+    page = visit(name, "phone")
+    for box in page.locator(".explorer").all():
+        box.scroll_into_view_if_needed()
+        box.locator("canvas").wait_for()
+        heights = {box.bounding_box()["height"]}
+        for slider in box.locator("input[type=range]").all():
+            first, last = slider.input_value(), int(slider.get_attribute("max"))
+            for position in range(0, last + 1, max(1, last // 8)):
+                slider.fill(str(position))
+                heights.add(box.bounding_box()["height"])
+            slider.fill(first)
+        assert max(heights) - min(heights) <= 1
+
+
+def test_verdicts_of_one_equation_stand_together(visit):
+    for view in ("desk", "phone"):
+        page = visit(NAMES[2], view)
+        formula = page.locator("#eq-22").bounding_box()
+        one, two = (mark.bounding_box() for mark in page.locator("#eq-22 ~ a.verdict").all())
+        assert one["y"] + one["height"] <= two["y"] or one["x"] >= two["x"] + two["width"]
+        if view == "desk":
+            assert one["x"] == two["x"] >= formula["x"] + formula["width"]
+            assert two["y"] + two["height"] <= formula["y"] + formula["height"] + 1
+
+
+def test_own_statements_are_numbered_by_their_section(site):
+    numbers = {}
+    for name in NAMES:
+        text = (site / f"chapters/{name}.html").read_text(encoding="utf-8")
+        found = re.findall(r'class="caption-number">(Proposition|Theorem) ([\w.]*)', text)
+        numbers[name] = [" ".join(pair) for pair in found if pair[1]]
+    assert numbers["05-discrete-time"] == ["Proposition 5.A", "Proposition 5.B"]
+    assert numbers["06-figure-3"] == ["Proposition 6.3.A"]
+    assert numbers["appendix-a-proposition-1"] == ["Theorem A.1", "Theorem A.2"]
+    every = [number for found in numbers.values() for number in found]
+    assert len(set(every)) == len(every)
+    assert not any(re.fullmatch(r"\w+ \d+", number) for number in every)
