@@ -17,7 +17,7 @@ from gfcore._check import EPS, Array
 
 LONGEST = 30.0  # the largest entry of T
 TYPICAL = 0.25  # of the bound of a rounding error, how much is handed on
-GAP = 60.0  # rows of lengths this far apart, in logarithms, keep their order to the last digit
+GAP = 60.0  # even rows of lengths this far apart, in logarithms, keep their order to the end
 SPAN = 1000.0  # so far the lengths of rows that are ordered in one go may be apart
 
 
@@ -99,7 +99,9 @@ def ordered(
     fraction = np.max(tails / np.where(tails[:, :1] > 0, tails[:, :1], 1), axis=0)
     rows, noise, free = np.concatenate([W, rest]), noise.copy(), np.any(W, axis=1)
     chosen: list[int] = []
-    level: Array = squeezed(tails[:, 0], log_D, free)
+    sizes = np.log(np.abs(W[W != 0]))  # a row may lose all but its smallest entry
+    gap = GAP + np.ptp(sizes) if sizes.size else GAP
+    level: Array = squeezed(tails[:, 0], log_D, free, gap)
     while len(chosen) < k and free.any():
         j = len(chosen)
         alive = np.flatnonzero(free)
@@ -143,15 +145,15 @@ def ordered(
     return chosen, rows[:m], rows[m:]
 
 
-def squeezed(length: Array, log_D: Array, free: Array) -> Array:
-    """Return log D, with gaps between the lengths of rows of D W shortened to `GAP`."""
+def squeezed(length: Array, log_D: Array, free: Array, gap: float) -> Array:
+    """Return log D, with gaps between the lengths of rows of D W shortened to `gap`."""
     level = np.zeros(len(length))
     log_length = np.log(length[free])
     whole = log_D[free] + log_length
     order = np.argsort(whole)
     rise = np.diff(whole[order], prepend=whole[order[:1]])
     short = np.empty(len(order))
-    short[order] = np.cumsum(np.minimum(rise, GAP))
+    short[order] = np.cumsum(np.minimum(rise, gap))
     level[free] = short - log_length
     return level
 

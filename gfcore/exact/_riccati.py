@@ -189,11 +189,12 @@ def orthonormal(c: Array, b: Array, hard: bool, both: bool) -> tuple[Array, Arra
     """
     from scipy.linalg.lapack import dtrtri  # type: ignore[import-untyped]
 
-    square, one = gram(c, b), np.eye(c.shape[-1])
+    one, square = np.eye(c.shape[-1]), None
     if hard:
         R = np.asarray(np.linalg.qr(np.concatenate([c, b], axis=1), mode="r"))
         L = np.ascontiguousarray(R.mT)
     else:
+        square = gram(c, b)
         L = np.linalg.cholesky(square)
     for matrix in L:
         dtrtri(matrix.T, overwrite_c=1)
