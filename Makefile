@@ -1,10 +1,12 @@
 # make book    set up .venv, execute the chapters, build _build/html/index.html
-# make test    set up .venv, run every test
+# make test    set up .venv, run the tests; TESTS=tests/maths for those of one folder or file
+# make test-all   run the slow tests as well: fresh environments, every page, other values
 # make pdf     print the built book to _build/book.pdf
 # make serve   show the built book on localhost
 # make lab     open the chapters in JupyterLab
 # make chapter CHAPTER=06-figure-1 PARAMETERS="-p seed 1"   run one chapter, at other values
 # make bench   speed and memory, side by side with what one would use instead
+# make mutants   put faults into gfcore one at a time, write what notices them: some minutes
 # make check   say whether the built book is the one that the sources make
 # make links   look for links that lead nowhere
 # make lock    refresh the three locks, requirements*.lock
@@ -35,7 +37,7 @@ endif
 unexport $(filter-out PYTHON,$(filter PYTHON%,$(.VARIABLES)))
 
 .DELETE_ON_ERROR:
-.PHONY: book test pdf serve lab chapter bench check links lock clean browser ready set-up \
+.PHONY: book test test-slow test-all pdf serve lab chapter bench mutants check links lock clean browser ready set-up \
   tools set-up-tools published executed printed linked FORCE
 
 book:
@@ -64,8 +66,10 @@ tools:
 
 set-up-tools: $(TOOLS)
 
-test: tools browser
-	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
+test: MARK := not slow
+test-slow: MARK := slow
+test test-slow test-all: tools browser
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "$(MARK)" $(TESTS)
 
 pdf: tools browser
 	@$(ALONE) printed
@@ -84,6 +88,9 @@ chapter: ready
 
 bench: book tools
 	@$(BIN)/python benchmarks/run.py
+
+mutants: tools
+	@JOBS=$(JOBS) $(BIN)/python tests/mutants.py
 
 check:
 	@test -x $(BIN)/python || { echo "nothing is built here: run \`make book\`" >&2; exit 1; }

@@ -9,6 +9,7 @@ carries over to another machine. Diffrax takes part where it is installed.
 import argparse
 import importlib.util
 import platform
+import subprocess
 import sys
 import tempfile
 import time
@@ -29,6 +30,7 @@ from scipy.integrate import odeint, solve_ivp
 
 import gfcore as gf
 from gfbook import plots
+from gfbook.independent import precise
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks import live
@@ -63,14 +65,10 @@ def worst(X: np.ndarray, truth: np.ndarray) -> float:
 
 def slope(Y: np.ndarray, R: np.ndarray, lam: float | None) -> np.ndarray:
     """Right side of (12), or of (26) with lam I."""
-    m = Y.shape[0]
-    U, V = R[:m], R[m:]
-    E = Y - U @ V.T
-    dU, dV = E @ V, E.T @ U
-    if lam is not None:
-        P = U.T @ U - V.T @ V - lam * np.eye(R.shape[1])
-        dU, dV = dU - U @ P / 2, dV + V @ P / 2
-    return np.concatenate([dU, dV])
+    U, V = R[: len(Y)], R[len(Y) :]
+    if lam is None:
+        return np.concatenate(gf.paper.eq_12(Y, U, V))
+    return np.concatenate(gf.paper.eq_26(Y, U, V, lam * np.eye(R.shape[1])))
 
 
 def product(R: np.ndarray, m: int) -> np.ndarray:
@@ -117,13 +115,9 @@ def dopri8(Y, R, lam, t, rtol) -> Call:
     m, width = len(Y), R.shape[1]
 
     def field(_, R, args):
-        U, V = R[:m], R[m:]
-        E = Y - U @ V.T
-        dU, dV = E @ V, E.T @ U
-        if lam is not None:
-            P = U.T @ U - V.T @ V - lam * jnp.eye(width)
-            dU, dV = dU - U @ P / 2, dV + V @ P / 2
-        return jnp.concatenate([dU, dV])
+        if lam is None:
+            return jnp.concatenate(gf.paper.eq_12(Y, R[:m], R[m:]))
+        return jnp.concatenate(gf.paper.eq_26(Y, R[:m], R[m:], lam * jnp.eye(width)))
 
     @jax.jit
     def run(R):
@@ -148,16 +142,11 @@ def problem(k: int) -> tuple[np.ndarray, gf.Weights, np.ndarray]:
 
 def formula_30(Y: np.ndarray, R: np.ndarray, lam: float, t: float) -> np.ndarray:
     """X(t) of (30) as printed, with 200 digits."""
-    m, n = Y.shape
+    m = len(Y)
     with mpmath.workdps(200):
-        S = np.block([[lam / 2 * np.eye(m), Y], [Y.T, -lam / 2 * np.eye(n)]])
-        w, P = mpmath.eigsy(mpmath.matrix(S))
-        R0 = mpmath.matrix(R)
-        M0 = R0 * R0.T
-        half = P * mpmath.diag([mpmath.exp(t * a) for a in w]) * P.T
-        F = P * mpmath.diag([mpmath.expm1(2 * t * a) / (2 * a) for a in w]) * P.T
-        X = half * M0 * mpmath.inverse(mpmath.eye(m + n) + F * M0) * half
-        return np.array(X[:m, m:].tolist(), float)
+        numbers = (np.vectorize(mpmath.mpf)(a)[()] for a in (Y, R, lam, t))
+        many = precise(mpmath.expm), precise(mpmath.inverse)
+        return gf.paper.eq_30(*numbers, *many).astype(float)[:m, m:]
 
 
 def table(rows: list[tuple[str, ...]]) -> str:
@@ -268,6 +257,25 @@ def memory(quick: bool) -> str:
             (f"{k:,}", f"{size / 1e6:.1f}", f"{peak / 1e6:.1f}", f"{8 * k * k / 1e6:,.0f}")
         )
     return "## Memory of flow.solve\n\n" + table(rows)
+
+
+def imports(quick: bool) -> str:
+    """CPU time of a fresh Python that imports gfcore, or what it stands on."""
+    rows = [("import", "milliseconds", "ratio", "aim")]
+    spent = {}
+    for name in ("numpy, scipy.linalg", "gfcore"):
+        run = [sys.executable, "-c", f"import {name}, time; print(time.process_time())"]
+        times = [
+            float(subprocess.run(run, capture_output=True, check=True).stdout)
+            for _ in range(1 if quick else 9)
+        ]
+        spent[name] = median(times)
+    own = next(iter(spent.values()))
+    rows += [
+        (name, f"{1e3 * a:.0f}", f"{a / own:.2f}", aim)
+        for (name, a), aim in zip(spent.items(), ("", "1.3"), strict=True)
+    ]
+    return "## What an import costs\n\n" + table(rows)
 
 
 def growth(quick: bool) -> str:
@@ -407,7 +415,7 @@ def main() -> None:
     parts.append(exact_formula(given.quick))
     text, curves = width(given.quick)
     parts += [text, growth(given.quick), ensemble(given.quick), memory(given.quick)]
-    parts += [explorers(given.quick), pages(given.quick)]
+    parts += [imports(given.quick), explorers(given.quick), pages(given.quick)]
     (given.output / "table.md").write_text("\n".join(parts), encoding="utf-8")
     plot(curves, given.output / "plot.svg")
     sys.stdout.write("\n".join(parts))

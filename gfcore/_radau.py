@@ -29,6 +29,7 @@ import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
+from gfcore import paper
 from gfcore._check import Array
 
 _EPS = float(np.finfo(float).eps)
@@ -238,10 +239,11 @@ def _at_rest(Y: Array, R: Array, Q0: Array | None) -> bool:
     if Q0 is None:
         # E V may be small against its own rounding while U and V still move: large weights
         # with an E that only rare directions see do so for long.
-        return bool((np.abs(E) <= E_noise).all()) or not ((E @ V).any() or (E.T @ U).any())
-    P = U.T @ U - V.T @ V - Q0
+        return bool((np.abs(E) <= E_noise).all()) or not any(
+            d.any() for d in paper.eq_12(Y, U, V)
+        )
     P_noise = ROUNDING * (np.abs(R.T) @ np.abs(R) + np.abs(Q0)) / 2
-    slope = np.concatenate([E @ V - U @ P / 2, E.T @ U + V @ P / 2])
+    slope = np.concatenate(paper.eq_26(Y, U, V, Q0))
     noise = np.abs(R) @ P_noise
     noise += np.concatenate([E_noise @ np.abs(V), E_noise.T @ np.abs(U)])
     return bool((np.abs(slope) <= noise).all())

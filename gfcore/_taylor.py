@@ -8,10 +8,10 @@ of the series follow from those before them by convolution, three products an or
 
 Each sum is one product of matrices if the coefficients lie side by side in memory, those of one
 factor in reverse. The last two say how far the series is good, so that no step is tried twice;
-and the series is the path inside the step too. It keeps U^T U - V^T V (13) to far less than it
-errs. But steps are limited by the fastest decay, which a long stiff path does not end with:
-`hands_over` says when the implicit steps of `_radau` take the rest. Where inputs are not white,
-E = Y - U V^T Sigma, and Sigma V takes the place of V in E_j.
+and the series is the path inside the step too. It keeps U^T U - V^T V (13), whose terms cancel
+up to that order, to less than the last terms. But the fastest decay limits the steps, which a
+long stiff path does not end with: `hands_over` says when the implicit steps of `_radau` take
+the rest. Where inputs are not white, E = Y - U V^T Sigma, and Sigma V takes the place of V.
 """
 
 from typing import Any, NamedTuple
@@ -24,14 +24,12 @@ from gfcore._check import Array
 _EPS = float(np.finfo(float).eps)
 ROUNDING = 16 * _EPS  # what a few dozen operations lose
 _ORDER = 16  # where the calls and the operations of a path together cost least
-_FALL = (
-    0.4  # a term over the one before: at h r = 0.4 * 16 exp(-h r) still damps what it should
-)
+# A term over the one before: at h r = 0.4 * 16 the series of exp(-h r) still damps.
+_FALL = 0.4
 _CACHE = 2**20  # bytes of coefficients that go through the orders together
 ATTEMPTS = 100_000  # steps at most, to reach the last time
 _PATIENCE = 100  # steps that cost about as much as all implicit ones to any time
 
-_POWERS = np.arange(_ORDER, -1.0, -1)
 _ROOTS = 0.5 / np.array([_ORDER, _ORDER - 1.0])
 
 
@@ -80,7 +78,7 @@ def path(Y: Array, R: Array, t: Array, tol: Array, Sigma: Array | None = None) -
 def _advance(path: Reached, Y: Array, t: Array, tol: Array, Sigma: Array | None) -> None:
     """Bring a group of paths, in place, to the last time or to where they hand over."""
     steps = 0
-    h = 1 / np.maximum(_square(Y).sum(1) ** 0.5 + _square(path.R).sum(1), 1e-300)
+    h = 1 / np.maximum(np.vecdot(Y, Y).sum(1) ** 0.5 + np.vecdot(path.R, path.R).sum(1), 1e-300)
     active = np.flatnonzero(path.done < t.size)
     series = None
     while active.size:
@@ -90,27 +88,26 @@ def _advance(path: Reached, Y: Array, t: Array, tol: Array, Sigma: Array | None)
             y, tol_now, now, done, R, h = (
                 a[active] for a in (Y, tol, path.now, path.done, path.R, h)
             )
-        root = np.sqrt(h)[:, None, None]
-        series.fill(h[:, None, None] * y, root * R)
+        series.fill(h, y, R)
         left = t[-1] - now
         step = np.minimum(h * series.reach(tol_now), left)
         end = np.where(step == left, t[-1], now + step)
-        first, last = t.searchsorted(end), t.searchsorted(end, side="right")
-        next_R = series.at(step[:, None] / h[:, None]).reshape(R.shape) / root
+        last = t.searchsorted(end, side="right")
+        # The end of the step, and the times inside; some paths have fewer of them than others.
+        theta = np.empty((active.size, 1 + max(int((last - done).max()), 0)))
+        theta[:, 0] = step
+        index = done[:, None] + np.arange(theta.shape[1] - 1)
+        times = t[np.minimum(index, t.size - 1)]
+        np.minimum(times - now[:, None], step[:, None], out=theta[:, 1:])
+        values = series.at(theta / h[:, None]).reshape(*theta.shape, *R.shape[1:])
         rest = series.at_rest()
         if rest.any():
-            first[rest], last[rest], end[rest], next_R[rest] = 0, t.size, t[-1], R[rest]
-        # The times inside the step of each path; some have fewer of them than others.
-        index = done[:, None] + np.arange(max((first - done).max(), 0))
-        theta = (t[np.minimum(index, t.size - 1)] - now[:, None]) / h[:, None]
-        inside = series.at(np.where(index < first[:, None], theta, 0.0))
-        inside = inside.reshape(*index.shape, *R.shape[1:]) / root[:, None]
+            values[rest, 0], last[rest], end[rest] = R[rest], t.size, t[-1]
         for i, a in enumerate(active):
-            begin = max(first[i], done[i])
-            path.states[a, done[i] : begin] = inside[i, : begin - done[i]]
-            path.states[a, begin : last[i]] = next_R[i]
-            path.steps[a, done[i] : last[i]] = steps + 1 - rest[i]
-        R, now, done, h = next_R, end, last, step
+            which = slice(done[i], last[i])
+            path.states[a, which] = R[i] if rest[i] else values[i, 1 : last[i] - done[i] + 1]
+            path.steps[a, which] = steps + 1 - rest[i]
+        R, now, done, h = values[:, 0], end, last, step
         steps += 1
         on = (last < t.size) & (step > 0) & (steps < ATTEMPTS)
         if Sigma is None and steps >= _PATIENCE:
@@ -133,17 +130,9 @@ class _Series:
         Us, Es, Et, Vs, U_back, V_back = (
             np.empty((count, *shape))
             for shape in [
-                (m, p * k),
-                (m, p * n),
-                (n, p * m),
-                (p * k, n),
-                (p * m, k),
-                (p * n, k),
+                (m, p * k), (m, p * n), (n, p * m), (p * k, n), (p * m, k), (p * n, k)
             ]
-        )
-        Vs, U_back, V_back = (
-            np.empty((count, *s)) for s in [(p * k, n), (p * m, k), (p * n, k)]
-        )
+        )  # fmt: skip
         self.Sigma, self.m, self.E, self.orders = Sigma, m, Es[:, :, :n], []
         for j in range(_ORDER):
             # Block j of one factor of a sum, and block a = p - j of the other, in reverse.
@@ -158,18 +147,22 @@ class _Series:
                 -1.0 / (j + 1),
             ))  # fmt: skip
         self.U, self.V = (a.reshape(count, p, -1) for a in (U_back, V_back))
-        self.squares = np.empty((count, 2, 2, 2))
+        self.squares = np.empty((count, 2, p))
 
-    def fill(self, Y: Array, R: Array) -> None:
+    def fill(self, h: Array, Y: Array, R: Array) -> None:
         """Find the coefficients for the paths that start from R, the last first."""
         (U, _), (V, _), *_ = self.orders[0]
-        U[...], V[...], self.Y = R[:, : self.m], R[:, self.m :], Y
+        h = h[:, None, None]
+        self.root = np.sqrt(h)
+        np.multiply(self.root, R[:, : self.m], out=U)
+        np.multiply(self.root, R[:, self.m :], out=V)
+        self.Y = h * Y
         for j, ((U, Us), (V, Vs), X, Et, EV, EU, factor) in enumerate(self.orders):
             Us[...] = U
             Vs[...] = V if self.Sigma is None else self.Sigma @ V
             E = np.matmul(X[0], X[1], out=X[2])  # -E, so that X need not change its sign
             if j == 0:
-                E -= Y
+                E -= self.Y
             Et[...] = E
             U_next, V_next = (
                 np.matmul(EV[0], EV[1], out=EV[2]),
@@ -183,38 +176,39 @@ class _Series:
 
         And they shall fall, or a decay too small to see would no longer be one in the series.
         """
-        for i, series in enumerate((self.U, self.V)):
-            _square(series[:, ::_ORDER], self.squares[:, i, 0])
-            _square(series[:, 1 :: _ORDER - 2], self.squares[:, i, 1])
-        first = self.squares[..., 1].max(axis=2, keepdims=True)
-        reach = (tol[:, None, None] ** 2 * first / self.squares[..., 0]) ** _ROOTS
-        if (tiny := first[..., 0] < 1e-290).any():
-            reach[tiny] = 1.0  # where a square underflows, the step as it is must do
-        falls = np.sqrt(self.squares[:, :, 1, 0] / self.squares[:, :, 0, 0]) * _FALL
-        limits = np.concatenate([reach.reshape(-1, 4), falls], axis=1)
-        return np.asarray(np.fmin.reduce(limits, axis=1, initial=1e3))
+        np.vecdot(self.U, self.U, out=self.squares[:, 0])
+        np.vecdot(self.V, self.V, out=self.squares[:, 1])
+        tail, first = self.squares[..., :2], self.squares[..., -2:].max(axis=2)
+        limits = np.empty((len(tol), 2, 3))
+        limits[..., :2] = ((tol**2)[:, None, None] * first[..., None] / tail) ** _ROOTS
+        if (tiny := first < 1e-290).any():
+            limits[tiny, :2] = 1.0  # where a square underflows, the step as it is must do
+        limits[..., 2] = np.sqrt(tail[..., 1] / tail[..., 0]) * _FALL
+        return np.asarray(np.fmin.reduce(limits, axis=(1, 2), initial=1e3))
 
     def at(self, theta: Array) -> Array:
-        """Return the scaled R at times theta (B, W), rows of U before rows of V."""
-        powers = theta[:, :, None] ** _POWERS
-        return np.concatenate([powers @ self.U, powers @ self.V], axis=2)
+        """Return R at times theta (B, W) of a step, rows of U before rows of V."""
+        powers = np.empty((*theta.shape, _ORDER + 1))
+        rising = powers[:, :, ::-1]
+        rising[:, :, :1], rising[:, :, 1:] = 1 / self.root, theta[:, :, None]
+        np.multiply.accumulate(rising, axis=2, out=rising)
+        split = self.U.shape[2]
+        R = np.empty((*theta.shape, split + self.V.shape[2]))
+        np.matmul(powers, self.U, out=R[:, :, :split])
+        np.matmul(powers, self.V, out=R[:, :, split:])
+        return R
 
     def at_rest(self) -> NDArray[Any]:
         """Whether nothing moves, to rounding, (B,)."""
         (U, _), (V, _), *_ = self.orders[0]
-        size = np.sqrt(self.squares[:, 0, 0, 1] * self.squares[:, 1, 0, 1])
-        size += np.sqrt(_square(self.Y).sum(1))
-        near = _square(self.E).sum(1) <= (ROUNDING * size) ** 2
-        still = (self.squares[:, :, 1, 1] == 0).all(axis=1)
-        if not (near.any() or still.any()):
-            return np.asarray(near)
+        size, slope = self.squares[..., -1], self.squares[..., -2]
+        # |E V| <= |E| |V| spares to look closer as long as much moves.
+        E_size = size[:, 0] * size[:, 1] + np.vecdot(self.Y, self.Y).sum(1)
+        near = np.asarray(slope[:, 0] <= 4 * ROUNDING**2 * E_size * size[:, 1])
+        if not near.any():
+            return near
         E_noise = ROUNDING * (np.abs(self.Y) + np.abs(U) @ np.abs(V.mT))
-        near = (np.abs(self.E) <= E_noise).all(axis=(1, 2))
+        near &= (np.abs(self.E) <= E_noise).all(axis=(1, 2))
         # E V may be small against its own rounding while U and V still move: large weights
         # with an E that only rare directions see do so for long.
         return np.asarray(near | ~(self.U[:, -2].any(axis=1) | self.V[:, -2].any(axis=1)))
-
-
-def _square(stack: Array, out: Array | None = None) -> Array:
-    """Return the sums of squares along the last axis."""
-    return np.asarray(np.einsum("...x,...x->...", stack, stack, out=out))

@@ -13,7 +13,7 @@ _GROUP = 128  # starts that go through the iterations together
 
 
 def run(Y: ArrayLike, weights0: Weights, step: float, steps: int, every: int = 1) -> Trajectory:
-    """Gradient descent on the two-layer loss (11), the Euler steps of (12).
+    """Gradient descent on the two-layer loss (11), the Euler steps of (12), ``paper.eq_12``.
 
     Both layers move at once,
 
@@ -108,6 +108,7 @@ def run_many(
     narrow = [weights.compress() for weights in begun]
 
     def slope(R: Array) -> Array:
+        # `paper.eq_12`, for all starts of a group at once.
         U, V = R[:, :m], R[:, m:]
         E = target - U @ V.mT
         return np.concatenate([E @ V, E.mT @ U], axis=1)
@@ -149,7 +150,9 @@ def _several(target: Array, starts: Iterable[Weights]) -> list[Weights]:
 def run_linear(
     Y: ArrayLike, X0: ArrayLike, step: float, steps: int, every: int = 1
 ) -> Trajectory:
-    """Gradient descent on the one-layer loss (2): X_{j+1} = X_j + step (Y - X_j) (32).
+    """Gradient descent on the one-layer loss (2), as in (32), ``paper.eq_32``.
+
+    X_{j+1} = X_j + step (Y - X_j), for matrices.
 
     Parameters
     ----------
@@ -182,7 +185,9 @@ def run_linear(
 def run_symmetric(
     Y: ArrayLike, U0: ArrayLike, step: float, steps: int, every: int = 1
 ) -> Trajectory:
-    """Gradient descent on (3): U_{j+1} = U_j + 2 step (Y - U_j U_j^T) U_j, (33) for matrices.
+    """Gradient descent on (3), the Euler steps of ``paper.eq_3_flow``.
+
+    U_{j+1} = U_j + 2 step (Y - U_j U_j^T) U_j, which is (33), ``paper.eq_33``, for matrices.
 
     Parameters
     ----------

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.linalg import orth  # type: ignore[import-untyped]
 
 from gfcore import _check, _explicit, _radau, _taylor
 from gfcore._check import Array
@@ -26,7 +25,8 @@ from gfcore.state import BatchError, Trajectory, Weights
 
 _EPS = float(np.finfo(float).eps)
 _FINEST = 1e-13  # the smallest tolerance that rounding leaves room for
-_SERIES = 1e-15, 1e-13  # the least and the most that a step of the series may lose
+# The least and the most that a step of the series may lose; more, and (13) would drift by it.
+_SERIES = 1e-15, 1e-13
 _GROUP = 2**24  # bytes of paths that are found together
 
 
@@ -48,7 +48,9 @@ def _flow(
     else:
         found = _together(Y, Z, t, rtol, Sigma)
     paths, error, failed = found
-    m, paths = Y.shape[1], paths @ C[:, None]
+    m = Y.shape[1]
+    if C is not None:
+        paths = paths @ C[:, None]
     sides = (
         side if basis is None else basis[:, None] @ side
         for side, basis in zip((paths[:, :, :m], paths[:, :, m:]), bases, strict=True)
@@ -69,14 +71,17 @@ def _few_rows(Y: Array, R: Array) -> tuple[Array, Array, tuple[Array | None, Arr
     return Y, np.concatenate([U, V], axis=1), (U_basis, V_basis)
 
 
-def _full_rank(R: Array) -> tuple[Array, Array]:
+def _full_rank(R: Array) -> tuple[Array, Array | None]:
     """Return Z and C with R = Z C, where hidden units that are all rounding are 0 in Z.
 
     They stay 0, which keeps the rank. Where none are, but those that are 0, R stays as it is.
+    C is None if all do.
     """
     L, s, C = np.linalg.svd(R, full_matrices=False)
     kept = s > _EPS * R.shape[1] * s[:, :1]
     short = (kept.sum(axis=1) < R.any(axis=1).sum(axis=1))[:, None, None]
+    if not short.any():
+        return R, None
     return np.where(short, L * (s * kept)[:, None], R), np.where(short, C, np.eye(R.shape[2]))
 
 
@@ -88,7 +93,7 @@ def _together(
     error, failed = np.full(paths.shape[:2], np.nan), {}
     todo = np.arange(len(Y))
     size = np.linalg.norm(Y, axis=(1, 2))
-    tol = rtol / 100 * size / np.maximum(np.maximum(size, _product(R[1], Y.shape[1])), 1e-300)
+    tol = rtol / 10 * size / np.maximum(np.maximum(size, _product(R[1], Y.shape[1])), 1e-300)
     tol = np.clip(tol, *_SERIES)
     while todo.size:
         count = todo.size
@@ -254,7 +259,9 @@ def solve(
     covariance: ArrayLike | None = None,
     rates: tuple[float, float] = (1.0, 1.0),
 ) -> Trajectory:
-    """Integrate the gradient flow (12), U' = E V and V' = E^T U with E = Y - U V^T.
+    """Integrate the gradient flow (12), ``paper.eq_12``.
+
+    U' = E V and V' = E^T U with E = Y - U V^T.
 
     Parameters
     ----------
@@ -416,7 +423,7 @@ def solve_many(
 def solve_regularized(
     Y: ArrayLike, weights0: Weights, Q0: ArrayLike, t: ArrayLike, rtol: float = 1e-10
 ) -> Trajectory:
-    """Integrate the regularized flow (26), the gradient flow of (28), from any start.
+    """Integrate the regularized flow (26), ``paper.eq_26``, the gradient flow of (28).
 
     U' = E V - U P / 2 and V' = E^T U + V P / 2 with E = Y - U V^T and P = U^T U - V^T V - Q0,
     which is (25) written out (Proposition 4). From a start with P = 0 it is the flow (12).
@@ -541,6 +548,8 @@ def _starts(weights0: Weights | Iterable[Weights]) -> tuple[Array, Array]:
 
 def _invariant_basis(rows: Array, Q0: Array) -> Array:
     """Return an orthonormal basis of the least invariant subspace of Q0 that holds `rows`."""
+    from scipy.linalg import orth  # type: ignore[import-untyped]
+
     k = Q0.shape[0]
     basis, wider = np.empty((k, 0)), orth(rows)
     while basis.shape[1] < wider.shape[1] < k:

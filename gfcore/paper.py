@@ -73,10 +73,7 @@ def eq_8(
     numpy.linalg.LinAlgError
         If Y or the bracket is singular.
     """
-    if expm is None:
-        from scipy.linalg import expm as scipy_expm  # type: ignore[import-untyped]
-
-        expm = scipy_expm
+    expm = expm or _expm()
     eye = np.eye(len(Y), dtype=int)
     bracket = eye + inv(Y) @ (expm(4 * t * Y) - eye) @ X0
     return expm(2 * t * Y) @ X0 @ inv(bracket) @ expm(2 * t * Y)
@@ -94,7 +91,8 @@ def eq_11(Y: Any, U: Any, V: Any) -> Any:
 
 def eq_12(Y: Any, U: Any, V: Any) -> tuple[Any, Any]:
     """Return dU/dt = (Y - U V^T) V and dV/dt = (Y - U V^T)^T U, the flow of two layers."""
-    return (Y - U @ V.T) @ V, (Y - U @ V.T).T @ U
+    E = Y - U @ V.T
+    return E @ V, E.T @ U
 
 
 def eq_13(U: Any, V: Any) -> Any:
@@ -192,21 +190,27 @@ def eq_29(Y: Any, R: Any, lam: Any) -> Any:
     return S_tilde @ R - R @ R.T @ R / 2
 
 
-def eq_30(Y: Any, R0: Any, lam: float, t: float) -> Any:
+def eq_30(
+    Y: Any,
+    R0: Any,
+    lam: Any,
+    t: Any,
+    expm: Callable[[Any], Any] | None = None,
+    inv: Callable[[Any], Any] = np.linalg.inv,
+) -> Any:
     """Return R(t) R(t)^T for the imbalance lam I, Proposition 5, with S = S_tilde of (29).
 
-    e^(tS) R0 R0^T [I + S^-1 (e^(2tS) - I) R0 R0^T / 2]^-1 e^(tS)
+    e^(tS) R0 R0^T [I + S^-1 (e^(2tS) - I) R0 R0^T / 2]^-1 e^(tS); `expm` and `inv` as in (8).
 
     Raises
     ------
     numpy.linalg.LinAlgError
         If S_tilde or the bracket is singular.
     """
-    from scipy.linalg import expm
-
+    expm = expm or _expm()
     S, S_bar = eq_24(Y)
     S_tilde = S + lam * S_bar
-    eye, inv = np.eye(len(S)), np.linalg.inv
+    eye = np.eye(len(S), dtype=int)
     bracket = eye + inv(S_tilde) @ (expm(2 * t * S_tilde) - eye) @ R0 @ R0.T / 2
     return expm(t * S_tilde) @ R0 @ R0.T @ inv(bracket) @ expm(t * S_tilde)
 
@@ -249,6 +253,13 @@ def eq_38(X: Any, sigma: Any, eta: Any) -> Any:
 def eq_39(X_tilde: Any, sigma: Any, eta: Any) -> Any:
     """Return the middle of (39): the perturbed variable after a step, less O(eta^2)."""
     return X_tilde - 4 * eta * X_tilde * (sigma + X_tilde)
+
+
+def _expm() -> Callable[[Any], Any]:
+    """Return the matrix exponential, imported when it is used."""
+    from scipy.linalg import expm  # type: ignore[import-untyped]
+
+    return expm  # type: ignore[no-any-return]
 
 
 def _squares(A: Any) -> Any:

@@ -1,10 +1,11 @@
 """Small faults put into gfcore one at a time: which claims of which chapters notice them?
 
-``python tests/mutants.py`` writes data/mutants.csv: a row for every fault and every chapter
+``make mutants`` writes data/mutants.csv: a row for every fault and every chapter
 whose checks rest on the function with the fault, with the claims that notice it, those that do
 not, and what stops the chapter if anything does. Where no claim of the book notices a fault the
 tests of that function are run with it, and a row names the test that fails. What neither
-notices ends the run with an error. ``pytest --mutant NAME`` runs tests with one fault.
+notices ends the run with an error. ``pytest --mutant NAME`` runs tests with one fault, and
+``python tests/mutants.py 12`` a dozen rows of the table again.
 
 A check rests on the statements of its chapter that lead to it, found backwards from the names
 that it reads. Only these are run, and with a fault only those from the first call of its
@@ -26,6 +27,7 @@ import subprocess
 import symtable
 import sys
 import textwrap
+import traceback
 import types
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -123,7 +125,10 @@ def larger(weights: gf.Weights) -> gf.Weights:
 def first(weights: Any) -> list[gf.Weights]:
     """Return the first of several starts in the place of each."""
     if isinstance(weights, gf.Weights):
-        U, V = (np.broadcast_to(W.reshape(-1, *W.shape[-2:])[0], W.shape) for W in (weights.U, weights.V))
+        U, V = (
+            np.broadcast_to(W.reshape(-1, *W.shape[-2:])[0], W.shape)
+            for W in (weights.U, weights.V)
+        )
         return gf.Weights(U, V)
     weights = list(weights)
     return weights[:1] * len(weights)
@@ -422,7 +427,7 @@ def scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
         yield from scopes(child)
 
 
-def statement(node: ast.stmt, generators: set[str]) -> Statement:
+def statement(node: ast.stmt, generators: set[str], imported: set[str]) -> Statement:
     """Return a statement, with the names that it reads, changes and sets."""
     text = ast.unparse(node)
     top = symtable.symtable(text, "chapter", "exec")
@@ -440,10 +445,13 @@ def statement(node: ast.stmt, generators: set[str]) -> Statement:
             if isinstance(part.func, ast.Attribute) and part.func.attr == "default_rng":
                 generators |= sets
         if isinstance(part, ast.Expr) and isinstance(part.value, ast.Call):
-            changes.add(base(part.value.func))
+            # path.append() changes path; np.seterr() and check() change nothing that is read
+            changes |= {base(part.value.func)} - imported
     plain = ast.Assign | ast.AnnAssign | ast.FunctionDef | ast.Import | ast.ImportFrom
     code = compile(ast.Module([node], []), "chapter", "exec")
-    return Statement(code, reads, changes | sets, sets if isinstance(node, plain) else set(), checks)
+    return Statement(
+        code, reads, changes | sets, sets if isinstance(node, plain) else set(), checks
+    )
 
 
 def statements(chapter: Path) -> list[Statement]:
@@ -454,11 +462,9 @@ def statements(chapter: Path) -> list[Statement]:
     imported: set[str] = set()
     for cell in nbformat.read(chapter, 4).cells:
         for node in ast.parse(cell.source if cell.cell_type == "code" else "").body:
-            s = statement(node, generators)
+            s = statement(node, generators, imported)
             if isinstance(node, ast.Import | ast.ImportFrom):
                 imported |= s.sets
-            elif isinstance(node, ast.Expr):
-                s.changes -= imported  # ax.plot() may change ax, np.seterr() not np
             todo = list(s.reads)
             while todo:
                 new = inner.get(todo.pop(), set()) - s.reads
@@ -527,12 +533,15 @@ def forked(work: Callable[[], Any]) -> Any:
             os.close(there)
             with os.fdopen(here, "w") as pipe:
                 json.dump(work(), pipe)
-        finally:
-            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+        os._exit(0)
     os.close(here)
     with os.fdopen(there) as pipe:
         said = pipe.read()
     os.waitpid(child, 0)
+    if not said:
+        raise RuntimeError("a fork of this process died")
     return json.loads(said)
 
 
@@ -548,18 +557,13 @@ def calls(chapter: Path) -> dict[str, list[int]]:
     global called
     found: dict[str, set[int]] = defaultdict(set)
     run = Run(chapter)
-    called = lambda path: found[path].add(run.now)
+    called = lambda path: found[path].add(run.now)  # noqa: E731
     with quiet():
         for i in run.needed(run.checks):
             run.step(i)
     if run.stopped or not all(all(made.values()) for made in run.made.values()):
         raise RuntimeError(f"{chapter.stem} fails without a fault: {run.stopped} {run.made}")
     return {path: sorted(where) for path, where in found.items()}
-
-
-def ids(run: Run, checks: list[int]) -> dict[int, list[str]]:
-    """Return the claims of each statement with a check, as it is written."""
-    return {c: sorted(run.made[c]) for c in checks}
 
 
 def outcome(run: Run, checks: list[int], begin: int, mutant: str) -> tuple[list[int], Any, str]:
@@ -602,7 +606,15 @@ def rows(task: tuple[Path, list[str]]) -> list[tuple[str, ...]]:
         for c, holds in zip(checks, made, strict=True):
             for id in run.made[c]:
                 (rest if holds.get(id) else notice).add(id)
-        table.append((name, chapter.stem, " ".join(sorted(notice)), " ".join(sorted(rest - notice)), stopped))
+        table.append(
+            (
+                name,
+                chapter.stem,
+                " ".join(sorted(notice)),
+                " ".join(sorted(rest - notice)),
+                stopped,
+            )
+        )
     return table
 
 
@@ -619,28 +631,44 @@ def tested(name: str) -> tuple[str, ...]:
     return name, file, "", "", failed[1] if failed else ""
 
 
-def survey(names: list[str], chapters: list[Path], processes: int) -> list[tuple[str, ...]]:
-    """Return the rows of some faults and chapters."""
+def survey(chapters: list[Path], names: list[str]) -> list[tuple[str, ...]]:
+    """Return the rows of some chapters and faults; JOBS says on how many processors."""
+    processes = int(os.environ.get("JOBS", os.cpu_count() or 1))
     tasks = sorted(((c, names) for c in chapters), key=lambda task: -task[0].stat().st_size)
     with multiprocessing.get_context("fork").Pool(processes, maxtasksperchild=1) as pool:
-        table = []
-        for part in pool.imap_unordered(rows, tasks, chunksize=1):
-            print(part[0][1] if part else "nothing", len(part), flush=True)
-            table += part
+        table = [row for part in pool.imap_unordered(rows, tasks) for row in part]
     order = list(MUTANTS)
     return sorted(table, key=lambda row: (order.index(row[0]), row[1]))
+
+
+def read() -> list[tuple[str, ...]]:
+    """Return the rows of the table."""
+    with TABLE.open(newline="", encoding="utf-8") as file:
+        return [tuple(row) for row in csv.reader(file)][1:]
+
+
+def again(count: int) -> None:
+    """Run some rows of the table again, and say which come out otherwise."""
+    of_chapters = [row for row in read() if not row[1].startswith("tests/")]
+    drawn = np.random.default_rng(0).choice(len(of_chapters), count, replace=False)
+    for row in (of_chapters[i] for i in drawn):
+        (found,) = survey([ROOT / "chapters" / f"{row[1]}.ipynb"], [row[0]])
+        if found[:4] != row[:4] or bool(found[4]) != bool(row[4]):
+            sys.exit(f"the table has {row}, this run {found}")
 
 
 def main() -> None:
     """Write the table, and say which fault nothing notices."""
     install()
-    table = survey(list(MUTANTS), CHAPTERS, int(os.environ.get("JOBS", os.cpu_count() or 1)))
+    if sys.argv[1:]:
+        return again(int(sys.argv[1]))
+    table = survey(CHAPTERS, list(MUTANTS))
     noticed = {row[0] for row in table if row[2]}
     table += [tested(name) for name in MUTANTS if name not in noticed]
     with TABLE.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([HEAD, *table])
     print(f"{len(MUTANTS)} faults, {len(table)} runs, {len(noticed)} noticed by claims")
-    survivors = [row[0] for row in table if row[1].startswith("tests") and not row[4]]
+    survivors = [row[0] for row in table if row[1].startswith("tests/") and not row[4]]
     if survivors:
         sys.exit("noticed by no claim and no test:\n" + "\n".join(survivors))
 

@@ -46,9 +46,9 @@ def in_modes(
 
 
 def tilted(Y: Array, half: float) -> tuple[Array, Array]:
-    """Return eigenvalues and eigenvectors of [[half I, Y], [Y^T, -half I]], in no order.
+    """Return eigenvalues and eigenvectors of [[half I, Y], [Y^T, -half I]].
 
-    The eigenvalues, (2, *stack, m+n), come in two parts that sum to them.
+    The eigenvalues, (2, *stack, m+n), ascend, in two parts that sum to them.
     """
     *stack, m, n = Y.shape
     r, size = min(m, n), abs(half)
@@ -60,14 +60,15 @@ def tilted(Y: Array, half: float) -> tuple[Array, Array]:
         c, s = s, c
     basis = np.zeros((*stack, m + n, m + n))
     U, V = basis[..., :m, :], basis[..., m:, :]
-    U[..., :r], V[..., :r] = Phi[..., :r] * c, Psi[..., :r] * s
-    U[..., r : 2 * r], V[..., r : 2 * r] = -Phi[..., :r] * s, Psi[..., :r] * c
-    U[..., 2 * r : m + r], V[..., m + r :] = Phi[..., r:], Psi[..., r:]
+    low, high = slice(0, r), slice(-1, -r - 1, -1)
+    U[..., low], V[..., low] = -Phi[..., :r] * s, Psi[..., :r] * c
+    U[..., high], V[..., high] = Phi[..., :r] * c, Psi[..., :r] * s
+    U[..., r:m], V[..., r:n] = Phi[..., r:], Psi[..., r:]
     # sqrt(sigma^2 + half^2) = size + excess: where half is large, only the excess tells modes
     # apart, and the difference of two sums would lose it.
     w, excess = np.zeros((2, *stack, m + n)), quotient(sigma**2, np.hypot(sigma, size) + size)
-    w[0] = np.repeat([size, -size, half, -half], [r, r, m - r, n - r])
-    w[1, ..., :r], w[1, ..., r : 2 * r] = excess, -excess
+    w[0] = np.repeat([-size, half if m > n else -half, size], [r, m + n - 2 * r, r])
+    w[1, ..., low], w[1, ..., high] = -excess, excess
     return w, basis
 
 

@@ -16,11 +16,11 @@ SWEEPS = 40  # it takes about 8
 
 
 def eigenrows(R: Array, m: int) -> tuple[Array, Array, Array]:
-    """Return q (r,), T (r, m+n) and B (k, r) with R = T^T B^T, r being the rank of R."""
+    """Return q (r,), T (r, m+n) and B (k, r) with R = T^T B^T, r being the rank of R or 1."""
     length = positive(np.linalg.norm(R, axis=1))
     # Directions in which there is nothing but rounding errors are dropped; those of a short
     # row may be smaller than those errors in a long one.
-    B, T = triangular(R.T / length, independent(R).shape[1])
+    B, T = triangular(R.T / length, max(1, independent(R).shape[1]))
     G, T = triangular(T * length, len(T))
     B = B @ G
     J = np.repeat([1.0, -1.0], [m, len(R) - m])

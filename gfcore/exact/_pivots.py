@@ -22,9 +22,9 @@ SPAN = 1000.0  # so far the lengths of rows that are ordered in one go may be ap
 
 
 def graded(
-    up: Array, root: Array, t: Array, W: Array, noise: Array, F: Array, K: Array | None
-) -> None:
-    """Put max(S, 1)^(-1) over T min(S, 1) into F and Q^T J Q into K at each time.
+    up: Array, root: Array, t: Array, W: Array, noise: Array, k: int, J: Array | None
+) -> tuple[Array, Array, Array | None]:
+    """Return max(S, 1)^(-1), T min(S, 1) and Q^T J Q at each time.
 
     Parameters
     ----------
@@ -38,44 +38,48 @@ def graded(
         Factor of the start; columns that are not zero are independent.
     noise : (m,) array
         Rounding error of its rows.
-    F : (T, k+m, k) array
-        To be filled. It holds 1 over 0, which stands for columns that W does not have.
-    K : (T, k, k) array, optional
-        J, to be turned. Without it J = 1.
+    k : int
+        Columns of the results; those that W does not have are 1 over 0.
+    J : (k,) array, optional
+        To be turned, in the place of the last result.
     """
-    k = F.shape[-1]
+    (m, r), steps = W.shape, len(t)
     gap = (up[:, :, None] - up[:, None]).sum(0)
     growth, log_root = 2 * t * up.sum(0), np.log(root)
-    todo = np.arange(len(t))
+    c, b = np.tile(np.eye(k), (steps, 1, 1)), np.zeros((steps, m, k))
+    K = np.empty((steps, k, k))
+    # Rows to one length, but for a power of two: none is too short to be squared.
+    unit = np.exp2(np.round(np.log2(positive(np.abs(W).max(1)))))
+    todo = np.arange(steps)
     while todo.size:
         middle = todo.size // 2
         now = int(todo[middle])
-        seen = np.eye(0 if K is None else k, k)  # turned like the rows of W, it is Q
-        chosen, rows, Q = ordered(W, log_root[now] + growth[now], noise, seen[:, : W.shape[1]])
+        level = log_root[now] + growth[now] + np.log(unit)
+        seen = np.eye(0 if J is None else k, r)  # turned like the rows of W, it is Q
+        chosen, rows, Q = ordered(W / unit[:, None], level, noise / unit, seen)
+        rows *= unit[:, None]
         column = np.arange(len(chosen))
         signed = rows[chosen, column]
-        share, length = rows[:, column] / signed, np.abs(signed)
+        along, length = rows[:, column], np.abs(signed)
         Q[:, column] *= np.sign(signed)
-        exponent = np.where(share != 0, 2 * t[todo, None] * gap[:, chosen], 0)
+        exponent = np.where(along != 0, 2 * t[todo, None] * gap[:, chosen], 0)
         with np.errstate(divide="ignore"):
-            log_T = np.log(np.abs(share)) + exponent
+            log_T = np.log(np.abs(along)) - np.log(length) + exponent
         log_T += log_root[todo][:, :, None] - log_root[todo][:, None, chosen]
         fits = log_T.max((1, 2)) <= np.log(LONGEST)
         fits[middle] = True
         at, todo = todo[fits], todo[~fits]
-        T = (
-            share
-            * np.exp(np.minimum(exponent[fits], 700))
-            * root[at][:, :, None]
-            / root[at][:, None, chosen]
-        )
+        ratio = root[at][:, :, None] / root[at][:, None, chosen]
+        e = np.exp(np.minimum(exponent[fits], 700) / 2)  # in halves, which do not overflow
+        T = along * e / signed * e * ratio
         log_S = np.log(length) + log_root[at][:, chosen] + growth[at][:, chosen]
-        S = np.exp(np.where(log_S < 300, np.minimum(growth[at][:, chosen], 700), 0))
-        S = np.where(log_S < 300, length * root[at][:, chosen] * S, 1e130)
-        F[at[:, None], column, column] = 1 / np.maximum(S, 1)
-        F[at[:, None], k:, column] = (T * np.minimum(S, 1)[:, None]).mT
-        if K is not None:
-            K[at] = Q.T @ K[at] @ Q
+        e = np.exp(np.where(log_S < 300, growth[at][:, chosen] / 2, 0))
+        S = np.where(log_S < 300, length * root[at][:, chosen] * e * e, 1e130)
+        c[at[:, None], column, column] = 1 / np.maximum(S, 1)
+        b[at[:, None], :, column] = (T * np.minimum(S, 1)[:, None]).mT
+        if J is not None:
+            K[at] = (Q.T * J) @ Q
+    return c, b, None if J is None else K
 
 
 def ordered(
@@ -111,7 +115,7 @@ def ordered(
         size = np.abs(np.diagonal(R))
         q = len(size)
         with np.errstate(divide="ignore", invalid="ignore"):
-            share = np.nan_to_num(np.abs(R[:q, :q].T) / size)
+            share = np.nan_to_num(np.abs(np.triu(R[:q, :q]).T) / size)
         own = (noise[window] / left * scale)[pivots[:q]]
         own = np.linalg.solve(np.eye(q) - TYPICAL * np.tril(share, -1), own)
         with np.errstate(divide="ignore"):
@@ -161,20 +165,20 @@ def independent(U: Array) -> Array:
     """
     from scipy.linalg.lapack import dgeqp3
 
-    H = U / positive(np.linalg.norm(U, axis=1)[:, None])
-    width = positive(np.linalg.norm(H, axis=0))
+    H = U / positive(np.abs(U).max(1)[:, None])
+    width = positive(np.abs(H).max(0))
     R, pivots, _, _, _ = dgeqp3(np.asfortranarray(H / width), lwork=32 * (U.shape[1] + 1))
     pivots -= 1
     size, q = np.abs(np.diagonal(R)), min(U.shape)
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.nan_to_num(np.abs(R[:q, :q].T) / size)
+        share = np.nan_to_num(np.abs(np.triu(R[:q, :q]).T) / size)
     noise = np.full(q, 4 * max(U.shape) * EPS)
     bad = size <= np.linalg.solve(np.eye(q) - TYPICAL * np.tril(share, -1), noise)
     rank = int(np.argmax(bad)) if bad.any() else q
     if rank < U.shape[1]:
         kept = pivots[:rank]
         C = np.linalg.solve(np.triu(R[:rank, :rank]), np.triu(R[:rank])) * width[pivots]
-        U = U[:, kept] / width[kept] @ np.linalg.qr(C.T, mode="r").T
+        U = U[:, kept] / width[kept] @ np.asarray(np.linalg.qr(C.T, mode="r")).T
     return np.asarray(U[:, np.argsort(-np.linalg.norm(U, axis=0))])
 
 

@@ -6,12 +6,12 @@ In the eigenbasis of Y, with X0 = W J W^T and J = +-1, (8) reads
 
 with E and D diagonal. As printed it fails twice: e^(4tw) overflows, and in the inverse what
 has grown drowns what has not, though E brings both to the same size. Here E/D, which is
-bounded, is taken apart. For any matrix M, with c over b = F (F^T F)^(-1/2) made of the
-orthonormalized columns of F = M over D W M,
+bounded, is taken apart. For any matrix M, with c over b made of the orthonormalized columns of
+M over D W M,
 
     X = E/D b C^(-1) b^T E/D,    C = I + c^T (J - I) c.
 
-It remains to choose an M that leaves no large number in F; `chosen` says which of three.
+It remains to choose an M that leaves no large number there; `chosen` says which of three.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,61 +23,47 @@ from gfcore._check import EPS, Array
 from gfcore.exact._modes import mean_decay
 from gfcore.exact._pivots import graded, independent
 
-CHUNK = 1 << 14  # entries of W worked on at once: what is made of them stays in the cache
+Index = NDArray[np.intp]
+Mask = NDArray[np.bool_]
+
+CHUNK = 12_000  # entries of W worked on at once: larger arrays get new memory for each result
 DIRECT, UNEVEN, CONDITION = 1e5, 1e-6, 1e3  # the limits of `chosen`
 
 
 def from_factor(w: Array, P: Array, U: Array, t: Array) -> Array:
     """X(t) of (8) from X0 = U U^T and Y = P diag(w) P^T, (*stack, *t.shape, m, m).
 
-    `w`, (parts, *stack, m), holds the eigenvalues in parts that sum to them, more than one
-    where the sum would round.
+    `w`, (parts, *stack, m), holds the eigenvalues, ascending, in parts that sum to them, more
+    than one where the sum would round.
     """
     *stack, m, k = U.shape
-    w, P, U, times = (
-        w.reshape(len(w), -1, m),
-        P.reshape(-1, m, m),
-        U.reshape(-1, m, k),
-        t.ravel(),
-    )
+    w, P, U = w.reshape(len(w), -1, m), P.reshape(-1, m, m), U.reshape(-1, m, k)
     narrow = compressed(U)
-    W, noise = P.mT @ narrow, rounding(P, narrow)
 
     def thin(i: int) -> Array:
         return np.asarray(P[i].T @ independent(U[i]))
 
-    X = np.empty((len(P), times.size, m, m))
-    for some, now in chunks(len(P), times.size, W[0].size):
-        G, _ = bracket(w, W, times[now], noise, thin, some=some)
-        G = P[some, None] @ G
-        np.matmul(G, G.mT, out=X[some, now])
+    X = np.empty((len(P), t.size, m, m))
+    for p, at, G, _ in brackets(w, P.mT @ narrow, t.ravel(), rounding(P, narrow), thin):
+        G = of(P, p) @ G
+        X[p, at] = G @ G.mT
     return X.reshape(*stack, *t.shape, m, m)
 
 
-def chunks(problems: int, times: int, size: int) -> Iterator[tuple[slice, slice]]:
-    """Yield parts of the problems and of the times, which bounds the memory."""
-    many = max(1, CHUNK // size)
-    step = max(1, many // times)
-    for i in range(0, problems, step):
-        for j in range(0, times, many):
-            yield slice(i, i + step), slice(j, j + many)
-
-
-def bracket(
+def brackets(
     w: Array,
     W: Array,
     t: Array,
     noise: Array,
     thin: Callable[[int], Array],
     J: Array | None = None,
-    some: slice = slice(None),
-) -> tuple[Array, Array]:
-    """Return G and C with X(t) = G C^(-1) G^T in the eigenbasis of Y, for X0 = W diag(J) W^T.
+) -> Iterator[tuple[Index, Index, Array, Array]]:
+    """Yield G and C with X(t) = G C^(-1) G^T in the eigenbasis of Y, for X0 = W diag(J) W^T.
 
     Parameters
     ----------
     w : (parts, P, m) array
-        Eigenvalues of Y of P problems, in parts.
+        Eigenvalues of Y of P problems, ascending, in parts.
     W : (P, m, k) array
         Factors of X0 in the eigenbasis of Y.
     t : (T,) array
@@ -89,101 +75,150 @@ def bracket(
     J : (P, k) array, optional
         Signs +-1; if given, columns of W that are not zero must be independent. Without it
         all are +1 and C = I.
-    some : slice
-        The problems to be solved.
 
-    Returns
-    -------
-    G : (P', T, m, k) array
-    C : (P', T, k, k) array
+    Yields
+    ------
+    p, at : (N,) arrays
+        Numbers of problems and of times. Each pair comes once.
+    G : (N, m, k) array
+    C : (N, k, k) array
         Symmetric, with eigenvalues in [-1, 1]; as many are negative as are in J until the
         first escape, and one is zero there.
     """
-    start, (w, W, noise) = some.start or 0, (w[:, some], W[some], noise[some])
-    P, m, k = W.shape
-    up = np.where(w.sum(0) > 0, w, 0)
-    total, growth = w.sum(0)[:, None], up.sum(0)[:, None]
-    t = np.maximum(t, 1e-300)[:, None]  # stands for t = 0, where D is zero
-    root = np.sqrt(4 * t * mean_decay(4 * t * np.abs(total)))  # D = root e^(2 t growth)
-    log_D = np.log(root) + 2 * t * growth
-    direct, square, inverse = chosen(W, noise, log_D)
-    # M = I, and D W as it is.
-    F = np.zeros((P, len(t), k + m, k))
-    F[:, :, range(k), range(k)] = 1
-    present = (np.linalg.norm(W, axis=2) > noise)[:, None] & direct[..., None]
-    D = np.where(present, root * np.exp(2 * t * np.where(present, growth, 0)), 0)
-    np.multiply(D[..., None], W[:, None], out=F[:, :, k:])
-    # M = W^(-1) max(D, 1)^(-1).
-    if square.any():
-        p, late = np.nonzero(square[:, None] & ~direct)
-        log_D = log_D[p, late]
-        F[p, late, :k] = inverse[p] * np.exp(-np.maximum(log_D, 0))[:, None]
-        below = np.arange(k, 2 * k)
-        F[p[:, None], late[:, None], below, below - k] = np.exp(np.minimum(log_D, 0))
-    # M = Q max(S, 1)^(-1); Q is left to K, which is J otherwise.
-    K = (
-        None
-        if J is None
-        else np.repeat((J[some][:, None] * np.eye(k))[:, None], len(t), axis=1)
+    m, k = W.shape[1:]
+    total, one = w.sum(0), np.eye(k)
+    up = np.where(total > 0, w, 0)
+    rise, fall = up.sum(0), np.maximum(-total, 0)
+    # To numbers that can be squared: W by a power of two, D against it.
+    unit = np.exp2(np.round(np.log2(np.maximum(np.abs(W).max((1, 2)), 1e-160))))[:, None]
+    W, noise = (
+        np.where((np.abs(W).sum(2) > noise)[..., None], W / unit[..., None], 0),
+        noise / unit,
     )
-    pivoted = ~square & ~direct.all(1)
-    for i in map(int, np.flatnonzero(pivoted)):
-        late = np.flatnonzero(~direct[i])
-        f, turned = F[i, late], None if K is None else K[i, late]
-        graded(up[:, i], root[i, late], t[late], thin(start + i), noise[i], f, turned)
-        F[i, late] = f
-        if K is not None:
-            K[i, late] = turned
-    c, b = orthonormal(F, k, not pivoted.any())
-    G = (np.exp(-2 * t * np.maximum(-total, 0)) / root)[..., None] * b
-    if K is None:
-        return G, np.broadcast_to(np.eye(k), c.shape)
-    return G, np.eye(k) + c.mT @ (K - np.eye(k)) @ c
+    t = np.maximum(t, 1e-280)[:, None]  # stands for t = 0, where D is zero
+    root = unit[:, None] * np.sqrt(4 * t * mean_decay(4 * t * np.abs(total)[:, None]))
+    log_D = np.log(root) + 2 * t * rise[:, None]
+    direct, well, inverse = chosen(W, noise, log_D)
+
+    def grown(p: Index, at: Index) -> Array:
+        low = log_D[p, at] < 300
+        e = np.exp(np.where(low, t[at] * rise[p], 0))
+        return np.where(low, root[p, at] * e * e, 1e130)  # D, as far as numbers go
+
+    def solved(
+        p: Index, at: Index, c: Array, b: Array, K: Array | None, hard: bool = False
+    ) -> tuple[Index, Index, Array, Array]:
+        c, b = orthonormal(c, b, hard, K is not None)
+        G = (unit[p] * np.exp(-2 * t[at] * fall[p]) / root[p, at])[..., None] * b
+        return p, at, G, one if K is None else one + c.mT @ (K - one) @ c
+
+    K = None if J is None else J[:, None] * one
+    for p, at in chunks(direct, m * k):  # M = I
+        b = grown(p, at)[..., None] * of(W, p)
+        yield solved(p, at, one[None], b, None if K is None else of(K, p))
+    # M = W1^(-1) max(D1, 1)^(-1), with W1 the rows that grow most
+    share = W[:, :-k] @ inverse
+    gap = (up[:, :, :-k, None] - up[:, :, None, -k:]).sum(0)
+    for p, at in chunks(well[:, None] & ~direct, m * k):
+        c = of(inverse, p) * np.exp(-np.maximum(log_D[p, at, None, -k:], 0))
+        b = np.zeros((len(p), m, k))
+        b[:, range(m - k, m), range(k)] = 1
+        if m > k:
+            ratio = root[p, at, :-k, None] / root[p, at, None, -k:]
+            b[:, :-k] = of(share, p) * ratio * np.exp(2 * t[at, None] * of(gap, p))
+        b *= np.minimum(grown(p, at)[:, None, -k:], 1)
+        yield solved(p, at, c, b, None if K is None else of(K, p))
+    # M = Q max(S, 1)^(-1); Q is left to K
+    for i in np.flatnonzero(~well & ~direct.all(1)):
+        factor = thin(int(i)) / unit[i]
+        for _, at in chunks(~direct[[i]], m * k):
+            p = np.full(len(at), i)
+            c, b, turned = graded(
+                up[:, i], root[i, at], t[at], factor, noise[i], k, J if J is None else J[i]
+            )
+            yield solved(p, at, c, b, turned, hard=True)
 
 
-def chosen(
-    W: Array, noise: Array, log_D: Array
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Array]:
-    """Say where M = I will do, (P, T), and else M = W^(-1)/max(D, 1), (P,); and return W^(-1).
+def of(A: Array, p: Index) -> Array:
+    """Return what belongs to the problems p; if there is but one, for all times at once."""
+    return A if len(A) == 1 else A[p]
 
-    M = I as long as no row of D W is longer than 1e5, so that F^T F can be formed. A row
+
+def chunks(mask: Mask, size: int) -> Iterator[tuple[Index, Index]]:
+    """Yield the problems and times of a mask in parts, which bounds the memory."""
+    p, at = np.nonzero(mask)
+    step = max(1, CHUNK // size)
+    for j in range(0, len(p), step):
+        yield p[j : j + step], at[j : j + step]
+
+
+def chosen(W: Array, noise: Array, log_D: Array) -> tuple[Mask, Mask, Array]:
+    """Say where M = I will do, (P, T), and else M = W1^(-1)/max(D1, 1), (P,); return W1^(-1).
+
+    M = I as long as no row of D W is longer than 1e5, so that its square can be formed. A row
     may be shorter than the numbers that it was summed from; these, too, must not become
     longer, as their rounding error does not lie in the span of the rows, and its square is
     seen in X. Where a row is shorter by 1e-6, it would be seen as soon as X has decayed to
-    that row. M = W^(-1)/max(D, 1) leaves D/max(D, 1) below, which is bounded at all times,
+    that row.
+
+    W1 are the k rows that grow most. M = W1^(-1)/max(D1, 1) leaves nothing below that grows,
     but costs the condition of W, 1e3 at most, in digits. All others are left to `_pivots`.
     """
-    m, k = W.shape[1:]
-    size, source = np.linalg.norm(W, axis=2), noise / (4 * m * EPS)
-    present = size > noise
-    even = ~(present & (size < UNEVEN * source)).any(1)
+    k = W.shape[2]
+    size, source = np.abs(W).sum(2), noise / (4 * W.shape[1] * EPS)
+    even = ~((size > 0) & (size < UNEVEN * source)).any(1)
     with np.errstate(divide="ignore"):
-        longest = np.log(np.where(present, np.maximum(size, source), 0))
+        longest = np.log(np.where(size > 0, np.maximum(size, source), 0))
     direct = ((log_D + longest[:, None]).max(-1) <= np.log(DIRECT)) & even[:, None]
-    square, inverse = np.zeros(len(W), bool), np.zeros((len(W), k, m))
-    candidates = np.flatnonzero(~direct.all(1) & present.all(1) & (m == k))
-    if candidates.size:
-        A, s, B = np.linalg.svd(W[candidates])
-        well = s[:, -1] * CONDITION >= s[:, 0]
-        square[candidates[well]] = True
-        inverse[square] = (B[well].mT / s[well, None]) @ A[well].mT
-    return direct, square, inverse
+    well, inverse = ~direct.all(1) & (size[:, -k:] > 0).all(1), np.zeros((len(W), k, k))
+    if well.any():
+        well[well] = np.linalg.slogdet(W[well, -k:])[0] != 0
+        inverse[well] = np.linalg.inv(W[well, -k:])
+        with np.errstate(over="ignore"):
+            lengths = [np.linalg.norm(A, axis=(1, 2)) for A in (W, inverse)]
+        well &= lengths[1] <= CONDITION * np.sqrt(k) / np.maximum(lengths[0], 1e-160)
+        inverse[~well] = 0
+    return direct, well, inverse
 
 
-def orthonormal(F: Array, k: int, even: bool) -> tuple[Array, Array]:
-    """Return the first k and the other rows of F (F^T F)^(-1/2), up to a rotation.
+def orthonormal(c: Array, b: Array, hard: bool, both: bool) -> tuple[Array, Array]:
+    """Return (c over b) (c^T c + b^T b)^(-1/2) in its parts, up to a rotation.
 
-    Newton steps of the polar decomposition mend what the condition of F has cost; in the
-    `even` case that is little enough for F^T F to be formed.
+    What the condition has cost is mended by steps of the polar decomposition, of order three;
+    unless it is `hard` that is little enough for the square to be formed.
     """
-    R = np.linalg.cholesky(F.mT @ F).mT if even else np.linalg.qr(F, mode="r")
-    Q = F @ np.linalg.inv(R)
+    from scipy.linalg.lapack import dtrtri  # type: ignore[import-untyped]
+
+    square, one = gram(c, b), np.eye(c.shape[-1])
+    if hard:
+        R = np.asarray(np.linalg.qr(np.concatenate([c, b], axis=1), mode="r"))
+        L = np.ascontiguousarray(R.mT)
+    else:
+        L = np.linalg.cholesky(square)
+    for matrix in L:
+        dtrtri(matrix.T, overwrite_c=1)
+    c, b = c @ L.mT, b @ L.mT
     for _ in range(3):
-        defect = 0.5 * (np.eye(k) - Q.mT @ Q)
-        F, Q = Q, np.matmul(Q, np.eye(k) + defect, out=F)  # new memory costs more than products
-        if np.abs(defect).max() < 1e-8:  # the step has squared it
+        # In place: new memory would cost more than the products.
+        excess = gram(c, b, square)
+        excess -= one
+        worst = np.abs(excess).max()
+        if worst > 1e-8:
+            excess -= 0.75 * (excess @ excess)
+        excess *= -0.5
+        b += b @ excess
+        if both or worst > 1e-5:
+            c += c @ excess
+        if worst <= 1e-5:
             break
-    return Q[..., :k, :], Q[..., k:, :]
+    return c, b
+
+
+def gram(c: Array, b: Array, out: Array | None = None) -> Array:
+    """Return c^T c + b^T b."""
+    out = np.matmul(b.mT, b, out=out)
+    out += c.mT @ c
+    return out
 
 
 def compressed(R: Array) -> Array:
@@ -196,5 +231,5 @@ def compressed(R: Array) -> Array:
 def rounding(P: Array, A: Array) -> Array:
     """Return the rounding error of the rows of P^T A."""
     # Zeros of an orthogonal basis are exact, or else as wrong as its other entries.
-    rows = np.linalg.norm(A, axis=-1)[..., None]
+    rows = np.abs(A).sum(-1)[..., None]
     return np.asarray(4 * P.shape[-1] * EPS * ((P != 0).mT @ rows)[..., 0])

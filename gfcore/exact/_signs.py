@@ -15,7 +15,7 @@ import numpy as np
 from gfcore import _check
 from gfcore._check import EPS, Array
 from gfcore.exact._modes import TINY, scalar_escape
-from gfcore.exact._riccati import bracket, rounding
+from gfcore.exact._riccati import brackets, rounding
 
 
 class FiniteEscapeError(ArithmeticError):
@@ -94,10 +94,13 @@ def signed_solution(target: Array, start: Array, W: Array, J: Array, t: Array) -
 
 
 def single(w: Array, W: Array, t: Array, noise: Array, J: Array | None) -> tuple[Array, Array]:
-    """Return `bracket` of one problem."""
-    signs = None if J is None else J[None]
-    G, C = bracket(w[None, None], W[None], t, noise[None], lambda _: W, signs)
-    return G[0], C[0]
+    """Return G and C of one problem, whose eigenvalues have any order."""
+    order, k = np.argsort(w), W.shape[1]
+    G, C = np.empty((len(t), w.size, k)), np.empty((len(t), k, k))
+    w, W, noise = w[order][None, None], W[order][None], noise[order][None]
+    for _, at, g, c in brackets(w, W, t, noise, lambda _: W[0], None if J is None else J[None]):
+        G[at[:, None], order], C[at] = g, c
+    return G, C
 
 
 def escape_time(w: Array, W: Array, J: Array, noise: Array) -> float:

@@ -40,6 +40,7 @@ def identity_imbalance(Y: ArrayLike, weights0: Weights, lam: float, t: ArrayLike
 
     Examples
     --------
+    >>> import numpy as np
     >>> M = identity_imbalance([[2.0]], Weights([[1.0]], [[1.0]]), lam=3.0, t=1e3)
     >>> np.allclose(M, [[4.0, 2.0], [2.0, 1.0]], rtol=1e-15)
     True
@@ -47,6 +48,5 @@ def identity_imbalance(Y: ArrayLike, weights0: Weights, lam: float, t: ArrayLike
     target, time = _check.target(Y, weights0, stack=True), _check.times(t)
     half = _check.array("lam", lam, 0).item() / 2
     w, basis = tilted(target, half)
-    X = from_factor(w / 2, basis, weights0.R / 2, time)
-    X *= 4
-    return X
+    # (30) in other units of time, for which no number is rounded.
+    return from_factor(2 * w, basis, weights0.R, time / 4)

@@ -64,6 +64,8 @@ def zero_target(weights0: Weights, t: ArrayLike) -> Array:
     P = np.empty((*stack, *time.shape, k, k))
     for i in np.ndindex(*stack):
         q, T, B = eigenrows(weights0.R[i], m)
-        path = from_factor(q[None] / 2, np.eye(len(q)), T[:, :m] / np.sqrt(2), time)
+        order = np.argsort(q)
+        one = np.eye(len(q))[:, order]
+        path = from_factor(q[None, order] / 2, one, T[:, :m] / np.sqrt(2), time)
         P[i] = B @ (2 * path) @ B.T
     return (P + P.mT) / 2

@@ -30,7 +30,15 @@ from gfcore._check import EPS, Array
 from gfcore.exact._basis import tilted
 from gfcore.exact._modes import mean_decay
 from gfcore.exact._pivots import graded, independent
-from gfcore.exact._riccati import DIRECT, UNEVEN, chunks, compressed, orthonormal, rounding
+from gfcore.exact._riccati import (
+    DIRECT,
+    UNEVEN,
+    Index,
+    chunks,
+    compressed,
+    orthonormal,
+    rounding,
+)
 from gfcore.exact.identity import identity_imbalance
 from gfcore.state import Weights
 
@@ -118,30 +126,24 @@ def from_eigenvalues(h: Array, root: float, P: Array, R: Array, t: Array) -> Arr
     # Why rows, and rows that are differences of longer ones, are not to be long: `chosen`.
     longest = np.where(present, np.maximum(size, source), 0)
     even = not (present & (size < UNEVEN * source)).any()
+    t = np.maximum(t, 1e-300)[:, None]  # stands for t = 0, where D is zero
+    bottom = (minus + plus * np.exp(-2 * omega * t)) / (2 * omega)
+    D = np.sqrt(t * mean_decay(2 * omega * t)) / np.sqrt(bottom)
+    E = np.exp(-omega * t) / bottom
+    direct = even & ((D * longest).max(1) <= DIRECT)
     M = np.empty((t.size, N, N))
-    for _, now in chunks(1, t.size, N * k):
-        time = np.maximum(t[now], 1e-300)[:, None]  # stands for t = 0, where D is zero
-        bottom = (minus + plus * np.exp(-2 * omega * time)) / (2 * omega)
-        D = np.sqrt(time * mean_decay(2 * omega * time)) / np.sqrt(bottom)
-        direct = even & ((D * longest).max(1) <= DIRECT)
-        F = np.zeros((len(time), k + N, k))
-        F[:, range(k), range(k)] = 1
-        F[:, k:] = np.where(present, D, 0)[..., None] * W
-        if not direct.all():
-            late = F[~direct]
-            late[:, k:] = 0
-            thin = P.T @ independent(R)
-            graded(
-                np.zeros((1, N)), D[~direct], np.ones((len(late), 1)), thin, noise, late, None
-            )
-            F[~direct] = late
-        _, b = orthonormal(F, k, bool(direct.all()))
-        G = P @ np.concatenate(
-            [
-                (np.exp(-omega * time) / bottom / D)[..., None] * b,
-                root * D[..., None] * np.eye(N),
-            ],
-            axis=-1,
-        )
-        np.matmul(G, G.mT, out=M[now])
+
+    def put(at: Index, c: Array, b: Array, hard: bool) -> None:
+        _, b = orthonormal(c, b, hard, both=False)
+        own = root * D[at, :, None] * np.eye(N)
+        G = P @ np.concatenate([(E[at] / D[at])[..., None] * b, own], axis=-1)
+        M[at] = G @ G.mT
+
+    for _, at in chunks(direct[None], N * k):
+        put(at, np.eye(k)[None], np.where(present, D[at], 0)[..., None] * W, hard=False)
+    thin = P.T @ independent(R) if not direct.all() else W
+    for _, at in chunks(~direct[None], N * k):
+        one, flat = np.ones((len(at), 1)), np.zeros((1, N))
+        c, b, _ = graded(flat, D[at], one, thin, noise, k, None)
+        put(at, c, b, hard=True)
     return M

@@ -7,8 +7,10 @@ import shutil
 import nbformat
 import pytest
 import yaml
-from conftest import KERNEL, ROOT, Tree
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from tests.book.conftest import KERNEL, Tree
+from tests.conftest import ROOT
 
 CHECKED = """\
 import numpy as np
@@ -151,7 +153,8 @@ def triangles(tmp_path_factory):
 
 def test_page_has_the_check_its_verdict_and_the_explorer(triangles):
     text = (triangles / "_build/html/chapters/sides.html").read_text()
-    assert '<div class="claim claim-holds-if" id="claim-thm-1">' in text
+    assert '<span class="claim claim-holds-if" id="claim-thm-1">' in text
+    assert "<strong>Theorem 1</strong> the squares of the short sides add up" in text
     assert re.search(
         r'class="verdicts"><a class="verdict claim-holds-if" href="#claim-thm-1"', text
     )

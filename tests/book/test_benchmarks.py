@@ -5,9 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
 
 from benchmarks.run import explorers
+from tests.conftest import ROOT
 
 
 @pytest.mark.slow

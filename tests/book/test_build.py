@@ -14,10 +14,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import ROOT, Tree
 
 from gfbook.build import BuildError, alone, book
 from gfbook.build.inputs import EXECUTED, documents, stale
+from tests.book.conftest import Tree
+from tests.conftest import ROOT
 
 ONE, TWO = Path("chapters/one.ipynb"), Path("chapters/two.ipynb")
 DONE = "The book is at _build/html/index.html\n"

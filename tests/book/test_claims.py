@@ -5,11 +5,14 @@ import re
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from gfbook import check as checking
 from gfbook.build import ledger
 from gfbook.check import METADATA, ClaimError, check
+from tests.conftest import ROOT
 
 PAPER = ledger.read(ROOT / ledger.PAPER)
 OF_THE_BOOK = ("pdf.py", "logo.py", "site.py", "lock.py")
@@ -110,3 +113,24 @@ def test_check_records_its_figures_and_shows_a_line(capsys):
     assert metadata == {
         METADATA: {"id": "eq-4", "residual": 2e-16, "tol": 1e-12, "altered": None}
     }
+
+
+@settings(max_examples=80, deadline=None, derandomize=True, database=None)
+@given(
+    residual=hnp.arrays(
+        np.float64,
+        hnp.array_shapes(min_dims=0, max_dims=2, min_side=0, max_side=3),
+        elements=st.one_of(st.floats(-2, 2), st.floats()),
+    ),
+    tol=st.one_of(st.floats(-1, 4), st.just(np.nan)),
+)
+def test_a_claim_passes_only_with_every_residual_within_its_tolerance(residual, tol):
+    before = residual.tobytes()
+    residual.flags.writeable = False
+    if residual.size and (np.abs(residual) <= tol).all():
+        check("eq-4", residual, tol)
+        check("eq-4", residual.tolist(), tol)
+    else:
+        with pytest.raises((ClaimError, ValueError)):
+            check("eq-4", residual, tol)
+    assert residual.tobytes() == before

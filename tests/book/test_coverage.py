@@ -5,10 +5,13 @@ from itertools import pairwise
 
 import pytest
 import yaml
-from conftest import ROOT
+
+from gfbook.build import ledger
+from tests.conftest import ROOT
 
 REASONS = {"announcement", "definition", "motivation", "notation", "outlook", "setting"}
 LEDGER = yaml.safe_load((ROOT / "data" / "claims.yml").read_text(encoding="utf-8"))
+SOURCE = ledger.read(ROOT / ledger.PAPER)
 PAPER = {entry["id"] for entry in LEDGER if entry.get("by") != "book"}
 
 
@@ -26,7 +29,10 @@ def faults(rows):
     """Return what is wrong with a coverage, in one line a fault."""
     named = {id for row in rows for id in row["claims"].split()}
     found = [f"unknown claim {id}" for id in sorted(named - {x["id"] for x in LEDGER})]
-    found += [f"no sentence makes {id}" for id in sorted(PAPER - named)]
+    # A claim about a numbered item belongs to the sentences that another of it belongs to.
+    items = {ledger.item(id, SOURCE) for id in named} - {None}
+    orphans = {id for id in PAPER - named if ledger.item(id, SOURCE) not in items}
+    found += [f"no sentence makes {id}" for id in sorted(orphans)]
     for row in rows:
         if bool(row["claims"].split()) == (row["reason"] in REASONS):
             found.append(f"{place(row)}: not either claims or a known reason")

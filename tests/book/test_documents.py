@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT
 
 import gfcore
+from tests.conftest import ROOT
 
 BIN = Path(sys.executable).parent
 

@@ -4,10 +4,10 @@ import re
 
 import nbformat
 import pytest
-from conftest import ROOT
 from nbformat.v4 import new_code_cell, new_notebook
 
 from gfbook.parameters import literal, parameters
+from tests.conftest import ROOT
 
 CELL = """\
 m: int = 5  # rows

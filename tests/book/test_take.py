@@ -1,4 +1,4 @@
-"""What readers take away: notebooks, figures with their data, and the book as one PDF."""
+"""What readers take away: notebooks, and figures with their data."""
 
 import csv
 import json
@@ -7,10 +7,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from bs4 import BeautifulSoup
-from conftest import ROOT
 
 from gfbook import plots
-from gfbook.build import pdf
+from tests.conftest import ROOT
 
 PAGES = sorted(path.stem for path in (ROOT / "chapters").glob("*.ipynb"))
 page_named = pytest.mark.parametrize("name", PAGES)
@@ -98,97 +97,3 @@ def test_data_of_an_image_and_of_an_area(panels):
     assert {tuple(row[2:]) for row in found if row[0] == "2"} == {
         (x, y) for x in "01" for y in "01"
     }
-
-
-TWO = ["chapters/07-conclusion", "record/errata"]
-
-
-@pytest.fixture(scope="module")
-def printed(site, tmp_path_factory):
-    """Print two pages and return the PDF, and the document that it was printed from."""
-    folder = tmp_path_factory.mktemp("pdf")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        (folder / "_build").mkdir()
-        (folder / "_build/html").symlink_to(site)
-        for name in ("_toc.yml", "_config.yml", "data"):
-            (folder / name).symlink_to(ROOT / name)
-        pdf.make(TWO)
-        document = BeautifulSoup((folder / "_build/print.html").read_text(), "html.parser")
-        return (folder / pdf.PDF).read_bytes(), document
-
-
-def test_pdf_has_a_cover_contents_and_each_page_of_the_book(printed):
-    content, document = printed
-    assert content.startswith(b"%PDF-")
-    pages = content.count(b"<</Type /Page\n")
-    starts = [pdf.begins(content)[pdf.anchor(name)] for name in TWO]
-    assert starts[0] == 3  # after the cover and the contents
-    assert 3 + 5 < starts[1] < pages
-    assert content.count(b"/Type /Outlines") == 1
-    assert [link["href"] for link in document.select("nav a")] == [
-        f"#{pdf.anchor(name)}" for name in TWO
-    ]
-
-
-def test_links_within_the_pdf_lead_somewhere(printed):
-    content, document = printed
-    ids = {element["id"] for element in document.select("[id]")}
-    links = {link["href"] for link in document.select("a[href]")}
-    inner = {link[1:] for link in links if link.startswith("#")}
-    assert len(inner) > 20
-    assert inner <= ids
-    assert {link for link in links - {f"#{name}" for name in inner} if ":" not in link} == set()
-    assert inner <= pdf.begins(content).keys()
-    assert b"file://" not in content
-
-
-def test_pages_link_to_the_pdf_once_it_is_there(site, printed, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    page = tmp_path / "_build/html/record/cite.html"
-    page.parent.mkdir(parents=True)
-    text = BeautifulSoup((site / "record/cite.html").read_text(), "html.parser")
-    span = '<span class="pdf">book.pdf</span>'
-    text.select_one(".pdf").replace_with(BeautifulSoup(span, "html.parser"))
-    page.write_text(str(text))
-    pdf.PDF.write_bytes(printed[0])
-    pdf.offer()
-    (link,) = BeautifulSoup(page.read_text(), "html.parser").select("a.pdf")
-    assert (page.parent / link["href"]).read_bytes() == printed[0]
-
-
-def test_paper_has_all_text_and_nothing_to_press(browser, site):
-    page = browser.new_page(viewport=pdf.PAPER)
-    page.emulate_media(media="print")
-    page.goto((site / f"{TWO[0]}.html").as_uri())
-    page.wait_for_function("!window.MathJax || MathJax.startup.promise.then(() => true)")
-    for gone in (
-        "button",
-        "summary",
-        ".explorer input",
-        "figure .legend",
-        ".bd-sidebar-primary",
-        ".headerlink",
-    ):
-        assert not any(part.is_visible() for part in page.locator(gone).all()), gone
-    for folded in page.locator("details pre").all():
-        assert folded.bounding_box()["height"] > 10
-    assert page.evaluate(
-        "[...document.querySelectorAll('pre')].every(e => e.scrollWidth <= e.clientWidth)"
-    )
-    page.evaluate(pdf.FIT)
-    heights = (
-        "[...document.querySelectorAll('figcaption mjx-container')].map(e => e.offsetHeight)"
-    )
-    assert min(page.evaluate(heights)) > 5
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    # Each line of an explorer's legend is printed, and looks like no other.
-    marks = page.locator(".u-series:has(.u-marker)").first.locator("xpath=..")
-    looks = marks.locator(".u-marker").evaluate_all(
-        "all => all.map(getComputedStyle).map(s => [s.background, s.printColorAdjust])"
-    )
-    shown = [(back, adjust) for back, adjust in looks if "rgba(0, 0, 0, 0) none" not in back]
-    assert len(shown) >= 2
-    assert len(set(shown)) == len(shown)
-    assert {adjust for _, adjust in shown} == {"exact"}
-    page.close()

@@ -4,9 +4,9 @@ import functools
 import re
 
 from bs4 import BeautifulSoup
-from conftest import ROOT
 
 from gfbook.build import ledger
+from tests.conftest import ROOT
 
 PAPER = ledger.read(ROOT / ledger.PAPER)
 SENTENCES = ledger.sentences(ROOT, PAPER)

@@ -14,8 +14,8 @@ def two_layer(Y, U, V, step, steps):
     """Footnote 2 for (12) as it stands, at full width."""
     path = [(U, V)]
     for _ in range(steps):
-        E = Y - U @ V.T
-        U, V = U + step * E @ V, V + step * E.T @ U
+        dU, dV = gf.paper.eq_12(Y, U, V)
+        U, V = U + step * dU, V + step * dV
         path.append((U, V))
     return path
 

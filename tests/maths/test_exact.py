@@ -11,6 +11,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import gfcore as gf
+from gfbook.independent import precise
 from gfcore import exact
 from gfcore.exact import FiniteEscapeError
 
@@ -83,19 +84,7 @@ def test_modes(case):
     assert_right(got, case)
 
 
-# The references have teeth: the formulas typed in as printed do not pass.
-
-
-def literal_8(Y, X0, t):
-    w, P = np.linalg.eigh(Y)
-    e = (P * np.exp(2 * t * w)) @ P.T
-    F = (P * np.expm1(4 * t * w) / w) @ P.T
-    return e @ X0 @ np.linalg.inv(np.eye(len(w)) + F @ X0) @ e
-
-
-def literal_22(sigma, lam, x0):
-    root = np.sqrt(4 * sigma**2 * lam**2 + 16 * sigma**2 * x0**2 + lam**4 + 4 * x0**2 * lam**2)
-    return (root - 4 * sigma * x0 - lam**2) / (4 * lam**2 * (sigma - x0))
+# The references have teeth: the formulas as printed do not pass.
 
 
 def named(kind, name):
@@ -111,24 +100,21 @@ def at(case, t):
     return case | {name: [case[name][i]] for name in ("t", "X", "floor")}
 
 
-def literal_symmetric(case, t):
+def literal_8(case, t):
     U0 = np.array(case["U0"])
-    return literal_8(np.array(case["Y"]), U0 @ U0.T, t)
+    return gf.paper.eq_8(np.array(case["Y"]), U0 @ U0.T, t)
 
 
 def literal_30(case, t):
-    Y, R = np.array(case["Y"]), np.vstack([case["U"], case["V"]])
-    half = np.diag(np.repeat([0.5, -0.5], Y.shape)) * case["lam"]
-    m = len(Y)
-    half[:m, m:], half[m:, :m] = Y, Y.T
-    return 4 * literal_8(half / 2, R @ R.T / 4, t)
+    R0 = np.vstack([case["U"], case["V"]])
+    return gf.paper.eq_30(np.array(case["Y"]), R0, case["lam"], t)
 
 
 @pytest.mark.parametrize(
     ("literal", "kind", "name"),
     [
-        (literal_symmetric, "symmetric", FULL),
-        (literal_30, "identity_imbalance", "2x3, ten orders, lam 1e-06, k 6, scale 1"),
+        (literal_8, "symmetric", FULL),
+        (literal_30, "identity_imbalance", "3x3, general, lam -0.5, k 7, scale 1"),
     ],
 )
 def test_literal_formulas_fail_the_reference(literal, kind, name):
@@ -144,12 +130,10 @@ def test_reference_agrees_with_8_as_printed(seed):
     dense = [p for p in cases("symmetric") if "dense" in p.id and "large" not in p.id]
     case = rng.choice([p.values[0] for p in dense])  # "large" needs a million digits
     with mp.workdps(300):
-        w, P = mp.eigsy(mp.matrix(case["Y"]))
-        X0, m = mp.matrix(case["U0"]) * mp.matrix(case["U0"]).T, len(w)
+        Y, U0 = (np.vectorize(mp.mpf)(case[name]) for name in ("Y", "U0"))
         for t in (0.1, 1.0, 10.0):
-            E = P * mp.diag([mp.exp(2 * t * a) for a in w]) * P.T
-            F = P * mp.diag([mp.expm1(4 * t * a) / a for a in w]) * P.T
-            X = E * X0 * (mp.eye(m) + F * X0) ** -1 * E
+            X = gf.paper.eq_8(Y, U0 @ U0.T, t, precise(mp.expm), precise(mp.inverse))
+            X = mp.matrix(X)
             stored = mp.matrix(at(case, t)["X"][0])
             assert mp.norm(X - stored) <= mp.mpf(10) ** -20 * mp.norm(X)
 
@@ -166,13 +150,11 @@ def test_spectral_constant_where_literal_22_fails(lam):
     with mp.workdps(60):
         C = float(literal_22_mp(1.0, lam, 0.1))
     assert abs(exact.spectral_constant(1.0, lam, 0.1) / C - 1) < 4e-16
-    assert abs(literal_22(1.0, lam, 0.1) / C - 1) > 1e-6
+    assert abs(gf.paper.eq_22(1.0, lam, 0.1) / C - 1) > 1e-6
 
 
 def literal_22_mp(sigma, lam, x0):
-    s, lam, x = mp.mpf(sigma), mp.mpf(lam), mp.mpf(x0)
-    root = mp.sqrt(4 * s**2 * lam**2 + 16 * s**2 * x**2 + lam**4 + 4 * x**2 * lam**2)
-    return (root - 4 * s * x - lam**2) / (4 * lam**2 * (s - x))
+    return gf.paper.eq_22(mp.mpf(sigma), mp.mpf(lam), mp.mpf(x0), mp.sqrt)
 
 
 def test_spectral_constant():
@@ -215,7 +197,7 @@ def test_riccati_solves_5():
     t = np.linspace(0, 0.03, 5)
     for _ in range(5):
         Y, X0 = (A + A.T for A in rng.standard_normal((2, 4, 4)))
-        path = integrated(lambda X, Y=Y: 2 * (Y @ X + X @ Y) - 4 * X @ X, X0, t)
+        path = integrated(lambda X, Y=Y: gf.paper.eq_5(Y, X), X0, t)
         assert np.allclose(exact.riccati(Y, X0, t), path, rtol=1e-9, atol=1e-10)
 
 
@@ -226,9 +208,7 @@ def test_identity_imbalance_solves_26(m, n, lam):
     Y, start = rng.standard_normal((m, n)), gf.initial.gaussian(m, n, 3, 1.0, rng)
 
     def flow(R):
-        U, V = R[:m], R[m:]
-        E, P = Y - U @ V.T, U.T @ U - V.T @ V - lam * np.eye(3)
-        return np.vstack([E @ V - U @ P / 2, E.T @ U + V @ P / 2])
+        return np.vstack(gf.paper.eq_26(Y, R[:m], R[m:], lam * np.eye(3)))
 
     t = np.array([0.0, 0.3, 1.0, 2.5])
     R = integrated(flow, start.R, t)
@@ -243,9 +223,7 @@ def test_spectral_solves_12():
     )
 
     def flow(R):
-        U, V = R[:3], R[3:]
-        E = Y - U @ V.T
-        return np.vstack([E @ V, E.T @ U])
+        return np.vstack(gf.paper.eq_12(Y, R[:3], R[3:]))
 
     t = np.array([0.0, 0.2, 1.0, 2.0])
     R = integrated(flow, start.R, t)
@@ -266,7 +244,7 @@ def test_linear():
 
 
 def test_nothing_is_returned_past_an_escape_although_8_has_values():
-    assert np.isclose(literal_8(np.eye(1), -np.eye(1), 1.0)[0, 0], 1.0380, atol=1e-4)
+    assert np.isclose(gf.paper.eq_8(np.eye(1), -np.eye(1), 1.0)[0, 0], 1.0380, atol=1e-4)
     for t in (np.log(2) / 4, 0.2, 1.0, [0.0, 0.1, 0.5]):
         with pytest.raises(FiniteEscapeError) as raised:
             exact.riccati([[1.0]], [[-1.0]], t)

@@ -15,7 +15,7 @@ import gfcore as gf
 from gfcore import exact
 from gfcore.exact import FiniteEscapeError, _pivots, _riccati, _signs
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 spec = importlib.util.spec_from_file_location("reference", ROOT / "data" / "reference.py")
 reference = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(reference)
@@ -108,6 +108,32 @@ def test_no_direction_is_dropped_that_the_data_determine(seed):
         for i, X in enumerate(exact.symmetric(Y, A @ C, t)):
             size = mp.norm(expected[i]) or 1
             floor = max(float(mp.norm(other[i] - expected[i]) / size) for other in others)
+            assert distance(X, expected[i]) <= max(1e-12, 10 * floor)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-200, 1e-160, 1e-140, 1e30, 1e70])
+@pytest.mark.parametrize("seed", range(4))
+def test_weights_of_any_size_move_as_they_should(seed, size):
+    rng = np.random.default_rng(seed)
+    m = int(rng.integers(1, 4))
+    r = int(rng.integers(1, m + 1))
+    P, w = orthogonal(rng, m), rng.standard_normal(m) * 10.0 ** rng.choice([-60, 0, 20])
+    Y, A = (P * w) @ P.T, rng.standard_normal((m, r)) * size
+    Y = (Y + Y.T) / 2
+    t = np.array([0.0, 1e-8, 0.5, 20.0, 300.0, 1e4]) / np.abs(w).max()
+    with mp.workdps(160):
+        Am = mp.matrix(A.tolist())
+        case = {"name": "", "Y": mp.matrix(Y.tolist()), "A": Am}
+
+        def solved(case):
+            X0 = case["A"] * case["A"].T
+            return reference.riccati(case["Y"], X0, r, [mp.mpf(float(a)) for a in t])
+
+        expected = solved(case)
+        others = [solved(reference.disturbed(case, i)) for i in range(3)]
+        for i, X in enumerate(exact.symmetric(Y, A, t)):
+            norm = mp.norm(expected[i])
+            floor = max(float(mp.norm(other[i] - expected[i]) / norm) for other in others)
             assert distance(X, expected[i]) <= max(1e-12, 10 * floor)
 
 
@@ -226,7 +252,7 @@ def test_the_rule_at_its_edges():
     assert ways(W, tiny, np.array([[edge - 1e-9, 0]])) == (True, False)
     assert ways(W, tiny, np.array([[edge + 1e-9, 0]])) == (False, True)
     for factor, expected in ((0.99, (False, True)), (1.01, (False, False))):
-        uneven = np.diag([1, 1 / (factor * _riccati.CONDITION)])
+        uneven = np.diag([1, 1 / (factor * 2**0.5 * _riccati.CONDITION)])
         assert ways(uneven, tiny, np.array([[edge + 1, 0]])) == expected
     for factor, direct in ((1.01, True), (0.99, False)):
         short_row = np.diag([1, factor * _riccati.UNEVEN])
@@ -331,7 +357,7 @@ def test_one_bad_problem_of_a_stack_is_named():
     )  # fmt: skip
     Y[2, 0, 1] = 1e-3
     with pytest.raises(
-        ValueError, match=r"Y must be symmetric, .* \(2, 0, 1\) .* 0.001 and 0,"
+        ValueError, match=r"Y must be symmetric, .* \(2, 0, 1\) .* differ by 1\.0e-03 "
     ):
         exact.symmetric(Y, X0, 1.0)
     Y[2, 0, 1] = np.nan

@@ -20,13 +20,14 @@ import nbformat
 import pytest
 import yaml
 from bs4 import BeautifulSoup
-from conftest import ROOT, watch
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from playwright.sync_api import expect
 from pybtex.database import parse_file
 
 from gfbook.build import logo, place
 from gfbook.build import site as finishing
+from tests.conftest import ROOT
+from tests.site.conftest import watch
 
 CHAPTERS = sorted(path.stem for path in (ROOT / "chapters").glob("*.ipynb"))
 GRANTS = {

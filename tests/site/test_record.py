@@ -1,0 +1,88 @@
+"""The record in Chromium: the filter, tables on a phone, letters that stand out."""
+
+import re
+
+import pytest
+import yaml
+
+from gfbook.build import ledger
+from gfbook.build.ledger import VERDICTS
+from tests.conftest import ROOT
+
+ENTRIES = yaml.safe_load((ROOT / ledger.LEDGER).read_text(encoding="utf-8"))
+
+
+def visible(page):
+    rows = page.locator(".ledger tbody tr")
+    return rows.evaluate_all("rows => rows.filter((row) => row.checkVisibility()).length")
+
+
+def told(page):
+    """Return the text that the browser reads out for the number of rows."""
+    tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")
+    names = [node.get("name", {}).get("value", "") for node in tree["nodes"]]
+    return re.search(r"Claims shown: *(\d+)", " ".join(names)).group(1)
+
+
+def test_filter(visit):
+    page = visit("record/claims", "phone")
+    every = ENTRIES
+    assert visible(page) == len(every)
+    for verdict in VERDICTS:
+        page.locator(f"label:has(#verdict-{verdict})").click()
+        assert visible(page) == sum(entry["verdict"] == verdict for entry in every)
+    page.locator("#section-section-3").check()
+    both = sum(e["verdict"] == "fails" and e["section"] == "Section 3" for e in every)
+    assert visible(page) == both
+    assert told(page) == f"{both}"
+    # By keyboard: back to all verdicts, one step a key.
+    page.locator("#verdict-fails").focus()
+    for _ in VERDICTS:
+        page.keyboard.press("ArrowLeft")
+    assert page.locator("#verdict-all").is_checked()
+    assert visible(page) == sum(entry["section"] == "Section 3" for entry in every)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "section-section-3"
+
+
+@pytest.mark.parametrize(
+    "name", ["record/claims", "record/errata", "record/paper-map", "chapters/notation"]
+)
+def test_tables_are_cards_on_a_phone(visit, name):
+    page = visit(name, "phone")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    wide = page.evaluate(
+        """[...document.querySelectorAll('article *')].filter(e => {
+          const r = e.getBoundingClientRect();
+          const math = e.parentElement.closest('.math');
+          const scrolls = math && getComputedStyle(math).overflowX === 'auto';
+          return r.width > 0 && !scrolls && (r.right > innerWidth + 1 || r.left < -1);
+        }).map(e => e.outerHTML.slice(0, 80))"""
+    )
+    assert wide == []
+
+
+CONTRAST = """() => {
+  const light = text => {
+    const [r, g, b] = text.match(/[\\d.]+/g).slice(0, 3).map(
+      c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const clear = color => color === 'transparent' || color.endsWith(', 0)');
+  const behind = e => {
+    while (e.parentElement && clear(getComputedStyle(e).backgroundColor)) e = e.parentElement;
+    return getComputedStyle(e).backgroundColor;
+  };
+  return [...document.querySelectorAll('.record *, .reading')]
+    .filter(e => [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()))
+    .filter(e => {
+      const two = [light(getComputedStyle(e).color), light(behind(e))].sort((a, b) => a - b);
+      return (two[1] + 0.05) / (two[0] + 0.05) < 4.5;
+    }).map(e => e.outerHTML.slice(0, 80));
+}"""
+
+
+@pytest.mark.parametrize("view", ["desk", "dark"])
+@pytest.mark.parametrize("name", ["record/claims", "record/errata"])
+def test_letters_stand_out(visit, name, view):
+    assert visit(name, view).evaluate(CONTRAST) == []
