@@ -21,7 +21,7 @@ def pytest_configure(config):
     """Hear interrupts, as the builds shall, even where a shell runs this in the background."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.option.mutant:
-        import mutants  # before the tests import a function of gfcore by its name
+        from tests import mutants  # before the tests import a function of gfcore by its name
 
         mutants.install()
         mutants.put(config.option.mutant)

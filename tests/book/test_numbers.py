@@ -15,7 +15,8 @@ from math import isclose as close
 
 import pytest
 import yaml
-from conftest import ROOT
+
+from tests.conftest import ROOT
 
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
 PAGES = sorted([*(ROOT / "chapters").glob("*.md"), *(ROOT / "record").glob("*.md")])
