@@ -13,18 +13,9 @@ ROOT = Path(__file__).resolve().parent.parent
 MAKE = ("make", "READY=", f"BIN={Path(sys.executable).parent}")
 
 
-def pytest_addoption(parser):
-    parser.addoption("--mutant", help="a fault of tests/mutants.py to put into gfcore")
-
-
-def pytest_configure(config):
+def pytest_configure():
     """Hear interrupts, as the builds shall, even where a shell runs this in the background."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    if config.option.mutant:
-        from tests import mutants  # before the tests import a function of gfcore by its name
-
-        mutants.install()
-        mutants.put(config.option.mutant)
 
 
 def pytest_xdist_auto_num_workers():

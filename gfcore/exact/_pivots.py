@@ -49,7 +49,7 @@ def graded(
     c, b = np.tile(np.eye(k), (steps, 1, 1)), np.zeros((steps, m, k))
     K = np.empty((steps, k, k))
     # Rows to one length, but for a power of two: none is too short to be squared.
-    unit = np.ldexp(1.0, np.frexp(np.abs(W).max(1))[1])
+    unit = np.exp2(np.round(np.log2(positive(np.abs(W).max(1)))))
     todo = np.arange(steps)
     while todo.size:
         middle = todo.size // 2
@@ -60,20 +60,21 @@ def graded(
         rows *= unit[:, None]
         column = np.arange(len(chosen))
         signed = rows[chosen, column]
-        share, length = rows[:, column] / signed, np.abs(signed)
+        along, length = rows[:, column], np.abs(signed)
         Q[:, column] *= np.sign(signed)
-        exponent = np.where(share != 0, 2 * t[todo, None] * gap[:, chosen], 0)
+        exponent = np.where(along != 0, 2 * t[todo, None] * gap[:, chosen], 0)
         with np.errstate(divide="ignore"):
-            log_T = np.log(np.abs(share)) + exponent
+            log_T = np.log(np.abs(along)) - np.log(length) + exponent
         log_T += log_root[todo][:, :, None] - log_root[todo][:, None, chosen]
         fits = log_T.max((1, 2)) <= np.log(LONGEST)
         fits[middle] = True
         at, todo = todo[fits], todo[~fits]
         ratio = root[at][:, :, None] / root[at][:, None, chosen]
-        T = share * np.exp(np.minimum(exponent[fits], 700)) * ratio
+        e = np.exp(np.minimum(exponent[fits], 700) / 2)  # in halves, which do not overflow
+        T = along * e / signed * e * ratio
         log_S = np.log(length) + log_root[at][:, chosen] + growth[at][:, chosen]
-        S = np.exp(np.where(log_S < 300, np.minimum(growth[at][:, chosen], 700), 0))
-        S = np.where(log_S < 300, length * root[at][:, chosen] * S, 1e130)
+        e = np.exp(np.where(log_S < 300, growth[at][:, chosen] / 2, 0))
+        S = np.where(log_S < 300, length * root[at][:, chosen] * e * e, 1e130)
         c[at[:, None], column, column] = 1 / np.maximum(S, 1)
         b[at[:, None], :, column] = (T * np.minimum(S, 1)[:, None]).mT
         if J is not None:
@@ -164,8 +165,8 @@ def independent(U: Array) -> Array:
     """
     from scipy.linalg.lapack import dgeqp3
 
-    H = U / positive(np.linalg.norm(U, axis=1)[:, None])
-    width = positive(np.linalg.norm(H, axis=0))
+    H = U / positive(np.abs(U).max(1)[:, None])
+    width = positive(np.abs(H).max(0))
     R, pivots, _, _, _ = dgeqp3(np.asfortranarray(H / width), lwork=32 * (U.shape[1] + 1))
     pivots -= 1
     size, q = np.abs(np.diagonal(R)), min(U.shape)
