@@ -2,7 +2,7 @@
 
 To a browser a formula in a line is a box, and it may break the line on either side of one: no
 line is to begin with the full stop or comma after a formula. The book's statements are numbered
-apart from those of its source, which have whole numbers: Proposition 5.A is in section 5.
+apart from those of its source, which have whole numbers: 5.A is the first of the fifth section.
 """
 
 import re
