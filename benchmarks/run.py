@@ -207,7 +207,7 @@ def exact_formula(quick: bool) -> str:
         "gfcore exact (30)": lambda: gf.exact.identity_imbalance(Y, start, lam, t)[:, :m, m:],
         "SciPy DOP853, rtol 1e-10": partial(dop853, Y, R, lam, t, 1e-10),
         "the formula by eigenvalues, batched": lambda: by_eigenvalues(
-            formula_matrix(Y, lam), R, t, 1
+            formula_matrix(Y, lam), start.compress().R, t, 1
         )[:, :m, m:],
         "gradient descent, step 1e-5": partial(euler, Y, R, lam, t, 1e-4 if quick else 1e-5),
     }
@@ -335,7 +335,8 @@ def shapes(quick: bool) -> str:
     for m, n, k in sizes:
         rng = np.random.default_rng(0)
         Y = rng.standard_normal((m, n)) / np.sqrt(n)
-        start, t = gf.initial.gaussian(m, n, k, k**-0.5, rng), np.linspace(0, 5, 21)
+        start = gf.initial.gaussian(m, n, k, max(m, n) ** -0.5, rng)
+        t = np.linspace(0, 5, 21)
         some = [0, 2, 8, 20]
         truth = truth_of(Y, start.R, t[some])
         makers: dict[str, Callable[[float], Call]] = {

@@ -8,10 +8,11 @@ of the series follow from those before them by convolution, three products an or
 
 Each sum is one product of matrices if the coefficients lie side by side in memory, those of one
 factor in reverse. The last two say how far the series is good, so that no step is tried twice;
-and the series is the path inside the step too. It keeps U^T U - V^T V (13), whose terms cancel
-up to that order, to less than the last terms. But the fastest decay limits the steps, which a
-long stiff path does not end with: `hands_over` says when the implicit steps of `_radau` take
-the rest. Where inputs are not white, E = Y - U V^T Sigma, and Sigma V takes the place of V.
+and the series is the path inside the step too. U^T U - V^T V (13), whose terms cancel up to
+that order, it keeps to less than the last of them. But steps are limited by the fastest decay,
+which a long stiff path does not end with: `hands_over` says when the implicit steps of `_radau`
+take the rest. Where inputs are not white, E = Y - U V^T Sigma, and Sigma V takes the place of V
+in E_j.
 """
 
 from typing import Any, NamedTuple

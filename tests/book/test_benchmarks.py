@@ -22,7 +22,7 @@ def test_benchmarks_run_and_all_reach_the_same_answer(tmp_path):
     exact = [float(row[-1]) for row in rows if "exact (30)" in row[0]]
     assert len(exact) == 1
     assert exact[0] < 1e-12
-    reached = [row for row in rows if re.fullmatch(r"1e-\d+", row[1])]
+    reached = [row for row in rows if len(row) == 6 and re.fullmatch(r"1e-\d+", row[1])]
     assert {row[2] for row in reached} >= {"gfcore flow.solve", "SciPy DOP853"}
     for row in reached:
         # SciPy's interpolation between steps is what keeps it from 1e-12.

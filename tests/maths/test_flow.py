@@ -338,22 +338,25 @@ def test_slow_decay_costs_few_steps(monkeypatch):
     assert len(calls) < 200
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_error_estimate_sees_the_condition_of_the_problem(seed):
+def test_error_estimate_sees_the_condition_of_the_problem():
     # 1e-12 of the second singular vector of Y, beside 1 of the first, is known to 1e-4 at best,
     # and comes to be seen at t = 28.
-    rng = np.random.default_rng(seed)
-    Phi, Psi, G = (np.linalg.qr(rng.standard_normal((2, 2))).Q for _ in range(3))
-    w = np.array([1.0, 1e-12])
-    start = gf.Weights(Phi * w @ G, Psi * w @ G)
-    path = flow.solve(Phi * [2.0, 1.0] @ Psi.T, start, np.linspace(0, 40, 81), 1e-6)
-    x = np.array([[mode(s, 0.0, u**2, t) for s, u in ((2, 1), (1, 1e-12))] for t in path.t])
-    error = size(path.X - (Phi * x[:, None]) @ Psi.T)
+    w, t = np.array([1.0, 1e-12]), np.linspace(0, 40, 81)
+    x = np.array([[mode(s, 0.0, u**2, at) for s, u in ((2, 1), (1, 1e-12))] for at in t])
     seen = (x[:, 1] > 1e-3) & (x[:, 1] < 0.999)
-    assert error[seen].max() > 1e-9  # or there is nothing to see
-    assert (error[seen] <= 5 * path.error_estimate[seen]).all()
-    assert (path.error_estimate[path.t < 1] < 1e-6).all()
-    assert path.error_estimate.max() < 0.1
+    largest = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        Phi, Psi, G = (np.linalg.qr(rng.standard_normal((2, 2))).Q for _ in range(3))
+        start = gf.Weights(Phi * w @ G, Psi * w @ G)
+        path = flow.solve(Phi * [2.0, 1.0] @ Psi.T, start, t, 1e-6)
+        error = size(path.X - (Phi * x[:, None]) @ Psi.T)
+        assert (error[seen] <= 5 * path.error_estimate[seen]).all(), seed
+        assert (path.error_estimate[t < 1] < 1e-6).all()
+        assert path.error_estimate.max() < 0.1
+        largest.append(error[seen].max())
+    # Or there is nothing to see; a single one may be right by luck.
+    assert np.quantile(largest, 0.1) > 1e-9
 
 
 # ---- the regularized flow
@@ -492,7 +495,7 @@ def test_extreme_scales_work_or_are_refused(exponent):
         ({"Q0": np.ones((4, 3))}, r"Q0 must be square, got shape \(4, 3\)"),
         (
             {"Q0": np.triu(np.ones((4, 4)))},
-            r"Q0 must be symmetric, .* \(0, 1\) .* differ by 1\.0e\+00",
+            r"Q0 must be symmetric, but the entries at \(0, 1\) and \(1, 0\) differ by 1",
         ),
     ],
 )
