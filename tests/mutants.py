@@ -175,9 +175,9 @@ MUTANTS: dict[str, tuple[str, Callable[..., Any]]] = {
     "identity_imbalance: time 1% fast": ("exact.identity_imbalance", argument("t", large)),
     "identity_imbalance: lam 1% large": ("exact.identity_imbalance", argument("lam", large)),
     "identity_imbalance: lam's sign": ("exact.identity_imbalance", argument("lam", flip)),
-    "identity_imbalance: factor 1% small": (
+    "identity_imbalance: S-tilde 1% large": (
         "exact.identity_imbalance",
-        edit("X *= 4", "X *= 3.96"),
+        edit("2 * w", "2.02 * w"),
     ),
     "solve: time 1% fast": ("flow.solve", argument("t", large)),
     "solve: target 1% large": ("flow.solve", argument("Y", large)),
@@ -312,8 +312,8 @@ for _number, _old, _new in [
     ("9", "4 * t", "4.04 * t"),
     ("9", "sigma0 - sigma", "1.01 * sigma0 - sigma"),
     ("11", "U @ V.T", "1.01 * U @ V.T"),
-    ("12", "(Y - U @ V.T) @ V", "(Y - 1.01 * U @ V.T) @ V"),
-    ("12", "(Y - U @ V.T).T @ U", "1.01 * (Y - U @ V.T).T @ U"),
+    ("12", "Y - U @ V.T", "Y - 1.01 * U @ V.T"),
+    ("12", "E.T @ U", "1.01 * E.T @ U"),
     ("13", "- V.T", "- 1.01 * V.T"),
     ("13", "- V.T", "+ V.T"),
     ("14", "V_bar @ G.T", "V_bar @ G"),
@@ -422,44 +422,52 @@ def scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
         yield from scopes(child)
 
 
-def statement(node: ast.stmt, generators: set[str], imported: set[str]) -> Statement:
-    """Return a statement, with the names that it reads, changes and sets."""
+def statement(node: ast.stmt, known: dict[str, set[str]]) -> Statement:
+    """Return a statement, with the names that it reads, changes and sets.
+
+    `known` are the names that are imported, of generators, and of functions that check.
+    """
     text = ast.unparse(node)
     top = symtable.symtable(text, "chapter", "exec")
     sets = {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported()}
     reads = {s.get_name() for s in top.get_symbols() if s.is_referenced()}
     for scope in scopes(top):
         reads |= {s.get_name() for s in scope.get_symbols() if s.is_global()}
-    changes = reads & generators
+    changes = reads & known["generators"]
     checks = False
     for part in ast.walk(node):
         if isinstance(part, ast.Attribute | ast.Subscript) and isinstance(part.ctx, ast.Store):
             changes.add(base(part))
         if isinstance(part, ast.Call):
-            checks |= base(part.func) == "check"
+            checks |= base(part.func) in known["checks"]
             if isinstance(part.func, ast.Attribute) and part.func.attr == "default_rng":
-                generators |= sets
+                known["generators"] |= sets
         if isinstance(part, ast.Expr) and isinstance(part.value, ast.Call):
             # path.append() changes path; np.seterr() and check() change nothing that is read
-            changes |= {base(part.value.func)} - imported
-    plain = ast.Assign | ast.AnnAssign | ast.FunctionDef | ast.Import | ast.ImportFrom
-    code = compile(ast.Module([node], []), "chapter", "exec")
-    return Statement(
-        code, reads, changes | sets, sets if isinstance(node, plain) else set(), checks
-    )
+            changes |= {base(part.value.func)} - known["imported"]
+    if isinstance(node, ast.FunctionDef):
+        known["checks"] |= sets if checks else set()
+        return Statement(compiled(node), reads, sets, sets, False)
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        known["imported"] |= sets
+    if changes & sets:  # in a loop, a name for one of several things that are changed
+        changes |= reads - known["imported"]
+    plain = isinstance(node, ast.Assign | ast.AnnAssign | ast.Import | ast.ImportFrom)
+    return Statement(compiled(node), reads, changes | sets, sets if plain else set(), checks)
+
+
+def compiled(node: ast.stmt) -> Any:
+    return compile(ast.Module([node], []), "chapter", "exec")
 
 
 def statements(chapter: Path) -> list[Statement]:
     """Return the statements of a chapter, each check with those that it rests on."""
-    generators: set[str] = set()
+    known: dict[str, set[str]] = {"imported": set(), "generators": set(), "checks": {"check"}}
     inner: dict[str, set[str]] = {}  # what a function reads when it is called
     found: list[Statement] = []
-    imported: set[str] = set()
     for cell in nbformat.read(chapter, 4).cells:
         for node in ast.parse(cell.source if cell.cell_type == "code" else "").body:
-            s = statement(node, generators, imported)
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                imported |= s.sets
+            s = statement(node, known)
             todo = list(s.reads)
             while todo:
                 new = inner.get(todo.pop(), set()) - s.reads
@@ -470,7 +478,7 @@ def statements(chapter: Path) -> list[Statement]:
                 inner[name] = s.reads if function else set()
             if s.checks:
                 s.before = leading(found, s.reads, set())
-                s.rests = {len(found), *leading(found, s.reads, generators)}
+                s.rests = {len(found), *leading(found, s.reads, known["generators"])}
             found.append(s)
     return found
 
