@@ -87,7 +87,7 @@ chapter: ready
 	@$(BIN)/python -m gfbook.build.execute $(CHAPTER) $(PARAMETERS)
 
 bench: book tools
-	@$(BIN)/python benchmarks/run.py
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/run.py
 
 mutants: tools
 	@JOBS=$(JOBS) $(BIN)/python tests/mutants.py

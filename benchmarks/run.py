@@ -2,12 +2,13 @@
 
 ``python benchmarks/run.py`` writes _build/bench/table.md and plot.svg; ``--quick`` takes small
 sizes and single runs, to see that it works. Rivals take turns, so that whatever slows the
-machine slows all of them; a figure is the median over the rounds, and the ratios are what
-carries over to another machine. Diffrax takes part where it is installed.
+machine slows all of them; a figure is the median CPU time over the rounds, and the ratios are
+what carries over to another machine. Diffrax takes part where it is installed.
 """
 
 import argparse
 import importlib.util
+import os
 import platform
 import subprocess
 import sys
@@ -46,14 +47,16 @@ TARGETS = 1e-9, 1e-12  # relative errors that all must reach
 Call = Callable[[], np.ndarray]
 
 
-def timed(calls: dict[str, Call], rounds: int) -> dict[str, float]:
-    """Return the median time of each call in seconds, the calls taking turns."""
+def timed(
+    calls: dict[str, Call], rounds: int, clock: Callable[[], float] = time.process_time
+) -> dict[str, float]:
+    """Return the median CPU time of each call in seconds, the calls taking turns."""
     spent: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
-            before = time.perf_counter()
+            before = clock()
             call()
-            spent[name].append(time.perf_counter() - before)
+            spent[name].append(clock() - before)
     return {name: median(values) for name, values in spent.items()}
 
 
@@ -133,11 +136,49 @@ def dopri8(Y, R, lam, t, rtol) -> Call:
     return call
 
 
+def gram_slope(Y: np.ndarray, G: np.ndarray) -> np.ndarray:
+    """Right side of the closed equation of G = R R^T along (12)."""
+    m = len(Y)
+    E = Y - G[:m, m:]
+    AG = np.concatenate([E @ G[m:], E.T @ G[:m]])
+    return AG + AG.T
+
+
+def by_gram(Y, R, t, rtol, stiff):
+    """Follow the closed equation by SciPy's odeint if stiff, or DOP853; it knows no weights."""
+    G = R @ R.T
+    flat = lambda x, _: gram_slope(Y, x.reshape(G.shape)).ravel()  # noqa: E731
+    atol = 1e-3 * rtol * np.abs(G).max()
+    if stiff:
+        x = odeint(flat, G.ravel(), t, rtol=rtol, atol=atol, mxstep=10**6)
+    else:
+        run = solve_ivp(lambda t, x: flat(x, t), (0, t[-1]), G.ravel(), "DOP853", t,
+                        rtol=rtol, atol=atol)  # fmt: skip
+        x = run.y.T
+    return x.reshape(-1, *G.shape)[:, : len(Y), len(Y) :]
+
+
+def by_eigenvalues(S, R, t, rate):
+    """Return (8) with rate 2, or (30) with rate 1, as one would type it, batched over t."""
+    w, P = np.linalg.eigh(S)
+    W, wt = P.T @ R, rate * t[:, None] * w
+    B = np.exp(wt)[:, :, None] * W
+    D = rate * np.expm1(2 * wt) / (2 * w)
+    inner = np.eye(W.shape[1]) + (W.T * D[:, None]) @ W
+    return P @ B @ np.linalg.solve(inner, B.swapaxes(1, 2)) @ P.T
+
+
 def problem(k: int) -> tuple[np.ndarray, gf.Weights, np.ndarray]:
     """Return the target, a start and the times of Fig. 2, with its natural horizon 20/k."""
     rng = np.random.default_rng(0)
     Y = rng.standard_normal((M, N))
     return Y, gf.initial.gaussian(M, N, k, 1.0, rng), np.linspace(0, 20 / k, TIMES)
+
+
+def formula_matrix(Y: np.ndarray, lam: float) -> np.ndarray:
+    """Return the matrix S of (30)."""
+    S, S_bar = gf.paper.eq_24(Y)
+    return S + lam * S_bar
 
 
 def formula_30(Y: np.ndarray, R: np.ndarray, lam: float, t: float) -> np.ndarray:
@@ -160,10 +201,14 @@ def exact_formula(quick: bool) -> str:
     k = 20 if quick else 200
     lam = -2.25 * k  # near the best lambda_0 of Fig. 2
     Y, start, t = problem(k)
-    R, m = start.R, M
+    # The exponentials of the formula as typed are right for a fourth of the horizon only.
+    t, R, m = t / 4, start.R, M
     calls: dict[str, Call] = {
         "gfcore exact (30)": lambda: gf.exact.identity_imbalance(Y, start, lam, t)[:, :m, m:],
         "SciPy DOP853, rtol 1e-10": partial(dop853, Y, R, lam, t, 1e-10),
+        "the formula by eigenvalues, batched": lambda: by_eigenvalues(
+            formula_matrix(Y, lam), R, t, 1
+        )[:, :m, m:],
         "gradient descent, step 1e-5": partial(euler, Y, R, lam, t, 1e-4 if quick else 1e-5),
     }
     if importlib.util.find_spec("diffrax"):
@@ -179,68 +224,171 @@ def exact_formula(quick: bool) -> str:
     return f"## The closed form, (m, n, k) = ({M}, {N}, {k})\n\n" + table(rows)
 
 
-def truth_of(Y: np.ndarray, R: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """Integrate the closed equation of R R^T, each time the end of a step of its own."""
-    m = len(Y)
-    G = R @ R.T
-    path = [G]
+def exact_symmetric(quick: bool) -> str:
+    """Compare (8) with the formula as one would type it."""
+    rng = np.random.default_rng(0)
+    A, U = rng.standard_normal((15, 15)), rng.standard_normal((15, 15))
+    Y, t = (A + A.T) / 2, np.linspace(0, 1, TIMES)
+    spent = timed(
+        {
+            "gfcore exact (8)": lambda: gf.exact.symmetric(Y, U, t),
+            "the formula by eigenvalues, batched": lambda: by_eigenvalues(Y, U, t, 2),
+        },
+        1 if quick else 7,
+    )
+    gap = worst(by_eigenvalues(Y, U, t, 2), gf.exact.symmetric(Y, U, t))
+    rows = [("(8) at 201 times", "milliseconds", "ratio to gfcore", "apart by")]
+    own = next(iter(spent.values()))
+    rows += [(name, f"{1e3 * a:.1f}", f"{a / own:.2f}", f"{gap:.0e}")
+             for name, a in spent.items()]  # fmt: skip
+    return "## The closed form of the symmetric model, (m, k) = (15, 15)\n\n" + table(rows)
 
-    def gram(_, x):
-        G = x.reshape(path[0].shape)
-        E = Y - G[:m, m:]
-        AG = np.concatenate([E @ G[m:], E.T @ G[:m]])
-        return (AG + AG.T).ravel()
+
+def truth_of(Y: np.ndarray, R: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Integrate R, or R R^T where that is smaller, each time the end of steps of its own."""
+    narrow = R.shape[1] < sum(Y.shape)
+    path = [R if narrow else R @ R.T]
+
+    def flat(_, x):
+        x = x.reshape(path[0].shape)
+        return (slope(Y, x, None) if narrow else gram_slope(Y, x)).ravel()
 
     for before, after in pairwise(t):
-        run = solve_ivp(gram, (before, after), path[-1].ravel(), "DOP853",
-                        rtol=3e-14, atol=1e-15 * np.linalg.norm(G))  # fmt: skip
-        path.append(run.y[:, -1].reshape(G.shape))
-    return np.array(path)[:, :m, m:]
+        run = solve_ivp(flat, (before, after), path[-1].ravel(), "DOP853",
+                        rtol=3e-14, atol=1e-15 * np.linalg.norm(path[0]))  # fmt: skip
+        path.append(run.y[:, -1].reshape(path[0].shape))
+    found = np.array(path)
+    return product(found, len(Y)) if narrow else found[:, : len(Y), len(Y) :]
 
 
-def cheapest(make: Callable[[float], Call], truth: np.ndarray, target: float):
+def cheapest(make: Callable[[float], Call], wrong: Callable[[np.ndarray], float], target):
     """Return the call at the loosest tolerance that reaches the target error, and its error."""
     found = []
-    for rtol in 10.0 ** -np.arange(5, 14):
-        found.append((make(rtol), worst(make(rtol)(), truth)))
+    for rtol in 10.0 ** -np.arange(3, 14):
+        call = make(rtol)
+        found.append((call, wrong(call())))
         if found[-1][1] <= target:
             return found[-1]
     return min(found, key=lambda pair: pair[1])
 
 
+def rivals(label, makers, wrong, targets, rounds):
+    """Return rows of the table: each solver at the tolerance that reaches each target."""
+    rows, times = [], {}
+    for target in targets:
+        best = {name: cheapest(make, wrong, target) for name, make in makers.items()}
+        spent = timed({name: call for name, (call, _) in best.items()}, rounds)
+        own = next(iter(spent.values()))
+        times.setdefault(target, spent)
+        for name, seconds in spent.items():
+            error = f"{best[name][1]:.0e}" + " (too large)" * (best[name][1] > target)
+            ms, ratio = f"{1e3 * seconds:.1f}", f"{seconds / own:.2f}"
+            rows.append((label, f"{target:.0e}", name, ms, ratio, error))
+    return rows, times
+
+
+HEAD = ("", "error", "solver", "milliseconds", "ratio to gfcore", "relative error")
+
+
 def width(quick: bool) -> tuple[str, dict[str, list[tuple[int, float]]]]:
     """flow.solve against general solvers, at equal measured error and growing width."""
-    rows = [("k", "error", "solver", "milliseconds", "ratio to gfcore", "relative error")]
+    rows = [("k", *HEAD[1:])]
     curves: dict[str, list[tuple[int, float]]] = {}
-    for k in (50, 200) if quick else (50, 200, 10_000, 1_000_000):
+    for k in (50, 200) if quick else (15, 50, 200, 1000, 10_000, 1_000_000):
         Y, start, t = problem(k)
         whole, narrow = start.R, start.compress().R
         truth = truth_of(Y, narrow, t)
         makers: dict[str, Callable[[float], Call]] = {
             "gfcore flow.solve": lambda rtol: lambda: gf.flow.solve(Y, start, t, rtol).X,
+            "DOP853, compressed by hand": lambda rtol: (
+                lambda: dop853(Y, start.compress().R, None, t, rtol)
+            ),
+            "odeint, compressed by hand": lambda rtol: (
+                lambda: lsoda(Y, start.compress().R, None, t, rtol)
+            ),
+            "DOP853 on R R^T": lambda rtol: partial(by_gram, Y, whole, t, rtol, False),
+            "odeint on R R^T": lambda rtol: partial(by_gram, Y, whole, t, rtol, True),
         }
         # The general solvers take the weights whole as long as that can be waited for.
-        if k <= 10_000:
+        if k <= 200:
             makers["SciPy DOP853"] = lambda rtol: partial(dop853, Y, whole, None, t, rtol)
         if k <= 50:
             makers["SciPy odeint"] = lambda rtol: partial(lsoda, Y, whole, None, t, rtol)
-        makers["DOP853, compressed by hand"] = lambda rtol: (
-            lambda: dop853(Y, start.compress().R, None, t, rtol)
-        )
         if k <= 200 and importlib.util.find_spec("diffrax"):
             makers["Diffrax Dopri8"] = lambda rtol: dopri8(Y, whole, None, t, rtol)
-        for target in TARGETS[: 1 if k > 200 else 2]:
-            best = {name: cheapest(make, truth, target) for name, make in makers.items()}
-            spent = timed({name: call for name, (call, _) in best.items()}, 1 if quick else 5)
-            own = spent["gfcore flow.solve"]
-            for name, seconds in spent.items():
-                error = f"{best[name][1]:.0e}" + " (too large)" * (best[name][1] > target)
-                ms, ratio = f"{1e3 * seconds:.1f}", f"{seconds / own:.2f}"
-                rows.append((f"{k:,}", f"{target:.0e}", name, ms, ratio, error))
-                if target == TARGETS[0]:
-                    curves.setdefault(name, []).append((k, seconds))
+        more, times = rivals(
+            f"{k:,}", makers, lambda X: worst(X, truth), TARGETS, 1 if quick else 5
+        )
+        rows += more
+        for name, seconds in times[TARGETS[0]].items():
+            curves.setdefault(name, []).append((k, seconds))
     head = f"## The flow at equal error, at {TIMES} times to t = 20/k\n\n"
     return head + table(rows), curves
+
+
+def shapes(quick: bool) -> str:
+    """flow.solve against DOP853 on weights that are wide, tall or square and large."""
+    rows = [("(m, n, k)", *HEAD[1:])]
+    sizes = [(2, 40, 4), (20, 20, 20)]
+    if not quick:
+        sizes = [(10, 784, 50), (2, 3000, 4), (120, 120, 120), (316, 316, 316)]
+    for m, n, k in sizes:
+        rng = np.random.default_rng(0)
+        Y = rng.standard_normal((m, n)) / np.sqrt(n)
+        start, t = gf.initial.gaussian(m, n, k, k**-0.5, rng), np.linspace(0, 5, 21)
+        some = [0, 2, 8, 20]
+        truth = truth_of(Y, start.R, t[some])
+        makers: dict[str, Callable[[float], Call]] = {
+            "gfcore flow.solve": lambda rtol: lambda: gf.flow.solve(Y, start, t, rtol).X,
+            "SciPy DOP853": lambda rtol: partial(dop853, Y, start.R, None, t, rtol),
+        }
+        wrong = lambda X: worst(X[some], truth)  # noqa: E731
+        rows += rivals(f"{(m, n, k)}", makers, wrong, TARGETS[:1], 1 if quick else 3)[0]
+    return "## Wide and square problems, at 21 times\n\n" + table(rows)
+
+
+def many(quick: bool) -> str:
+    """Stacks of problems in one call, against a loop over them."""
+    rows = [("problems", "call", "milliseconds a problem", "ratio to one call")]
+    for m, n, k in ((2, 3, 5), (5, 10, 15)):
+        count, rng = 20 if quick else 10_000, np.random.default_rng(0)
+        Y = rng.standard_normal((count, m, n))
+        start = gf.initial.gaussian(m, n, k, 0.5, rng)
+        U, V = (start.U + 0.1 * rng.standard_normal((count, m, k)),
+                start.V + 0.1 * rng.standard_normal((count, n, k)))  # fmt: skip
+        stack, t = gf.Weights(U, V), np.linspace(0, 4, 21)
+        first = [gf.Weights(u, v) for u, v in zip(U[:20], V[:20], strict=True)]
+        calls = {
+            "flow.solve_many": (count, lambda: gf.flow.solve_many(Y, stack, t)),
+            "a loop over flow.solve": (
+                20, lambda: [gf.flow.solve(y, w, t) for y, w in zip(Y, first, strict=False)]
+            ),
+            "exact (30), stacked": (
+                count, lambda: gf.exact.identity_imbalance(Y, stack, 0.3, 1.0)
+            ),
+            "a loop over exact (30)": (
+                20,
+                lambda: [gf.exact.identity_imbalance(y, w, 0.3, 1.0)
+                         for y, w in zip(Y, first, strict=False)],
+            ),
+        }  # fmt: skip
+        spent = timed({name: call for name, (_, call) in calls.items()}, 1)
+        each = {name: seconds / calls[name][0] for name, seconds in spent.items()}
+        for one, loop in zip(list(each)[::2], list(each)[1::2], strict=True):
+            for name in (one, loop):
+                ratio = f"{each[name] / each[one]:.1f}"
+                rows.append((f"{(m, n, k)}", name, f"{1e3 * each[name]:.2f}", ratio))
+    return "## Stacks of problems\n\n" + table(rows)
+
+
+def machine() -> str:
+    """Name the processor, and how many threads the products of matrices may use."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(": ")[1] for line in lines if line.startswith("model name")]
+    threads = os.environ.get("OPENBLAS_NUM_THREADS", "all")
+    name = names[0] if names else platform.machine()
+    return f"{name}, {os.cpu_count()} cores, BLAS threads: {threads}"
 
 
 def memory(quick: bool) -> str:
@@ -279,29 +427,29 @@ def imports(quick: bool) -> str:
 
 
 def growth(quick: bool) -> str:
-    """Time against m = n = k, one later time, at fixed accuracy."""
-    rows = [("m = n = k", "exact (30), ms", "per step up", "flow.solve, ms", "per step up")]
-    before: dict[str, float] = {}
-    for m in (10, 30) if quick else (10, 32, 100, 316, 1000):
+    """One time of (30) and (8) against one eigendecomposition and two products."""
+    rows = [("m = n = k", "formula", "gfcore, ms", "eigh and two products, ms", "ratio")]
+    for m in (10, 30) if quick else (10, 30, 100, 300, 1000):
         rng = np.random.default_rng(0)
         Y = rng.standard_normal((m, m)) / np.sqrt(m)
         start = gf.initial.gaussian(m, m, m, m**-0.5, rng)
-        t = np.array([0.0, 1.0])
+
+        def limit(S):
+            w, P = np.linalg.eigh(S)
+            return (P * w) @ P.T @ P
+
         calls: dict[str, Call] = {
-            "exact": lambda: gf.exact.identity_imbalance(Y, start, 1.0, 1.0),
-            "flow": lambda: gf.flow.solve(Y, start, t).X,
+            "(30)": lambda: gf.exact.identity_imbalance(Y, start, 1.0, 1.0),
+            "(8)": lambda: gf.exact.symmetric(Y + Y.T, start.U, 1.0),
+            "limit of (30)": lambda: limit(formula_matrix(Y, 1.0)),
+            "limit of (8)": lambda: limit(Y + Y.T),
         }
-        if m > 400:
-            del calls["flow"]
-        spent = timed(calls, 1 if m > 200 or quick else 5)
-        cells = []
-        for name in ("exact", "flow"):
-            now = spent.get(name)
-            cells += ["not run" if now is None else f"{1e3 * now:.1f}"]
-            cells += [f"{now / before[name]:.1f}" if now and name in before else ""]
-        before = spent
-        rows.append((str(m), *cells))
-    return "## Growth with the size of Y\n\n" + table(rows)
+        spent = timed(calls, 1 if m > 300 or quick else 5)
+        for name in ("(30)", "(8)"):
+            own, least = spent[name], spent[f"limit of {name}"]
+            rows.append((str(m), name, f"{1e3 * own:.1f}", f"{1e3 * least:.1f}",
+                         f"{least / own:.2f}"))  # fmt: skip
+    return "## Growth with the size of Y, one time\n\n" + table(rows)
 
 
 def ensemble(quick: bool) -> str:
@@ -410,12 +558,14 @@ def main() -> None:
     versions = f"Python {platform.python_version()}, NumPy {np.__version__}"
     versions += f", SciPy {scipy.__version__}, Matplotlib {mpl.__version__}"
     parts = [
-        f"# Benchmarks\n\n{versions}. Medians; ratios above 1 mean that gfcore is faster.\n"
+        f"# Benchmarks\n\n{machine()}. {versions}. Medians of CPU time; ratios above 1 mean "
+        "that gfcore is faster.\n"
     ]
-    parts.append(exact_formula(given.quick))
     text, curves = width(given.quick)
-    parts += [text, growth(given.quick), ensemble(given.quick), memory(given.quick)]
-    parts += [imports(given.quick), explorers(given.quick), pages(given.quick)]
+    parts += [exact_formula(given.quick), exact_symmetric(given.quick), text]
+    for part in (shapes, growth, many, ensemble, memory, imports):
+        parts.append(part(given.quick))
+    parts += [explorers(given.quick), pages(given.quick)]
     (given.output / "table.md").write_text("\n".join(parts), encoding="utf-8")
     plot(curves, given.output / "plot.svg")
     sys.stdout.write("\n".join(parts))

@@ -12,7 +12,7 @@ import numpy as np
 from gfcore._check import Array
 from gfcore._taylor import Reached, hands_over
 
-_LARGE = 4_000  # multiplications in a product, m n k, from which on the series loses
+_LARGE = 12_000  # multiplications in a product, m n k, from which on the series loses
 
 
 def suits(multiplications: int) -> bool:

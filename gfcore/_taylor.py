@@ -92,22 +92,22 @@ def _advance(path: Reached, Y: Array, t: Array, tol: Array, Sigma: Array | None)
         left = t[-1] - now
         step = np.minimum(h * series.reach(tol_now), left)
         end = np.where(step == left, t[-1], now + step)
-        last = t.searchsorted(end, side="right")
-        # The end of the step, and the times inside; some paths have fewer of them than others.
-        theta = np.empty((active.size, 1 + max(int((last - done).max()), 0)))
-        theta[:, 0] = step
-        index = done[:, None] + np.arange(theta.shape[1] - 1)
-        times = t[np.minimum(index, t.size - 1)]
-        np.minimum(times - now[:, None], step[:, None], out=theta[:, 1:])
-        values = series.at(theta / h[:, None]).reshape(*theta.shape, *R.shape[1:])
+        first, last = t.searchsorted(end), t.searchsorted(end, side="right")
+        # By itself, so that no bit of the path depends on the times that are asked for.
+        next_R = series.at((step / h)[:, None]).reshape(R.shape)
         rest = series.at_rest()
         if rest.any():
-            values[rest, 0], last[rest], end[rest] = R[rest], t.size, t[-1]
+            first[rest], last[rest], end[rest], next_R[rest] = 0, t.size, t[-1], R[rest]
+        # The times inside the step of each path; some have fewer of them than others.
+        index = done[:, None] + np.arange(max(int((first - done).max()), 0))
+        theta = np.minimum(t[np.minimum(index, t.size - 1)] - now[:, None], step[:, None])
+        inside = series.at(theta / h[:, None]).reshape(*index.shape, *R.shape[1:])
         for i, a in enumerate(active):
-            which = slice(done[i], last[i])
-            path.states[a, which] = R[i] if rest[i] else values[i, 1 : last[i] - done[i] + 1]
-            path.steps[a, which] = steps + 1 - rest[i]
-        R, now, done, h = values[:, 0], end, last, step
+            begin = max(first[i], done[i])
+            path.states[a, done[i] : begin] = inside[i, : begin - done[i]]
+            path.states[a, begin : last[i]] = next_R[i]
+            path.steps[a, done[i] : last[i]] = steps + 1 - rest[i]
+        R, now, done, h = next_R, end, last, step
         steps += 1
         on = (last < t.size) & (step > 0) & (steps < ATTEMPTS)
         if Sigma is None and steps >= _PATIENCE:

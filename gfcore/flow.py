@@ -143,7 +143,8 @@ def _one_by_one(
 def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Array, Array]:
     """Return the path of R by explicit steps, and by implicit ones where it is stiff."""
     J = np.repeat([1.0, -1.0], Y.shape)[:, None]
-    K, tol = R.T @ (J * R), 10 * rtol
+    # What is read off inside a step errs by far more than the tolerance.
+    K, tol = R.T @ (J * R), max(rtol / 100, _FINEST)
     while True:
         rough = _explicit.path(Y, nudged, t, 10 * tol)
         fine = _explicit.path(Y, R, t, tol)

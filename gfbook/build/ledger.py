@@ -89,7 +89,8 @@ def said(file: str, part: str, content: Any, paper: dict[str, Any]) -> Iterator[
             entry = f"entry {id}"
         elif part == "ledger":
             entry = "not a list"
-        yield ": ".join([file, *map(str, filter(None, [entry, *field])), what])
+        parts = [part for part in (entry, *field) if part is not None]
+        yield ": ".join([file, *map(str, parts), what])
 
 
 def load(root: Path, paper: dict[str, Any]) -> list[Claim]:

@@ -2,7 +2,7 @@
 
 To a browser a formula in a line is a box, and it may break the line on either side of one: no
 line is to begin with the full stop or comma after a formula. The book's statements are numbered
-apart from those of its source, which have whole numbers: Proposition 5.A is in section 5.
+apart from those of its source, which have whole numbers: 5.A is the first of the fifth section.
 """
 
 import re
@@ -28,14 +28,15 @@ def join(app: Sphinx, document: nodes.document, page: str) -> None:
 
 
 def number(app: Sphinx, env: Any) -> list[str]:
-    """Give the statements of each page numbers of its section: 5.A, and A.1 in an appendix."""
+    """Give the statements of each page numbers of its section, if that has one."""
     for page, kinds in env.toc_fignumbers.items():
-        place = re.match(r"(?:Appendix )?(\d[\d.]*|[A-Z]\b)", env.titles[page].astext())
+        section = re.match(r"\d+(\.\d+)*", env.titles[page].astext())
         own = [ids for kind, ids in kinds.items() if kind in NODE_TYPES]
-        for ids in own if place else ():
-            section = place[1].strip(".")  # type: ignore[index]
-            counted = ascii_uppercase if section[0].isdigit() else range(1, 27)
-            ids |= {id: (section, sign) for id, sign in zip(ids, counted, strict=False)}
+        for ids in own if section else ():
+            ids |= {
+                id: (section[0], letter)  # type: ignore[index]
+                for id, letter in zip(ids, ascii_uppercase, strict=False)
+            }
     return []
 
 

@@ -17,7 +17,7 @@ from gfcore._check import EPS, Array
 
 LONGEST = 30.0  # the largest entry of T
 TYPICAL = 0.25  # of the bound of a rounding error, how much is handed on
-GAP = 60.0  # rows of lengths this far apart, in logarithms, keep their order to the last digit
+GAP = 60.0  # even rows of lengths this far apart, in logarithms, keep their order to the end
 SPAN = 1000.0  # so far the lengths of rows that are ordered in one go may be apart
 
 
@@ -49,7 +49,7 @@ def graded(
     c, b = np.tile(np.eye(k), (steps, 1, 1)), np.zeros((steps, m, k))
     K = np.empty((steps, k, k))
     # Rows to one length, but for a power of two: none is too short to be squared.
-    unit = np.ldexp(1.0, np.frexp(np.abs(W).max(1))[1])
+    unit = np.exp2(np.round(np.log2(positive(np.abs(W).max(1)))))
     todo = np.arange(steps)
     while todo.size:
         middle = todo.size // 2
@@ -60,20 +60,21 @@ def graded(
         rows *= unit[:, None]
         column = np.arange(len(chosen))
         signed = rows[chosen, column]
-        share, length = rows[:, column] / signed, np.abs(signed)
+        along, length = rows[:, column], np.abs(signed)
         Q[:, column] *= np.sign(signed)
-        exponent = np.where(share != 0, 2 * t[todo, None] * gap[:, chosen], 0)
+        exponent = np.where(along != 0, 2 * t[todo, None] * gap[:, chosen], 0)
         with np.errstate(divide="ignore"):
-            log_T = np.log(np.abs(share)) + exponent
+            log_T = np.log(np.abs(along)) - np.log(length) + exponent
         log_T += log_root[todo][:, :, None] - log_root[todo][:, None, chosen]
         fits = log_T.max((1, 2)) <= np.log(LONGEST)
         fits[middle] = True
         at, todo = todo[fits], todo[~fits]
         ratio = root[at][:, :, None] / root[at][:, None, chosen]
-        T = share * np.exp(np.minimum(exponent[fits], 700)) * ratio
+        e = np.exp(np.minimum(exponent[fits], 700) / 2)  # in halves, which do not overflow
+        T = along * e / signed * e * ratio
         log_S = np.log(length) + log_root[at][:, chosen] + growth[at][:, chosen]
-        S = np.exp(np.where(log_S < 300, np.minimum(growth[at][:, chosen], 700), 0))
-        S = np.where(log_S < 300, length * root[at][:, chosen] * S, 1e130)
+        e = np.exp(np.where(log_S < 300, growth[at][:, chosen] / 2, 0))
+        S = np.where(log_S < 300, length * root[at][:, chosen] * e * e, 1e130)
         c[at[:, None], column, column] = 1 / np.maximum(S, 1)
         b[at[:, None], :, column] = (T * np.minimum(S, 1)[:, None]).mT
         if J is not None:
@@ -98,7 +99,9 @@ def ordered(
     fraction = np.max(tails / np.where(tails[:, :1] > 0, tails[:, :1], 1), axis=0)
     rows, noise, free = np.concatenate([W, rest]), noise.copy(), np.any(W, axis=1)
     chosen: list[int] = []
-    level: Array = squeezed(tails[:, 0], log_D, free)
+    sizes = np.log(np.abs(W[W != 0]))  # a row may lose all but its smallest entry
+    gap = GAP + np.ptp(sizes) if sizes.size else GAP
+    level: Array = squeezed(tails[:, 0], log_D, free, gap)
     while len(chosen) < k and free.any():
         j = len(chosen)
         alive = np.flatnonzero(free)
@@ -142,15 +145,15 @@ def ordered(
     return chosen, rows[:m], rows[m:]
 
 
-def squeezed(length: Array, log_D: Array, free: Array) -> Array:
-    """Return log D, with gaps between the lengths of rows of D W shortened to `GAP`."""
+def squeezed(length: Array, log_D: Array, free: Array, gap: float) -> Array:
+    """Return log D, with gaps between the lengths of rows of D W shortened to `gap`."""
     level = np.zeros(len(length))
     log_length = np.log(length[free])
     whole = log_D[free] + log_length
     order = np.argsort(whole)
     rise = np.diff(whole[order], prepend=whole[order[:1]])
     short = np.empty(len(order))
-    short[order] = np.cumsum(np.minimum(rise, GAP))
+    short[order] = np.cumsum(np.minimum(rise, gap))
     level[free] = short - log_length
     return level
 
@@ -164,8 +167,8 @@ def independent(U: Array) -> Array:
     """
     from scipy.linalg.lapack import dgeqp3
 
-    H = U / positive(np.linalg.norm(U, axis=1)[:, None])
-    width = positive(np.linalg.norm(H, axis=0))
+    H = U / positive(np.abs(U).max(1)[:, None])
+    width = positive(np.abs(H).max(0))
     R, pivots, _, _, _ = dgeqp3(np.asfortranarray(H / width), lwork=32 * (U.shape[1] + 1))
     pivots -= 1
     size, q = np.abs(np.diagonal(R)), min(U.shape)

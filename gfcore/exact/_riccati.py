@@ -89,20 +89,27 @@ def brackets(
     total, one = w.sum(0), np.eye(k)
     up = np.where(total > 0, w, 0)
     rise, fall = up.sum(0), np.maximum(-total, 0)
-    t = np.maximum(t, 1e-300)[:, None]  # stands for t = 0, where D is zero
-    root = np.sqrt(4 * t * mean_decay(4 * t * np.abs(total)[:, None]))
+    # To numbers that can be squared: W by a power of two, D against it.
+    unit = np.exp2(np.round(np.log2(np.maximum(np.abs(W).max((1, 2)), 1e-160))))[:, None]
+    W, noise = (
+        np.where((np.abs(W).sum(2) > noise)[..., None], W / unit[..., None], 0),
+        noise / unit,
+    )
+    t = np.maximum(t, 1e-280)[:, None]  # stands for t = 0, where D is zero
+    root = unit[:, None] * np.sqrt(4 * t * mean_decay(4 * t * np.abs(total)[:, None]))
     log_D = np.log(root) + 2 * t * rise[:, None]
-    W = np.where((np.abs(W).sum(2) > noise)[..., None], W, 0)
     direct, well, inverse = chosen(W, noise, log_D)
 
     def grown(p: Index, at: Index) -> Array:
-        return np.asarray(root[p, at] * np.exp(np.minimum(2 * t[at] * rise[p], 700)))
+        low = log_D[p, at] < 300
+        e = np.exp(np.where(low, t[at] * rise[p], 0))
+        return np.where(low, root[p, at] * e * e, 1e130)  # D, as far as numbers go
 
     def solved(
         p: Index, at: Index, c: Array, b: Array, K: Array | None, hard: bool = False
     ) -> tuple[Index, Index, Array, Array]:
         c, b = orthonormal(c, b, hard, K is not None)
-        G = (np.exp(-2 * t[at] * fall[p]) / root[p, at])[..., None] * b
+        G = (unit[p] * np.exp(-2 * t[at] * fall[p]) / root[p, at])[..., None] * b
         return p, at, G, one if K is None else one + c.mT @ (K - one) @ c
 
     K = None if J is None else J[:, None] * one
@@ -123,7 +130,7 @@ def brackets(
         yield solved(p, at, c, b, None if K is None else of(K, p))
     # M = Q max(S, 1)^(-1); Q is left to K
     for i in np.flatnonzero(~well & ~direct.all(1)):
-        factor = thin(int(i))
+        factor = thin(int(i)) / unit[i]
         for _, at in chunks(~direct[[i]], m * k):
             p = np.full(len(at), i)
             c, b, turned = graded(
@@ -165,13 +172,11 @@ def chosen(W: Array, noise: Array, log_D: Array) -> tuple[Mask, Mask, Array]:
     direct = ((log_D + longest[:, None]).max(-1) <= np.log(DIRECT)) & even[:, None]
     well, inverse = ~direct.all(1) & (size[:, -k:] > 0).all(1), np.zeros((len(W), k, k))
     if well.any():
-        unit = size.max(1)[:, None, None]
-        scaled = W / np.where(unit > 0, unit, 1)
-        well[well] = np.linalg.slogdet(scaled[well, -k:])[0] != 0
-        inverse[well] = np.linalg.inv(scaled[well, -k:])
-        lengths = (np.linalg.norm(A, axis=(1, 2)) for A in (scaled, inverse))
-        well &= np.multiply(*lengths) <= CONDITION * np.sqrt(k)
-        inverse[well] /= unit[well]
+        well[well] = np.linalg.slogdet(W[well, -k:])[0] != 0
+        inverse[well] = np.linalg.inv(W[well, -k:])
+        with np.errstate(over="ignore"):
+            lengths = [np.linalg.norm(A, axis=(1, 2)) for A in (W, inverse)]
+        well &= lengths[1] <= CONDITION * np.sqrt(k) / np.maximum(lengths[0], 1e-160)
         inverse[~well] = 0
     return direct, well, inverse
 
@@ -184,11 +189,12 @@ def orthonormal(c: Array, b: Array, hard: bool, both: bool) -> tuple[Array, Arra
     """
     from scipy.linalg.lapack import dtrtri  # type: ignore[import-untyped]
 
-    square, one = gram(c, b), np.eye(c.shape[-1])
+    one, square = np.eye(c.shape[-1]), None
     if hard:
         R = np.asarray(np.linalg.qr(np.concatenate([c, b], axis=1), mode="r"))
         L = np.ascontiguousarray(R.mT)
     else:
+        square = gram(c, b)
         L = np.linalg.cholesky(square)
     for matrix in L:
         dtrtri(matrix.T, overwrite_c=1)

@@ -61,9 +61,11 @@ def zero_target(weights0: Weights, t: ArrayLike) -> Array:
         *stack, m, k = weights0.U.shape
     except AttributeError:
         raise ValueError(f"weights0 must be Weights, got {type(weights0).__name__}") from None
-    P = np.empty((*stack, *time.shape, k, k))
+    P = np.zeros((*stack, *time.shape, k, k))
     for i in np.ndindex(*stack):
         q, T, B = eigenrows(weights0.R[i], m)
+        if not q.size:
+            continue  # all weights are zero, and stay so
         order = np.argsort(q)
         one = np.eye(len(q))[:, order]
         path = from_factor(q[None, order] / 2, one, T[:, :m] / np.sqrt(2), time)

@@ -127,6 +127,7 @@ def test_another_version_of_a_package_is_seen(built, monkeypatch):
     assert stale(TWO, HERE)
 
 
+@pytest.mark.slow
 def test_two_builds_are_the_same_bytes(built):
     """Also with printed text that comes in pieces, which the clock cuts."""
     code = "import time\nfor i in range(4):\n    print(i, flush=True)\n    time.sleep(0.3)"
@@ -144,6 +145,7 @@ def test_two_builds_are_the_same_bytes(built):
     assert set(after) == set(before)
 
 
+@pytest.mark.slow
 def test_jupyter_book_makes_the_same_book(built):
     """As anyone would call it, after the chapters are executed; also over an older book."""
     site = built.root / "_build/html"
@@ -201,6 +203,7 @@ def test_cell_that_does_not_end_is_stopped(tree):
     assert (tree.root / "_build/failed" / ONE).is_file()
 
 
+@pytest.mark.slow
 def test_chapter_that_does_not_end_is_stopped(tree):
     tree.edit("gfbook/build/execute.py", "CHAPTER_LIMIT = 300", "CHAPTER_LIMIT = 12")
     tree.chapter("one", code="import time\ntime.sleep(1000)")
@@ -365,6 +368,7 @@ def test_no_disk_space_is_one_error(built, monkeypatch):
     assert built.run()[0] == 0
 
 
+@pytest.mark.slow
 def test_no_network_is_needed(tree, tmp_path):
     # Kernels talk through files; nothing here may open an internet socket.
     hook = tmp_path / "sitecustomize.py"
@@ -397,6 +401,7 @@ def wait_for_no_process(tree):
     raise AssertionError(f"still running: {left}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])
 def test_killed_build_leaves_nothing_half_done(tree, name):
     for seconds in (0.3, 1.0, 2.0, 3.0, 4.0, 5.0, 6.5, 8.0):
@@ -479,6 +484,7 @@ def test_link_of_an_older_layout_becomes_a_folder(built):
     assert not site.is_symlink()
 
 
+@pytest.mark.slow
 def test_two_makes_at_once(tree):
     one, two = tree.start(), tree.start()
     said = [process.communicate(timeout=300)[0] for process in (one, two)]
@@ -488,6 +494,7 @@ def test_two_makes_at_once(tree):
     assert all(text.endswith(DONE) for text in said)
 
 
+@pytest.mark.slow
 def test_two_makes_at_once_set_up_once(tree):
     (tree.root / "requirements.lock").write_text("")
     goal = ("make", "READY=.venv/locked", "ready")
@@ -511,6 +518,7 @@ def test_two_makes_at_once_set_up_once(tree):
     assert str(copy) in (copy / ".venv/pyvenv.cfg").read_text()
 
 
+@pytest.mark.slow
 def test_copy_of_a_checkout_runs_its_own_code(built):
     copy = Tree(shutil.copytree(built.root, built.root.with_name("copy"), symlinks=True))
     assert copy.run() == (0, DONE)
@@ -563,6 +571,7 @@ PERSONAL = {
 }
 
 
+@pytest.mark.slow
 def test_nothing_personal_changes_the_book(built, tmp_path_factory):
     before, notebooks = files(built.root / "_build/html"), files(built.root / EXECUTED)
     home = tmp_path_factory.mktemp("home")
@@ -596,6 +605,7 @@ def test_nothing_personal_changes_the_book(built, tmp_path_factory):
     assert [name for name in before if before[name] != after.get(name)] == []
 
 
+@pytest.mark.slow
 def test_environment_of_a_robot_is_enough(built):
     """Not even HOME is set."""
     shutil.rmtree(built.root / "_build")

@@ -139,6 +139,7 @@ def test_example_of_the_readme_runs():
     assert last < 1e-3 * first
 
 
+@pytest.mark.slow
 def test_commands_of_the_readme_run(site, tmp_path):
     blocks = re.findall(r"```sh\n(.*?)```", text("README.md"), re.S)
     commands = [line.strip() for block in blocks for line in block.splitlines() if line.strip()]

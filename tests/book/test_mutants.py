@@ -6,13 +6,13 @@ import json
 import subprocess
 import sys
 
-import mutants
 import pytest
 import yaml
-from conftest import ROOT
 
 import gfcore as gf
 from gfbook.build import ledger
+from tests import mutants
+from tests.conftest import ROOT
 
 with mutants.TABLE.open(encoding="utf-8") as file:
     TABLE = list(csv.DictReader(file))

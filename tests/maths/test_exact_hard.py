@@ -111,6 +111,32 @@ def test_no_direction_is_dropped_that_the_data_determine(seed):
             assert distance(X, expected[i]) <= max(1e-12, 10 * floor)
 
 
+@pytest.mark.parametrize("size", [1e-300, 1e-200, 1e-160, 1e-140, 1e30, 1e70])
+@pytest.mark.parametrize("seed", range(4))
+def test_weights_of_any_size_move_as_they_should(seed, size):
+    rng = np.random.default_rng(seed)
+    m = int(rng.integers(1, 4))
+    r = int(rng.integers(1, m + 1))
+    P, w = orthogonal(rng, m), rng.standard_normal(m) * 10.0 ** rng.choice([-60, 0, 20])
+    Y, A = (P * w) @ P.T, rng.standard_normal((m, r)) * size
+    Y = (Y + Y.T) / 2
+    t = np.array([0.0, 1e-8, 0.5, 20.0, 300.0, 1e4]) / np.abs(w).max()
+    with mp.workdps(160):
+        Am = mp.matrix(A.tolist())
+        case = {"name": "", "Y": mp.matrix(Y.tolist()), "A": Am}
+
+        def solved(case):
+            X0 = case["A"] * case["A"].T
+            return reference.riccati(case["Y"], X0, r, [mp.mpf(float(a)) for a in t])
+
+        expected = solved(case)
+        others = [solved(reference.disturbed(case, i)) for i in range(3)]
+        for i, X in enumerate(exact.symmetric(Y, A, t)):
+            norm = mp.norm(expected[i])
+            floor = max(float(mp.norm(other[i] - expected[i]) / norm) for other in others)
+            assert distance(X, expected[i]) <= max(1e-12, 10 * floor)
+
+
 @pytest.mark.parametrize("t", [1.0, 20.0, 1e6])
 def test_a_hidden_unit_is_kept_however_small(t):
     U0 = np.array([[1.0, 2.0, 1e-30], [1.0, 2.0, 0.0], [1.0, 2.0, -1e-30]])

@@ -242,6 +242,13 @@ def a_priori(d):
     return {"Y": d.array(m, n), "weights0": d.weights(m, n, k)}, [()]
 
 
+def reach(d):
+    count = d.draw(st.integers(1, 4))
+    level = abs(d.number()) or 1.0
+    t, error = np.sort(d.positive((count,))), d.positive((count,))
+    return {"t": t, "error": error, "level": level}, [()]
+
+
 def measured(d):
     t = np.cumsum(0.1 + d.positive((d.draw(st.integers(9, 40)),)))
     rate, size = d.positive((2,)), d.positive((2,))
@@ -308,6 +315,7 @@ CASES = {
     gf.rates.asymptotic: asymptotic,
     gf.rates.a_priori: a_priori,
     gf.rates.measured: measured,
+    gf.rates.reach: reach,
     gf.Weights: weights,
     properties: weights_properties,
     gf.Weights.rotate: rotate,
@@ -382,8 +390,10 @@ def bits(value):
 
 
 def check_answer(function, arrays, shapes):
-    # C of (22) is infinite where (17) has no finite constant, and says so.
-    fine = np.isfinite if function is not gf.exact.spectral_constant else lambda C: C == C
+    # C of (22) is infinite where (17) has no finite constant, the time to a level that is never
+    # reached as well; both say so.
+    infinite = (gf.exact.spectral_constant, gf.rates.reach)
+    fine = (lambda a: a == a) if function in infinite else np.isfinite
     for array, shape in zip(arrays, shapes, strict=True):
         assert array.dtype == np.float64
         assert array.shape == shape
@@ -476,9 +486,9 @@ def spoiled(function, name, value):
         yield from (np.nan, -np.inf, 1j, "1", [1.0], None, True, np.zeros((2, 2)))
         if name == "q2":
             yield 1.0 - value
-        if name in {"std", "scale", "step", "q1"}:
+        if name in {"std", "scale", "step", "q1", "level"}:
             yield -1.0
-        if name == "step":
+        if name in {"step", "level"}:
             yield 0.0
     else:
         yield from ("XYZ", None, 3, [])

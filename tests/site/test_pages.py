@@ -19,7 +19,7 @@ VIEWS = {f"{w}-{m}": (w, m) for w in (1280, 390) for m in ("light", "dark")}
 CHAPTERS = [f"chapters/{p.stem}" for p in sorted((ROOT / "chapters").glob("*.ipynb"))]
 PLAIN = [f"chapters/{path.stem}" for path in sorted((ROOT / "chapters").glob("*.md"))]
 RECORD = [*(f"record/{p.stem}" for p in sorted((ROOT / "record").glob("*.md"))), "genindex"]
-WITHOUT_MATHS = {"record/paper-map", "record/cite", "genindex", "search"}
+WITHOUT_MATHS = {"record/cite", "genindex", "search"}
 PAGES = [*CHAPTERS, *PLAIN, *RECORD, "search"]
 each_chapter = pytest.mark.parametrize("page", CHAPTERS, indirect=True, scope="module")
 each_page = pytest.mark.parametrize("page", PAGES, indirect=True, scope="module")

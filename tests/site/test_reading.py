@@ -157,7 +157,8 @@ def test_paper_has_verdicts_and_figures_and_code_to_read(plain):
     bars = page.locator("details.check .claim")
     assert page.evaluate(SEEN.format("details.check .claim")) == bars.count() > 10
     assert page.evaluate(SEEN.format(".ask, .checks, details.hide > *, .residual, .run")) == 0
-    assert page.evaluate(SEEN.format("article figure img")) > 2
+    figures = page.locator("article figure img").count()
+    assert page.evaluate(SEEN.format("article figure img")) == figures > 0
     home = page.locator("link[rel=canonical]")
     where = page.locator(".runs")
     assert where.count() == home.count()
@@ -238,7 +239,6 @@ def test_own_statements_are_numbered_by_their_section(site):
         numbers[name] = [" ".join(pair) for pair in found if pair[1]]
     assert numbers["05-discrete-time"] == ["Proposition 5.A", "Proposition 5.B"]
     assert numbers["06-figure-3"] == ["Proposition 6.3.A"]
-    assert numbers["appendix-a-proposition-1"] == ["Theorem A.1", "Theorem A.2"]
     every = [number for found in numbers.values() for number in found]
     assert len(set(every)) == len(every)
     assert not any(re.fullmatch(r"\w+ \d+", number) for number in every)
