@@ -328,6 +328,7 @@ for _number, _old, _new in [
     ("8", "inv(Y)", "inv(1.01 * Y)"),
     ("9", "4 * t", "4.04 * t"),
     ("9", "sigma0 - sigma", "1.01 * sigma0 - sigma"),
+    ("9", "return sigma +", "return 1.01 * sigma +"),
     ("11", "U @ V.T", "1.01 * U @ V.T"),
     ("12", "Y - U @ V.T", "Y - 1.01 * U @ V.T"),
     ("12", "E.T @ U", "1.01 * E.T @ U"),
@@ -434,6 +435,11 @@ def base(node: ast.AST) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
+def loaded(node: ast.AST) -> set[str]:
+    """Return the names in an expression."""
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+
+
 def scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
     """Yield the scopes within one."""
     for child in table.get_children():
@@ -464,13 +470,14 @@ def statement(node: ast.stmt, known: dict[str, set[str]]) -> Statement:
         if isinstance(part, ast.Expr) and isinstance(part.value, ast.Call):
             # path.append() changes path; np.seterr() and check() change nothing that is read
             changes |= {base(part.value.func)} - known["imported"]
+    for loop in (part for part in ast.walk(node) if isinstance(part, ast.For)):
+        if changes & loaded(loop.target):  # one of several things, under another name
+            changes |= loaded(loop.iter) - known["imported"]
     if isinstance(node, ast.FunctionDef):
         known["checks"] |= sets if checks else set()
         return Statement(compiled(node), reads, sets, sets, False)
     if isinstance(node, ast.Import | ast.ImportFrom):
         known["imported"] |= sets
-    if changes & sets:  # in a loop, a name for one of several things that are changed
-        changes |= reads - known["imported"]
     plain = isinstance(node, ast.Assign | ast.AnnAssign | ast.Import | ast.ImportFrom)
     return Statement(compiled(node), reads, changes | sets, sets if plain else set(), checks)
 
