@@ -175,10 +175,19 @@ MUTANTS: dict[str, tuple[str, Callable[..., Any]]] = {
     "identity_imbalance: time 1% fast": ("exact.identity_imbalance", argument("t", large)),
     "identity_imbalance: lam 1% large": ("exact.identity_imbalance", argument("lam", large)),
     "identity_imbalance: lam's sign": ("exact.identity_imbalance", argument("lam", flip)),
-    "identity_imbalance: factor 1% small": (
+    "identity_imbalance: S-tilde 1% large": (
         "exact.identity_imbalance",
-        edit("X *= 4", "X *= 3.96"),
+        edit("2 * w", "2.02 * w"),
     ),
+    "two_imbalances: time 1% fast": ("exact.two_imbalances", argument("t", large)),
+    "two_imbalances: q1 1% large": ("exact.two_imbalances", argument("q1", large)),
+    "two_imbalances: difference for sum": (
+        "exact.two_imbalances",
+        edit("q1 - below", "q1 + below"),
+    ),
+    "zero_target: time 1% fast": ("exact.zero_target", argument("t", large)),
+    "zero_target: a factor of 2 dropped": ("exact.zero_target", edit("2 * path", "path")),
+    "solvable: q2's sign": ("exact.solvable", edit("common(q[~up]", "common(-q[~up]")),
     "solve: time 1% fast": ("flow.solve", argument("t", large)),
     "solve: target 1% large": ("flow.solve", argument("Y", large)),
     "solve: hidden units exchanged": ("flow.solve", argument("weights0", shifted)),
@@ -247,6 +256,11 @@ MUTANTS: dict[str, tuple[str, Callable[..., Any]]] = {
     "rates.reach: 1% late": ("rates.reach", result(large)),
     "rates.reach: level 1% large": ("rates.reach", argument("level", large)),
     "gaussian: std 1% large": ("initial.gaussian", argument("std", large)),
+    "orthogonal: q1 1% large": ("initial.orthogonal", argument("q1", large)),
+    "orthogonal: q2's square root dropped": (
+        "initial.orthogonal",
+        edit("np.sqrt(below)", "below"),
+    ),
     "balanced: U 1% large": ("initial.balanced", result(larger)),
     "balanced: hidden units exchanged": ("initial.balanced", result(shifted)),
     "balanced: det_sign forgotten": ("initial.balanced", argument("det_sign", none)),
@@ -264,6 +278,7 @@ MUTANTS: dict[str, tuple[str, Callable[..., Any]]] = {
         "state.blocks",
         edit("M[..., :m, m:]", "M[..., m:, :m]"),
     ),
+    "blocks: U U^T for V V^T": ("state.blocks", edit("M[..., m:, m:]", "M[..., :m, :m]")),
     "laws: one more": ("state.laws", result(lambda count: count + 1)),
     "relative_error: 1% small": ("state.relative_error", result(small)),
     "relative_error: largest singular value": (
@@ -302,6 +317,7 @@ for _number, _old, _new in [
     ("3", "U @ U.T", "1.01 * U @ U.T"),
     ("3_flow", "2 *", "2.02 *"),
     ("3_flow", "U @ U.T", "1.01 * U @ U.T"),
+    ("3_flow", "(Y -", "(-Y -"),
     ("4", "exp(-t)", "exp(-1.01 * t)"),
     ("4", "X0 - Y", "1.01 * X0 - Y"),
     ("5", "4 *", "4.04 *"),
@@ -309,11 +325,14 @@ for _number, _old, _new in [
     ("7", "Y - X", "Y - 1.01 * X"),
     ("8", "4 * t", "4.04 * t"),
     ("8", "- eye", "+ eye"),
+    ("8", "inv(Y)", "inv(1.01 * Y)"),
     ("9", "4 * t", "4.04 * t"),
     ("9", "sigma0 - sigma", "1.01 * sigma0 - sigma"),
+    ("9", "return sigma +", "return 1.01 * sigma +"),
     ("11", "U @ V.T", "1.01 * U @ V.T"),
-    ("12", "(Y - U @ V.T) @ V", "(Y - 1.01 * U @ V.T) @ V"),
-    ("12", "(Y - U @ V.T).T @ U", "1.01 * (Y - U @ V.T).T @ U"),
+    ("12", "Y - U @ V.T", "Y - 1.01 * U @ V.T"),
+    ("12", "E.T @ U", "1.01 * E.T @ U"),
+    ("12", "(E @ V,", "(E @ V[:, ::-1],"),
     ("13", "- V.T", "- 1.01 * V.T"),
     ("13", "- V.T", "+ V.T"),
     ("14", "V_bar @ G.T", "V_bar @ G"),
@@ -322,6 +341,7 @@ for _number, _old, _new in [
     ("17", "8 *", "8.08 *"),
     ("17", "- 4 * lam", "+ 4 * lam"),
     ("19", "* u)", "* u * 1.01)"),
+    ("19", "* v,", "* u,"),
     ("20", "- v", "- 1.01 * v"),
     ("21", "2 *", "2.02 *"),
     ("21", "lam ** 2", "1.01 * lam ** 2"),
@@ -415,6 +435,11 @@ def base(node: ast.AST) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
+def loaded(node: ast.AST) -> set[str]:
+    """Return the names in an expression."""
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+
+
 def scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
     """Yield the scopes within one."""
     for child in table.get_children():
@@ -422,44 +447,53 @@ def scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
         yield from scopes(child)
 
 
-def statement(node: ast.stmt, generators: set[str], imported: set[str]) -> Statement:
-    """Return a statement, with the names that it reads, changes and sets."""
+def statement(node: ast.stmt, known: dict[str, set[str]]) -> Statement:
+    """Return a statement, with the names that it reads, changes and sets.
+
+    `known` are the names that are imported, of generators, and of functions that check.
+    """
     text = ast.unparse(node)
     top = symtable.symtable(text, "chapter", "exec")
     sets = {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported()}
     reads = {s.get_name() for s in top.get_symbols() if s.is_referenced()}
     for scope in scopes(top):
         reads |= {s.get_name() for s in scope.get_symbols() if s.is_global()}
-    changes = reads & generators
+    changes = reads & known["generators"]
     checks = False
     for part in ast.walk(node):
         if isinstance(part, ast.Attribute | ast.Subscript) and isinstance(part.ctx, ast.Store):
             changes.add(base(part))
         if isinstance(part, ast.Call):
-            checks |= base(part.func) == "check"
+            checks |= base(part.func) in known["checks"]
             if isinstance(part.func, ast.Attribute) and part.func.attr == "default_rng":
-                generators |= sets
+                known["generators"] |= sets
         if isinstance(part, ast.Expr) and isinstance(part.value, ast.Call):
             # path.append() changes path; np.seterr() and check() change nothing that is read
-            changes |= {base(part.value.func)} - imported
-    plain = ast.Assign | ast.AnnAssign | ast.FunctionDef | ast.Import | ast.ImportFrom
-    code = compile(ast.Module([node], []), "chapter", "exec")
-    return Statement(
-        code, reads, changes | sets, sets if isinstance(node, plain) else set(), checks
-    )
+            changes |= {base(part.value.func)} - known["imported"]
+    for loop in (part for part in ast.walk(node) if isinstance(part, ast.For)):
+        if changes & loaded(loop.target):  # one of several things, under another name
+            changes |= loaded(loop.iter) - known["imported"]
+    if isinstance(node, ast.FunctionDef):
+        known["checks"] |= sets if checks else set()
+        return Statement(compiled(node), reads, sets, sets, False)
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        known["imported"] |= sets
+    plain = isinstance(node, ast.Assign | ast.AnnAssign | ast.Import | ast.ImportFrom)
+    return Statement(compiled(node), reads, changes | sets, sets if plain else set(), checks)
+
+
+def compiled(node: ast.stmt) -> Any:
+    return compile(ast.Module([node], []), "chapter", "exec")
 
 
 def statements(chapter: Path) -> list[Statement]:
     """Return the statements of a chapter, each check with those that it rests on."""
-    generators: set[str] = set()
+    known: dict[str, set[str]] = {"imported": set(), "generators": set(), "checks": {"check"}}
     inner: dict[str, set[str]] = {}  # what a function reads when it is called
     found: list[Statement] = []
-    imported: set[str] = set()
     for cell in nbformat.read(chapter, 4).cells:
         for node in ast.parse(cell.source if cell.cell_type == "code" else "").body:
-            s = statement(node, generators, imported)
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                imported |= s.sets
+            s = statement(node, known)
             todo = list(s.reads)
             while todo:
                 new = inner.get(todo.pop(), set()) - s.reads
@@ -470,7 +504,7 @@ def statements(chapter: Path) -> list[Statement]:
                 inner[name] = s.reads if function else set()
             if s.checks:
                 s.before = leading(found, s.reads, set())
-                s.rests = {len(found), *leading(found, s.reads, generators)}
+                s.rests = {len(found), *leading(found, s.reads, known["generators"])}
             found.append(s)
     return found
 
