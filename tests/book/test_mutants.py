@@ -1,27 +1,12 @@
-"""The table of claims against faults in gfcore, and the faults that make it."""
+"""The small faults in gfcore against which the chapters are run."""
 
-import csv
 import inspect
 import json
-import subprocess
-import sys
 
 import pytest
-import yaml
 
 import gfcore as gf
-from gfbook.build import ledger
 from tests import mutants
-from tests.conftest import ROOT
-
-with mutants.TABLE.open(encoding="utf-8") as file:
-    TABLE = list(csv.DictReader(file))
-LEDGER = yaml.safe_load((ROOT / ledger.LEDGER).read_text(encoding="utf-8"))
-CLAIMS = {entry["id"]: entry for entry in LEDGER}
-
-
-def claims(row, column):
-    return row[column].split()
 
 
 def public():
@@ -51,43 +36,6 @@ def test_fault_can_be_put_into_its_function(fault):
     owner, name = mutants.place(path)
     function = inspect.getattr_static(owner, name)
     assert callable(change(getattr(function, "fget", function)))
-
-
-@pytest.mark.parametrize("fault", mutants.MUTANTS)
-def test_every_fault_is_noticed(fault):
-    """By a claim of a chapter, or else by a test of the function."""
-    found = [row for row in TABLE if row["fault"] == fault]
-    tests = [row for row in found if row["where"].startswith("tests/")]
-    assert tests or any(row["claims that notice"] for row in found)
-    for row in tests:
-        name = row["what stops"]
-        assert f"def {name}(" in (ROOT / row["where"]).read_text(encoding="utf-8")
-
-
-def test_table_names_what_there_is():
-    assert {row["fault"] for row in TABLE} == set(mutants.MUTANTS)
-    for row in TABLE:
-        assert (ROOT / row["where"]).is_file() or row["where"] in {
-            path.stem for path in mutants.CHAPTERS
-        }
-        both = claims(row, "claims that notice") + claims(row, "claims that do not")
-        assert set(both) <= set(CLAIMS)
-        assert len(both) == len(set(both))
-
-
-def test_claim_that_rests_on_gfcore_notices_a_fault():
-    """Of those with numbers; `sharp: qualitative` says that there are none to be wrong."""
-    rests = {id for row in TABLE for id in claims(row, "claims that do not")}
-    notices = {id for row in TABLE for id in claims(row, "claims that notice")}
-    assert {id for id in rests - notices if CLAIMS[id]["sharp"] != "qualitative"} == set()
-
-
-@pytest.mark.slow
-def test_dozen_rows_come_out_again():
-    run = subprocess.run(
-        [sys.executable, "tests/mutants.py", "12"], cwd=ROOT, capture_output=True, text=True
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
 
 
 def test_a_check_rests_on_what_it_reads_and_on_no_drawing(tmp_path):

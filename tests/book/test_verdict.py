@@ -75,8 +75,9 @@ def judged(site):
     for path in sorted((site / "chapters").glob("*.html")):
         for said in parsed(path).select("p.judged"):
             box = said.find_parent(class_=["proof", "judged-item"])
-            count = said.select_one(".counted").extract().get_text()
-            yield box, re.sub(r"\s+", " ", said.get_text()).strip(), count
+            count = said.select_one(".counted").get_text()
+            text = said.get_text().removesuffix(count)
+            yield box, re.sub(r"\s+", " ", text).strip(), count
 
 
 def test_each_item_is_judged_once_in_a_sentence_with_a_count(site):
