@@ -49,15 +49,18 @@ def graded(
     c, b = np.tile(np.eye(k), (steps, 1, 1)), np.zeros((steps, m, k))
     K = np.empty((steps, k, k))
     # Rows to one length, but for a power of two: none is too short to be squared.
-    unit = np.exp2(np.round(np.log2(positive(np.abs(W).max(1)))))
+    power = np.round(np.log2(positive(np.abs(W).max(1)))).astype(int)
+    W, noise = np.ldexp(W, -power[:, None]), np.ldexp(noise, -power)
+    log_D = log_root + np.log(2) * power
     todo = np.arange(steps)
     while todo.size:
         middle = todo.size // 2
         now = int(todo[middle])
-        level = log_root[now] + growth[now] + np.log(unit)
+        level = log_D[now]
+        # Where growth is in the millions, the difference of two sums would lose a row's start.
+        above = 2 * t[now] * gap + level[:, None] - level
         seen = np.eye(0 if J is None else k, r)  # turned like the rows of W, it is Q
-        chosen, rows, Q = ordered(W / unit[:, None], level, noise / unit, seen)
-        rows *= unit[:, None]
+        chosen, rows, Q = ordered(W, above, noise, seen)
         column = np.arange(len(chosen))
         signed = rows[chosen, column]
         along, length = rows[:, column], np.abs(signed)
@@ -65,16 +68,17 @@ def graded(
         exponent = np.where(along != 0, 2 * t[todo, None] * gap[:, chosen], 0)
         with np.errstate(divide="ignore"):
             log_T = np.log(np.abs(along)) - np.log(length) + exponent
-        log_T += log_root[todo][:, :, None] - log_root[todo][:, None, chosen]
+        log_T += log_D[todo][:, :, None] - log_D[todo][:, None, chosen]
         fits = log_T.max((1, 2)) <= np.log(LONGEST)
         fits[middle] = True
         at, todo = todo[fits], todo[~fits]
         ratio = root[at][:, :, None] / root[at][:, None, chosen]
         e = np.exp(np.minimum(exponent[fits], 700) / 2)  # in halves, which do not overflow
-        T = along * e / signed * e * ratio
-        log_S = np.log(length) + log_root[at][:, chosen] + growth[at][:, chosen]
+        T = np.ldexp(along * e / signed, power[:, None] - power[chosen]) * e * ratio
+        log_S = np.log(length) + log_D[at][:, chosen] + growth[at][:, chosen]
         e = np.exp(np.where(log_S < 300, growth[at][:, chosen] / 2, 0))
-        S = np.where(log_S < 300, length * root[at][:, chosen] * e * e, 1e130)
+        small = np.ldexp(length, power[chosen]) * root[at][:, chosen] * e * e
+        S = np.where(log_S < 300, small, 1e130)
         c[at[:, None], column, column] = 1 / np.maximum(S, 1)
         b[at[:, None], :, column] = (T * np.minimum(S, 1)[:, None]).mT
         if J is not None:
@@ -83,9 +87,11 @@ def graded(
 
 
 def ordered(
-    W: Array, log_D: Array, noise: Array, rest: Array
+    W: Array, above: Array, noise: Array, rest: Array
 ) -> tuple[list[int], Array, Array]:
     """Return the order in which rows of D W are taken, W Q, and the rest Q.
+
+    Entry i, j of `above` is log D_i - log D_j.
 
     Column j of W Q holds what is left of each row along the one chosen j-th; below its noise
     it is zero.
@@ -93,7 +99,7 @@ def ordered(
     from scipy.linalg.lapack import dgeqp3, dormqr  # type: ignore[import-untyped]
 
     m, k = W.shape
-    tails = np.sqrt(np.cumsum((W * W)[:, ::-1], axis=1)[:, ::-1])
+    tails = lengths_from(W)
     W = np.where(tails[:, :1] > noise[:, None], W, 0)
     # Later columns, if they are shorter, have less of the noise.
     fraction = np.max(tails / np.where(tails[:, :1] > 0, tails[:, :1], 1), axis=0)
@@ -101,11 +107,11 @@ def ordered(
     chosen: list[int] = []
     sizes = np.log(np.abs(W[W != 0]))  # a row may lose all but its smallest entry
     gap = GAP + np.ptp(sizes) if sizes.size else GAP
-    level: Array = squeezed(tails[:, 0], log_D, free, gap)
+    level: Array = squeezed(tails[:, 0], above, free, gap)
     while len(chosen) < k and free.any():
         j = len(chosen)
         alive = np.flatnonzero(free)
-        left = np.linalg.norm(rows[alive, j:], axis=1)
+        left = np.hypot.reduce(rows[alive, j:], axis=1, initial=0)
         here = level[alive] + np.log(left)
         near = here > here.max() - SPAN
         beyond = np.max(here[~near], initial=-np.inf) - here.max() + SPAN / 2
@@ -134,7 +140,7 @@ def ordered(
         handed = np.cumsum(share * (own / scale[pivots[:q]] * left[pivots[:q]])[:count], axis=1)
         handed = noise[others, None] + TYPICAL * handed
         noise[others] = handed[:, -1]
-        tails = np.sqrt(np.cumsum((rows[others, j + 1 :] ** 2)[:, ::-1], axis=1)[:, ::-1])
+        tails = lengths_from(rows[others, j + 1 :])
         gone = tails[:, :count] <= handed[:, : tails.shape[1]] * fraction[j + 1 : j + 1 + count]
         gone = np.logical_or.accumulate(gone, axis=1)
         rows[others, j + 1 : j + 1 + gone.shape[1]] *= ~gone
@@ -145,13 +151,19 @@ def ordered(
     return chosen, rows[:m], rows[m:]
 
 
-def squeezed(length: Array, log_D: Array, free: Array, gap: float) -> Array:
+def lengths_from(rows: Array) -> Array:
+    """Return the length of each row from each column on, without a square."""
+    return np.hypot.accumulate(np.abs(rows)[:, ::-1], axis=1)[:, ::-1]
+
+
+def squeezed(length: Array, above: Array, free: Array, gap: float) -> Array:
     """Return log D, with gaps between the lengths of rows of D W shortened to `gap`."""
     level = np.zeros(len(length))
     log_length = np.log(length[free])
-    whole = log_D[free] + log_length
-    order = np.argsort(whole)
-    rise = np.diff(whole[order], prepend=whole[order[:1]])
+    longer = above[np.ix_(free, free)] + log_length[:, None] - log_length
+    order = np.argsort((longer > 0).sum(1))
+    rise = longer[order, np.roll(order, 1)]
+    rise[:1] = 0
     short = np.empty(len(order))
     short[order] = np.cumsum(np.minimum(rise, gap))
     level[free] = short - log_length

@@ -144,8 +144,11 @@ def symmetric_modes(sigma: ArrayLike, sigma0: ArrayLike, t: ArrayLike) -> Array:
     decay = np.exp(-4 * np.abs(s) * time)
     # Between sigma and 0 no term of (9) but x - sigma is small, and that one is exact.
     near = (x < 0) & (x >= 2 * s)
-    top = x * np.where(near, -s * decay, np.where(s > 0, 1, decay))
-    bottom = np.where(s > 0, decay, 1) + x * 4 * time * mean_decay(4 * np.abs(s) * time)
+    # Above and below in units in which a tiny start does not underflow beside a large target.
+    unit = np.where(near | (np.abs(x) > 1), 1, 2.0**400)
+    top = unit * x * np.where(near, -s * decay, np.where(s > 0, 1, decay))
+    bottom = np.where(s > 0, decay, 1) * unit
+    bottom += unit * x * 4 * time * mean_decay(4 * np.abs(s) * time)
     bottom = np.where(near, (x - s) - x * decay, bottom)
     still = (x == 0) | (x == s)
     if ((bottom <= 0) & ~still).any():

@@ -88,6 +88,26 @@ def distance(X, expected):
     return float(max(gap, 0) / (mp.norm(expected) or 1))
 
 
+@pytest.mark.parametrize("lam", [-67108862.0, -(2.0**61), 3e48, -1e9, 0.5])
+@pytest.mark.parametrize("ahead", [1e-3, 0.4, 30.0, 695.0, 1e4])
+def test_growth_by_millions_keeps_what_tells_modes_apart(lam, ahead):
+    # sqrt(sigma^2 + lam^2/4) and |lam|/2 are one number; of their growths in the time t the one
+    # is ahead of the other by exp(ahead) all the same.
+    Y = np.array([[0.0, 0.0, 0.5, 0.0]])
+    Y = Y if lam < 0 else Y.T
+    t, m = ahead * abs(lam), len(Y)
+    u, v = [[0.0, 1.0]], [[1.0, 0], [0, 0], [1.302508e6, 3.0], [0, 2.0]]
+    start = gf.Weights(u, v) if lam < 0 else gf.Weights(v, u)
+    with mp.workdps(300):
+        S = mp.diag([lam] * m + [-lam] * (5 - m))
+        S[:m, m:] = 2 * mp.matrix(Y.tolist())
+        S[m:, :m] = S[:m, m:].T
+        R = mp.matrix(start.R.tolist())
+        expected = reference.riccati(S, R * R.T, 2, [mp.mpf(t) / 4])[0]
+        M = exact.identity_imbalance(Y, start, lam, t)
+        assert distance(M, expected) <= 1e-13
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_no_direction_is_dropped_that_the_data_determine(seed):
     rng = np.random.default_rng(seed)
@@ -414,3 +434,19 @@ def test_a_covariance_must_be_one():
     ):
         with pytest.raises(ValueError, match="covariance"):
             exact.linear(Y, Y, 1.0, covariance=bad)
+
+
+@pytest.mark.parametrize("sigma", [9e15, 3.0, 1e75, 1e-3, 0.0, -2.0, -1e10])
+@pytest.mark.parametrize("sigma0", [2.3e-308, 1e-120, -1e-120, 0.5, 1e75])
+@pytest.mark.parametrize("t", [1e-5, 1.0, 100.0, 177.0])
+def test_a_mode_from_next_to_nothing_is_learned(sigma, sigma0, t):
+    with mp.workdps(50):
+        s = mp.mpf(sigma)
+        # (5) in 1/X is linear.
+        inverse = mp.exp(-4 * s * t) / sigma0 - (mp.expm1(-4 * s * t) / s if s else -4 * t)
+        if sigma0 < 0 <= inverse:
+            with pytest.raises(FiniteEscapeError):
+                exact.symmetric_modes(sigma, sigma0, t)
+        else:
+            allowed = 1e-15 * (1 + 4 * t * abs(sigma)) / abs(inverse) + 1e-307
+            assert abs(exact.symmetric_modes(sigma, sigma0, t) - 1 / inverse) <= allowed
