@@ -18,6 +18,7 @@ from gfcore._check import EPS, Array
 LONGEST = 30.0  # the largest entry of T
 TYPICAL = 0.25  # of the bound of a rounding error, how much is handed on
 GAP = 60.0  # even rows of lengths this far apart, in logarithms, keep their order to the end
+MOST = 1e85  # more rounding error than this, relative, is not told apart
 SPAN = 1000.0  # so far the lengths of rows that are ordered in one go may be apart
 
 
@@ -124,7 +125,7 @@ def ordered(
         q = len(size)
         with np.errstate(divide="ignore", invalid="ignore"):
             share = np.nan_to_num(np.abs(np.triu(R[:q, :q]).T) / size)
-        own = (noise[window] / left * scale)[pivots[:q]]
+        own = (noise[window] / np.maximum(left, noise[window] / MOST) * scale)[pivots[:q]]
         own = np.linalg.solve(np.eye(q) - TYPICAL * np.tril(share, -1), own)
         with np.errstate(divide="ignore"):
             bad = (size <= own * fraction[j : j + q]) | (np.log(size) < beyond)

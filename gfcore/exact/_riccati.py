@@ -27,6 +27,7 @@ Index = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
 CHUNK = 12_000  # entries of W worked on at once: larger arrays get new memory for each result
+SMALLEST = 1e-290  # beside the largest entry of W, others below this are zero
 DIRECT, UNEVEN, CONDITION = 1e5, 1e-6, 1e3  # the limits of `chosen`
 
 
@@ -91,10 +92,8 @@ def brackets(
     rise, fall = up.sum(0), np.maximum(-total, 0)
     # To numbers that can be squared: W by a power of two, D against it.
     unit = np.exp2(np.round(np.log2(np.maximum(np.abs(W).max((1, 2)), 1e-160))))[:, None]
-    W, noise = (
-        np.where((np.abs(W).sum(2) > noise)[..., None], W / unit[..., None], 0),
-        noise / unit,
-    )
+    W = flushed(np.where((np.abs(W).sum(2) > noise)[..., None], W / unit[..., None], 0))
+    noise = noise / unit
     t = np.maximum(t, 1e-280)[:, None]  # stands for t = 0, where D is zero
     root = unit[:, None] * np.sqrt(4 * t * mean_decay(4 * t * np.abs(total)[:, None]))
     log_D = np.log(root) + 2 * t * rise[:, None]
@@ -130,13 +129,18 @@ def brackets(
         yield solved(p, at, c, b, None if K is None else of(K, p))
     # M = Q max(S, 1)^(-1); Q is left to K
     for i in np.flatnonzero(~well & ~direct.all(1)):
-        factor = thin(int(i)) / unit[i]
+        factor = flushed(thin(int(i)) / unit[i])
         for _, at in chunks(~direct[[i]], m * k):
             p = np.full(len(at), i)
             c, b, turned = graded(
                 up[:, i], root[i, at], t[at], factor, noise[i], k, J if J is None else J[i]
             )
             yield solved(p, at, c, b, turned, hard=True)
+
+
+def flushed(W: Array) -> Array:
+    """Return W without what would lose digits in a product with the smallest numbers."""
+    return np.where(np.abs(W) < SMALLEST, 0, W)
 
 
 def of(A: Array, p: Index) -> Array:
