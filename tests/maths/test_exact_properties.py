@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -10,8 +10,6 @@ import gfcore as gf
 from gfcore import exact
 from gfcore.exact import FiniteEscapeError
 
-settings.register_profile("exact", deadline=None, suppress_health_check=list(HealthCheck))
-settings.load_profile("exact")
 few = settings(max_examples=60)
 
 ordinary = st.floats(-100, 100).map(lambda x: round(x, 6))
