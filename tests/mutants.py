@@ -702,16 +702,28 @@ def again(count: int) -> None:
             sys.exit(f"the table has {row}, this run {found}")
 
 
-def main() -> None:
-    """Write the table, and say which fault nothing notices."""
-    install()
-    if sys.argv[1:]:
-        return again(int(sys.argv[1]))
-    table = survey(CHAPTERS, list(MUTANTS))
-    noticed = {row[0] for row in table if row[2]}
-    table += [tested(name) for name in MUTANTS if name not in noticed]
+def write(table: list[tuple[str, ...]]) -> None:
+    """Write the table, fault by fault."""
+    order = list(MUTANTS)
+    table.sort(key=lambda row: (order.index(row[0]), row[1]))
     with TABLE.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([HEAD, *table])
+
+
+def main() -> None:
+    """Write the table, or its rows of the chapters that are named; say what nothing notices."""
+    install()
+    if sys.argv[1:] and sys.argv[1].isdigit():
+        return again(int(sys.argv[1]))
+    chapters = [c for c in CHAPTERS if c.stem in sys.argv[1:]] or CHAPTERS
+    stems = {chapter.stem for chapter in chapters}
+    kept = [row for row in read() if row[1] not in stems] if chapters != CHAPTERS else []
+    table = survey(chapters, list(MUTANTS))
+    table += [row for row in kept if row[0] in MUTANTS and "/" not in row[1]]
+    noticed = {row[0] for row in table if row[2]}
+    tests = {row[0]: row for row in kept if row[4] and "/" in row[1]}
+    table += [tests.get(name) or tested(name) for name in MUTANTS if name not in noticed]
+    write(table)
     print(f"{len(MUTANTS)} faults, {len(table)} runs, {len(noticed)} noticed by claims")
     survivors = [row[0] for row in table if row[1].startswith("tests/") and not row[4]]
     if survivors:
