@@ -25,7 +25,9 @@ class MeasuredRate(NamedTuple):
 def symmetric(Y: ArrayLike) -> float:
     """Return 4 min |sigma_i|, the rate of X(t) in the symmetric model (Prop. 2, (10)).
 
-    Sharp for almost every U0 with at least as many columns as Y has positive eigenvalues.
+    Sharp for almost every U0 with more columns than Y has positive eigenvalues. With as many
+    it is so where the smallest |sigma_i| is that of a positive one; else X(t) has the larger
+    rate 2 (|sigma_i| + the smallest positive eigenvalue).
 
     Parameters
     ----------

@@ -12,6 +12,7 @@ function on, in a fork of the process that has run what comes before. What is dr
 """
 
 import ast
+import builtins
 import contextlib
 import csv
 import functools
@@ -256,6 +257,7 @@ MUTANTS: dict[str, tuple[str, Callable[..., Any]]] = {
     "rates.reach: 1% late": ("rates.reach", result(large)),
     "rates.reach: level 1% large": ("rates.reach", argument("level", large)),
     "gaussian: std 1% large": ("initial.gaussian", argument("std", large)),
+    "gaussian: variance for std": ("initial.gaussian", argument("std", np.sqrt)),
     "orthogonal: q1 1% large": ("initial.orthogonal", argument("q1", large)),
     "orthogonal: q2's square root dropped": (
         "initial.orthogonal",
@@ -440,6 +442,18 @@ def loaded(node: ast.AST) -> set[str]:
     return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
 
 
+def anew(loop: ast.For) -> set[str]:
+    """Return the names that a loop sets in each round before it reads them."""
+    read, found = loaded(loop.iter), set[str]()
+    for part in (ast.Assign([loop.target], ast.Constant(0)), *loop.body):
+        names = [p for p in ast.walk(part) if isinstance(p, ast.Name)]
+        plain = isinstance(part, ast.Assign)
+        sets = {p.id for p in names if plain and isinstance(p.ctx, ast.Store)}
+        read |= {p.id for p in names if not plain or isinstance(p.ctx, ast.Load)} - found
+        found |= sets - read
+    return found
+
+
 def scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
     """Yield the scopes within one."""
     for child in table.get_children():
@@ -472,7 +486,8 @@ def statement(node: ast.stmt, known: dict[str, set[str]]) -> Statement:
             changes |= {base(part.value.func)} - known["imported"]
     for loop in (part for part in ast.walk(node) if isinstance(part, ast.For)):
         if changes & loaded(loop.target):  # one of several things, under another name
-            changes |= loaded(loop.iter) - known["imported"]
+            changes |= loaded(loop.iter) - known["imported"] - {*dir(builtins)}
+    reads -= anew(node) if isinstance(node, ast.For) else set()
     if isinstance(node, ast.FunctionDef):
         known["checks"] |= sets if checks else set()
         return Statement(compiled(node), reads, sets, sets, False)
@@ -494,14 +509,18 @@ def statements(chapter: Path) -> list[Statement]:
     for cell in nbformat.read(chapter, 4).cells:
         for node in ast.parse(cell.source if cell.cell_type == "code" else "").body:
             s = statement(node, known)
+            function = node.value if isinstance(node, ast.Assign) else node
+            if isinstance(function, ast.FunctionDef | ast.Lambda):  # read when it is called
+                inner |= dict.fromkeys(s.sets, s.reads)
+                s.reads = loaded(function.args)
             todo = list(s.reads)
             while todo:
                 new = inner.get(todo.pop(), set()) - s.reads
                 s.reads |= new
                 todo += new
-            function = any(isinstance(p, ast.FunctionDef | ast.Lambda) for p in ast.walk(node))
-            for name in s.sets:
-                inner[name] = s.reads if function else set()
+            if not isinstance(function, ast.FunctionDef | ast.Lambda):
+                holds = any(isinstance(part, ast.Lambda) for part in ast.walk(node))
+                inner |= dict.fromkeys(s.sets, s.reads if holds else set())
             if s.checks:
                 s.before = leading(found, s.reads, set())
                 s.rests = {len(found), *leading(found, s.reads, known["generators"])}
@@ -702,16 +721,28 @@ def again(count: int) -> None:
             sys.exit(f"the table has {row}, this run {found}")
 
 
-def main() -> None:
-    """Write the table, and say which fault nothing notices."""
-    install()
-    if sys.argv[1:]:
-        return again(int(sys.argv[1]))
-    table = survey(CHAPTERS, list(MUTANTS))
-    noticed = {row[0] for row in table if row[2]}
-    table += [tested(name) for name in MUTANTS if name not in noticed]
+def write(table: list[tuple[str, ...]]) -> None:
+    """Write the table, fault by fault."""
+    order = list(MUTANTS)
+    table.sort(key=lambda row: (order.index(row[0]), row[1]))
     with TABLE.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([HEAD, *table])
+
+
+def main() -> None:
+    """Write the table, or its rows of the chapters that are named; say what nothing notices."""
+    install()
+    if sys.argv[1:] and sys.argv[1].isdigit():
+        return again(int(sys.argv[1]))
+    chapters = [c for c in CHAPTERS if c.stem in sys.argv[1:]] or CHAPTERS
+    stems = {chapter.stem for chapter in chapters}
+    kept = [row for row in read() if row[1] not in stems] if chapters != CHAPTERS else []
+    table = survey(chapters, list(MUTANTS))
+    table += [row for row in kept if row[0] in MUTANTS and "/" not in row[1]]
+    noticed = {row[0] for row in table if row[2]}
+    tests = {row[0]: row for row in kept if row[4] and "/" in row[1]}
+    table += [tests.get(name) or tested(name) for name in MUTANTS if name not in noticed]
+    write(table)
     print(f"{len(MUTANTS)} faults, {len(table)} runs, {len(noticed)} noticed by claims")
     survivors = [row[0] for row in table if row[1].startswith("tests/") and not row[4]]
     if survivors:

@@ -5,6 +5,7 @@ chapters recorded, and the macros of templates/. Beside the pages the site gets 
 its schema, the figures, the executed notebooks, and a manifest of what all this is made of.
 """
 
+import csv
 import json
 import math
 import re
@@ -101,6 +102,11 @@ class Book:
         }
         return ledger.joined(self.entries, checks)
 
+    def table(self, name: str) -> list[dict[str, str]]:
+        """Return the rows of a table of data."""
+        with (self.root / name).open(encoding="utf-8", newline="") as file:
+            return [*csv.DictReader(file)]
+
     @cached_property
     def templates(self) -> Environment:
         """Jinja, with all that the pages of the record may use."""
@@ -135,6 +141,7 @@ class Book:
             "meanings": self.paper["verdicts"],
             "sections": {name: used[name] for name in self.paper["sections"] if used[name]},
             "told": told,
+            "table": self.table,
             "decades": DECADES,
             "paper": cited,
             "citation": ledger.read(self.root / CITATION),

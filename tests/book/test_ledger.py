@@ -18,7 +18,7 @@ from gfbook.build.ledger import VERDICTS
 from gfbook.check import METADATA
 from tests.conftest import ROOT
 
-RECORD = [f"record/{name}" for name in ("claims", "errata", "paper-map", "cite")]
+RECORD = [f"record/{name}" for name in ("claims", "errata", "faults", "paper-map", "cite")]
 CHAPTERS = sorted(path.relative_to(ROOT) for path in (ROOT / "chapters").glob("*.ipynb"))
 SECOND, THIRD = "02-symmetric-factorization", "03-spectral-initialization"
 PAPER = ledger.read(ROOT / ledger.PAPER)
@@ -212,10 +212,18 @@ def test_errata_begin_with_what_fails_and_by_consequence(site):
     assert text.count("not at hand") == 1
 
 
-def test_ranks_are_told_apart():
-    ranks = Counter((e["verdict"], e["rank"]) for e in entries() if "rank" in e)
-    assert ranks
-    assert max(ranks.values()) == 1
+def test_errata_rank_each_claim_that_does_not_hold():
+    for verdict in ("fails", "misprint", "holds-if"):
+        ranks = [entry.get("rank", 0) for entry in entries() if entry["verdict"] == verdict]
+        assert sorted(ranks) == [*range(1, len(ranks) + 1)]
+    assert not any("rank" in entry for entry in entries() if entry["verdict"] == "holds")
+
+
+def test_what_the_book_adds_says_what_it_is_about():
+    """So the items that it takes further count it."""
+    own = [entry for entry in entries() if entry["id"].startswith("beyond-")]
+    assert own
+    assert all(entry["about"] for entry in own)
 
 
 def test_ledger_shows_whose_a_claim_is_and_how_sharp(site):
