@@ -196,25 +196,24 @@ class _Series:
         There the last two terms are tol of the first two. And they fall, or a decay too small
         to see would no longer be one in the series.
         """
-        sides = self.U, self.V
-        for i, side in enumerate(sides):
-            np.vecdot(side, side, out=self.squares[:, i])
-        tail, first = self.squares[..., :2], self.squares[..., -2:].max(axis=2)
-        lost, tiny = (tol**2)[:, None] * first, first < 1e-290
-        fall = np.sqrt(tail[..., 1] / tail[..., 0]) * _FALL
-        fall = np.fmin.reduce(fall, axis=1, initial=1e3)
-        # Where a square underflows, the unit as it is must do.
-        limits = np.where(tiny[..., None], 1.0, (lost[..., None] / tail) ** _ROOTS)
-        plain = np.fmin(np.fmin.reduce(limits, axis=(1, 2)), fall)
+        squares, reduce = self.squares, np.fmin.reduce
+        np.vecdot(self.U, self.U, out=squares[:, 0])
+        np.vecdot(self.V, self.V, out=squares[:, 1])
+        tail, first = squares[..., :2], squares[..., -2:].max(axis=2)
+        lost, tiny = ((tol**2)[:, None] * first)[..., None], first < 1e-290
+        fall = reduce(np.sqrt(tail[..., 1] / tail[..., 0]), axis=1, initial=1e4) * _FALL
+        limits = reduce((lost / tail) ** _ROOTS, axis=2)
+        limits[tiny] = 1.0  # where a square underflows, the unit as it is must do
+        plain = np.fmin(reduce(limits, axis=1), fall)
         beta = plain[:, None] * _POLES
         powers = _powers(beta)
         last = (powers[:, :, None] * _EULER[:2]).reshape(len(tol), -1, _ORDER + 1)
-        z = np.full(beta.shape, 0.8)
-        for i, side in enumerate(sides):
-            terms = last @ side
-            square = np.vecdot(terms, terms).reshape(*beta.shape, 2)
-            limit = np.fmin.reduce((lost[:, i, None, None] / square) ** _ROOTS, axis=2)
-            z = np.fmin(z, np.where(tiny[:, i, None], 1 / (1 + beta), limit))
+        U, V = last @ self.U, last @ self.V
+        terms = np.stack([np.vecdot(U, U), np.vecdot(V, V)], axis=1).reshape(-1, 2, beta.shape[1], 2)
+        limits = reduce((lost[..., None] / terms) ** _ROOTS, axis=3)
+        if tiny.any():
+            limits = np.where(tiny[..., None], (1 / (1 + beta))[:, None], limits)
+        z = reduce(limits, axis=1, initial=0.8)
         # As z = t / (t + beta), t = fall (1 + 5 z) is the root of a quadratic equation.
         half = 3 * fall[:, None] - beta / 2
         reach = np.minimum(beta * z / (1 - z), half + np.sqrt(half**2 + fall[:, None] * beta))

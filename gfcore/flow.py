@@ -52,7 +52,7 @@ def _flow(
     m = Y.shape[1]
     if C is not None:
         paths = paths @ C[:, None]
-    if bases == (None, None):
+    if all(basis is None for basis in bases):
         return paths, error, failed
     sides = (
         side if basis is None else basis[:, None] @ side
@@ -294,6 +294,7 @@ def solve(
         all that the width costs (`Weights.compress`). The imbalance (13), with rates
         U^T U / a - V^T V / b, is that of the start to 1e-12, as a rule 1e-14, of the largest
         ||U||_F^2 / a + ||V||_F^2 / b so far, in the Frobenius norm: it may be far smaller.
+        Where rtol is above 1e-10, it is that to rtol / 100.
 
     Raises
     ------
