@@ -28,6 +28,7 @@ _FINEST = 1e-13  # the smallest tolerance that rounding leaves room for
 # The least and the most that a step of the series may lose: more, and (13) would drift by it,
 # so where the tolerance is loose, a thousandth of that.
 _SERIES = 1e-15, 1e-13
+_KEPT = 1e-12  # how well (13) is kept, or a hundredth of rtol if that is more
 _GROUP = 2**24  # bytes of paths that are found together
 
 
@@ -151,9 +152,12 @@ def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Ar
     # What is read off inside a step errs by far more than the tolerance.
     K, tol = R.T @ (J * R), max(rtol / 100, _FINEST)
     while True:
-        rough = _explicit.path(Y, nudged, t, 10 * tol)
+        rough = _explicit.path(Y, nudged, t, 50 * tol)
         fine = _explicit.path(Y, R, t, tol)
-        fine.states[: fine.done] = _radau.conserve(fine.states[: fine.done], K, J)
+        found = fine.states[: fine.done]
+        drift = np.linalg.norm(found.mT @ (J * found) - K, axis=(1, 2))
+        if (drift > max(_KEPT, rtol / 100) / 2 * np.vecdot(found, found).sum(1)).any():
+            found[:] = _radau.conserve(found, K, J)
         if min(rough.done, fine.done) < t.size:
             fine = fine._replace(R=_radau.conserve(fine.R[None], K, J)[0])
             states, error, good = _finish(Y, None, [rough, fine], t, rtol)
