@@ -224,10 +224,11 @@ def conserve(Z: Array, K: Array, J: Array, scale: Array | None = None) -> Array:
     n = np.maximum(n, _EPS * n[:, -1:])
     for _ in range(3):  # Newton steps
         drift = weight * (Z.mT @ (J * Z) - K)
-        if np.abs(drift).max() <= _EPS * weight[0, 0]:
-            break
-        L = B @ (B.mT @ drift @ B / (n[:, :, None] + n[:, None])) @ B.mT
+        turn = B.mT @ drift @ B / (n[:, :, None] + n[:, None])
+        L = B @ turn @ B.mT
         Z = Z - J * (Z @ (L * scale[:, None] / scale))
+        if np.abs(turn).max() <= 1e-8:  # what is left is its square
+            break
     return Z
 
 

@@ -7,14 +7,21 @@ of the series follow from those before them by convolution, three products an or
     (j+1) U_{j+1} = sum_i E_i V_{j-i},  (j+1) V_{j+1} = sum_i E_i^T U_{j-i}.
 
 Each sum is one product of matrices if the coefficients lie side by side in memory, those of one
-factor in reverse. The last two say how far the series is good, so that no step is tried twice;
-and the series is the path inside the step too. U^T U - V^T V (13), whose terms cancel up to
-that order, it keeps to less than the last of them. But steps are limited by the fastest decay,
-which a long stiff path does not end with: `hands_over` says when the implicit steps of `_radau`
-take the rest. Where inputs are not white, E = Y - U V^T Sigma, and Sigma V takes the place of V
-in E_j.
+factor in reverse. What limits the series are fast decays, and poles that lie in the past or
+beside the path. So it is summed by Euler's method: with z = t/(t + beta), which has its pole in
+the past, t^i = beta^i sum_j C(j-1, i-1) z^j, and the series in z, of the same order, is good
+about twice as far. Its last two terms say how far, so that no step is tried twice; and it is
+the path inside the step too. U^T U - V^T V (13), whose terms cancel up to that order, it keeps
+to less than the last of them. A long stiff path is still not for it: `hands_over` says when the
+implicit steps of `_radau` take the rest. Where inputs are not white, E = Y - U V^T Sigma, and
+Sigma V takes the place of V in E_j.
+
+References
+----------
+G. H. Hardy, Divergent Series, Oxford 1949, chapter VIII (Euler's method of summation).
 """
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,14 +31,21 @@ from gfcore._check import Array
 
 _EPS = float(np.finfo(float).eps)
 ROUNDING = 16 * _EPS  # what a few dozen operations lose
-_ORDER = 16  # where the calls and the operations of a path together cost least
-# A term over the one before: at h r = 0.4 * 16 the series of exp(-h r) still damps.
+_ORDER = 20  # where the calls and the operations of a path together cost least
+# A term over the one before: at h r = 0.4 * 20 the series of exp(-h r) still damps, and Euler's
+# sum of it at 1 + 5 z times that.
 _FALL = 0.4
+_POLES = np.array([5.0, 8.0, 13.0])  # beta, in steps of the plain series
 _CACHE = 2**20  # bytes of coefficients that go through the orders together
 ATTEMPTS = 100_000  # steps at most, to reach the last time
 _PATIENCE = 100  # steps that cost about as much as all implicit ones to any time
 
 _ROOTS = 0.5 / np.array([_ORDER, _ORDER - 1.0])
+# C(j-1, i-1) for z^j and t^i, both from the last to the first, as the coefficients lie.
+_EULER = np.zeros((_ORDER + 1, _ORDER + 1))
+_EULER[-1, -1] = 1.0
+for _j in range(_ORDER):
+    _EULER[-2 - _j, -2::-1][: _j + 1] = [math.comb(_j, i) for i in range(_j + 1)]
 
 
 class Reached(NamedTuple):
@@ -79,6 +93,7 @@ def path(Y: Array, R: Array, t: Array, tol: Array, Sigma: Array | None = None) -
 def _advance(path: Reached, Y: Array, t: Array, tol: Array, Sigma: Array | None) -> None:
     """Bring a group of paths, in place, to the last time or to where they hand over."""
     steps = 0
+    # The unit of time of a series: what the plain one of the step before was good for.
     h = 1 / np.maximum(np.vecdot(Y, Y).sum(1) ** 0.5 + np.vecdot(path.R, path.R).sum(1), 1e-300)
     active = np.flatnonzero(path.done < t.size)
     series = None
@@ -91,7 +106,8 @@ def _advance(path: Reached, Y: Array, t: Array, tol: Array, Sigma: Array | None)
             )
         series.fill(h, y, R)
         left = t[-1] - now
-        step = np.minimum(h * series.reach(tol_now), left)
+        plain, reach = series.reach(tol_now)
+        step = np.minimum(h * reach, left)
         end = np.where(step == left, t[-1], now + step)
         first, last = t.searchsorted(end), t.searchsorted(end, side="right")
         # By itself, so that no bit of the path depends on the times that are asked for.
@@ -100,15 +116,18 @@ def _advance(path: Reached, Y: Array, t: Array, tol: Array, Sigma: Array | None)
         if rest.any():
             first[rest], last[rest], end[rest], next_R[rest] = 0, t.size, t[-1], R[rest]
         # The times inside the step of each path; some have fewer of them than others.
-        index = done[:, None] + np.arange(max(int((first - done).max()), 0))
-        theta = np.minimum(t[np.minimum(index, t.size - 1)] - now[:, None], step[:, None])
-        inside = series.at(theta / h[:, None]).reshape(*index.shape, *R.shape[1:])
-        for i, a in enumerate(active):
-            begin = max(first[i], done[i])
-            path.states[a, done[i] : begin] = inside[i, : begin - done[i]]
+        most = int((first - done).max())
+        if most > 0:
+            index = done[:, None] + np.arange(most)
+            theta = np.minimum(t[np.minimum(index, t.size - 1)] - now[:, None], step[:, None])
+            inside = series.at(theta / h[:, None]).reshape(*index.shape, *R.shape[1:])
+        for i in np.flatnonzero(last > done):
+            a, begin = active[i], max(first[i], done[i])
+            if begin > done[i]:
+                path.states[a, done[i] : begin] = inside[i, : begin - done[i]]
             path.states[a, begin : last[i]] = next_R[i]
             path.steps[a, done[i] : last[i]] = steps + 1 - rest[i]
-        R, now, done, h = next_R, end, last, step
+        R, now, done, h = next_R, end, last, h * plain
         steps += 1
         on = (last < t.size) & (step > 0) & (steps < ATTEMPTS)
         if Sigma is None and steps >= _PATIENCE:
@@ -123,80 +142,94 @@ def _advance(path: Reached, Y: Array, t: Array, tol: Array, Sigma: Array | None)
 class _Series:
     """The coefficients of a group of paths, and the products that make each order.
 
-    U and V are scaled by the root of the step h, and Y by h, which makes the step 1.
+    U and V are scaled by the root of the unit of time h, and Y by h, which makes the unit 1.
     """
 
     def __init__(self, count: int, m: int, n: int, k: int, Sigma: Array | None) -> None:
         p = _ORDER + 1
-        Us, Es, Et, Vs, U_back, V_back = (
+        Us, Es, Et, Vs, U_back, V_back, self.new = (
             np.empty((count, *shape))
             for shape in [
-                (m, p * k), (m, p * n), (n, p * m), (p * k, n), (p * m, k), (p * n, k)
+                (m, p * k), (m, p * n), (n, p * m), (p * k, n), (p * m, k), (p * n, k), (m + n, k)
             ]
         )  # fmt: skip
         self.Sigma, self.m, self.E, self.orders = Sigma, m, Es[:, :, :n], []
-        for j in range(_ORDER):
+        U_new, V_new = self.new[:, :m], self.new[:, m:]
+        for j in range(p):
             # Block j of one factor of a sum, and block a = p - j of the other, in reverse.
-            a, b = _ORDER - j, _ORDER - j - 1
+            a = _ORDER - j
             self.orders.append((
                 (U_back[:, a * m : (a + 1) * m], Us[:, :, j * k : (j + 1) * k]),
                 (V_back[:, a * n : (a + 1) * n], Vs[:, a * k : (a + 1) * k].mT),
                 (Us[:, :, : (j + 1) * k], Vs[:, a * k :], Es[:, :, j * n : (j + 1) * n]),
                 Et[:, :, j * m : (j + 1) * m].mT,
-                (Es[:, :, : (j + 1) * n], V_back[:, a * n :], U_back[:, b * m : (b + 1) * m]),
-                (Et[:, :, : (j + 1) * m], U_back[:, a * m :], V_back[:, b * n : (b + 1) * n]),
-                -1.0 / (j + 1),
+                (Es[:, :, : (j + 1) * n], V_back[:, a * n :], U_new),
+                (Et[:, :, : (j + 1) * m], U_back[:, a * m :], V_new),
+                np.array(-1.0 / (j + 1)),
             ))  # fmt: skip
         self.U, self.V = (a.reshape(count, p, -1) for a in (U_back, V_back))
         self.squares = np.empty((count, 2, p))
 
     def fill(self, h: Array, Y: Array, R: Array) -> None:
         """Find the coefficients for the paths that start from R, the last first."""
-        (U, _), (V, _), *_ = self.orders[0]
         h = h[:, None, None]
-        self.root = np.sqrt(h)
-        np.multiply(self.root, R[:, : self.m], out=U)
-        np.multiply(self.root, R[:, self.m :], out=V)
-        self.Y = h * Y
+        self.root, self.Y = np.sqrt(h), h * Y
+        new = np.multiply(self.root, R, out=self.new)
+        U_new, V_new = new[:, : self.m], new[:, self.m :]
         for j, ((U, Us), (V, Vs), X, Et, EV, EU, factor) in enumerate(self.orders):
-            Us[...] = U
-            Vs[...] = V if self.Sigma is None else self.Sigma @ V
+            U[...], V[...] = U_new, V_new
+            if j == _ORDER:
+                break
+            Us[...] = U_new
+            Vs[...] = V_new if self.Sigma is None else self.Sigma @ V_new
             E = np.matmul(X[0], X[1], out=X[2])  # -E, so that X need not change its sign
             if j == 0:
                 E -= self.Y
             Et[...] = E
-            U_next, V_next = (
-                np.matmul(EV[0], EV[1], out=EV[2]),
-                np.matmul(EU[0], EU[1], out=EU[2]),
-            )
-            U_next *= factor
-            V_next *= factor
+            np.matmul(EV[0], EV[1], out=EV[2])
+            np.matmul(EU[0], EU[1], out=EU[2])
+            np.multiply(new, factor, out=new)
 
-    def reach(self, tol: Array) -> Array:
-        """Return the times at which the last two terms are tol of the first two, (B,).
+    def reach(self, tol: Array) -> tuple[Array, Array]:
+        """Return the times to which the plain series and Euler's sum are good, (B,).
 
-        And they shall fall, or a decay too small to see would no longer be one in the series.
+        There the last two terms are tol of the first two. And they fall, or a decay too small
+        to see would no longer be one in the series.
         """
-        np.vecdot(self.U, self.U, out=self.squares[:, 0])
-        np.vecdot(self.V, self.V, out=self.squares[:, 1])
-        tail, first = self.squares[..., :2], self.squares[..., -2:].max(axis=2)
-        limits = np.empty((len(tol), 2, 3))
-        limits[..., :2] = ((tol**2)[:, None, None] * first[..., None] / tail) ** _ROOTS
-        if (tiny := first < 1e-290).any():
-            limits[tiny, :2] = 1.0  # where a square underflows, the step as it is must do
-        limits[..., 2] = np.sqrt(tail[..., 1] / tail[..., 0]) * _FALL
-        return np.asarray(np.fmin.reduce(limits, axis=(1, 2), initial=1e3))
+        squares, reduce = self.squares, np.fmin.reduce
+        np.vecdot(self.U, self.U, out=squares[:, 0])
+        np.vecdot(self.V, self.V, out=squares[:, 1])
+        tail, first = squares[..., :2], squares[..., -2:].max(axis=2)
+        lost, tiny = ((tol**2)[:, None] * first)[..., None], first < 1e-290
+        fall = reduce(np.sqrt(tail[..., 1] / tail[..., 0]), axis=1, initial=1e4) * _FALL
+        limits = reduce((lost / tail) ** _ROOTS, axis=2)
+        limits[tiny] = 1.0  # where a square underflows, the unit as it is must do
+        plain = np.fmin(reduce(limits, axis=1), fall)
+        beta = plain[:, None] * _POLES
+        powers = _powers(beta)
+        last = (powers[:, :, None] * _EULER[:2]).reshape(len(tol), -1, _ORDER + 1)
+        U, V = last @ self.U, last @ self.V
+        terms = np.stack([np.vecdot(U, U), np.vecdot(V, V)], axis=1).reshape(-1, 2, beta.shape[1], 2)
+        limits = reduce((lost[..., None] / terms) ** _ROOTS, axis=3)
+        if tiny.any():
+            limits = np.where(tiny[..., None], (1 / (1 + beta))[:, None], limits)
+        z = reduce(limits, axis=1, initial=0.8)
+        # As z = t / (t + beta), t = fall (1 + 5 z) is the root of a quadratic equation.
+        half = 3 * fall[:, None] - beta / 2
+        reach = np.minimum(beta * z / (1 - z), half + np.sqrt(half**2 + fall[:, None] * beta))
+        best = np.arange(len(tol)), reach.argmax(axis=1)
+        self.beta = beta[best][:, None]
+        self.scale = powers[best][:, None] / self.root
+        return plain, reach[best]
 
     def at(self, theta: Array) -> Array:
         """Return R at times theta (B, W) of a step, rows of U before rows of V."""
-        powers = np.empty((*theta.shape, _ORDER + 1))
-        rising = powers[:, :, ::-1]
-        rising[:, :, :1], rising[:, :, 1:] = 1 / self.root, theta[:, :, None]
-        np.multiply.accumulate(rising, axis=2, out=rising)
+        z = theta / (theta + self.beta)
+        weights = (_powers(z) @ _EULER) * self.scale
         split = self.U.shape[2]
         R = np.empty((*theta.shape, split + self.V.shape[2]))
-        np.matmul(powers, self.U, out=R[:, :, :split])
-        np.matmul(powers, self.V, out=R[:, :, split:])
+        np.matmul(weights, self.U, out=R[:, :, :split])
+        np.matmul(weights, self.V, out=R[:, :, split:])
         return R
 
     def at_rest(self) -> NDArray[Any]:
@@ -213,3 +246,12 @@ class _Series:
         # E V may be small against its own rounding while U and V still move: large weights
         # with an E that only rare directions see do so for long.
         return np.asarray(near | ~(self.U[:, -2].any(axis=1) | self.V[:, -2].any(axis=1)))
+
+
+def _powers(x: Array) -> Array:
+    """Return the powers of x along a last axis, the highest first."""
+    powers = np.empty((*x.shape, _ORDER + 1))
+    rising = powers[..., ::-1]
+    rising[..., :1], rising[..., 1:] = 1.0, x[..., None]
+    np.multiply.accumulate(rising, axis=-1, out=rising)
+    return powers

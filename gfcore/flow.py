@@ -25,8 +25,10 @@ from gfcore.state import BatchError, Trajectory, Weights
 
 _EPS = float(np.finfo(float).eps)
 _FINEST = 1e-13  # the smallest tolerance that rounding leaves room for
-# The least and the most that a step of the series may lose; more, and (13) would drift by it.
+# The least and the most that a step of the series may lose: more, and (13) would drift by it,
+# so where the tolerance is loose, a thousandth of that.
 _SERIES = 1e-15, 1e-13
+_KEPT = 1e-12  # how well (13) is kept, or a hundredth of rtol if that is more
 _GROUP = 2**24  # bytes of paths that are found together
 
 
@@ -51,6 +53,8 @@ def _flow(
     m = Y.shape[1]
     if C is not None:
         paths = paths @ C[:, None]
+    if all(basis is None for basis in bases):
+        return paths, error, failed
     sides = (
         side if basis is None else basis[:, None] @ side
         for side, basis in zip((paths[:, :, :m], paths[:, :, m:]), bases, strict=True)
@@ -89,12 +93,11 @@ def _together(
     Y: Array, R: Array, t: Array, rtol: float, Sigma: Array | None
 ) -> tuple[Array, Array, dict[int, ArithmeticError]]:
     """Follow a stack by the series, R (2, B, m+n, k) a second start and the start itself."""
-    paths = np.full((len(Y), t.size, *R.shape[2:]), np.nan)
-    error, failed = np.full(paths.shape[:2], np.nan), {}
+    failed: dict[int, ArithmeticError] = {}
     todo = np.arange(len(Y))
     size = np.linalg.norm(Y, axis=(1, 2))
     tol = rtol / 10 * size / np.maximum(np.maximum(size, _product(R[1], Y.shape[1])), 1e-300)
-    tol = np.clip(tol, *_SERIES)
+    tol = np.clip(tol, _SERIES[0], max(_SERIES[1], rtol / 1000))
     while todo.size:
         count = todo.size
         both = _taylor.path(
@@ -108,8 +111,11 @@ def _together(
         # What each step rounds adds up while the path grows, what it leaves out the gap shows.
         steps = both.steps[count:]
         lost = (tol[:, None] * (steps > 0) + 4 * _EPS * steps) * _product(fine, Y.shape[1])
-        error[todo], good = _estimate(Y[todo], rough, fine, rtol, lost)
-        paths[todo] = fine
+        found, good = _estimate(Y[todo], rough, fine, rtol, lost)
+        if count == len(Y):
+            paths, error = fine, found
+        else:
+            paths[todo], error[todo] = fine, found
         ended = (both.done.reshape(2, count) == t.size).all(axis=0)
         for j in np.flatnonzero(~ended):
             i, pair = todo[j], [Reached(*(a[j + half] for a in both)) for half in (0, count)]
@@ -146,9 +152,12 @@ def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Ar
     # What is read off inside a step errs by far more than the tolerance.
     K, tol = R.T @ (J * R), max(rtol / 100, _FINEST)
     while True:
-        rough = _explicit.path(Y, nudged, t, 10 * tol)
+        rough = _explicit.path(Y, nudged, t, 50 * tol)
         fine = _explicit.path(Y, R, t, tol)
-        fine.states[: fine.done] = _radau.conserve(fine.states[: fine.done], K, J)
+        found = fine.states[: fine.done]
+        drift = np.linalg.norm(found.mT @ (J * found) - K, axis=(1, 2))
+        if (drift > max(_KEPT, rtol / 100) / 2 * np.vecdot(found, found).sum(1)).any():
+            found[:] = _radau.conserve(found, K, J)
         if min(rough.done, fine.done) < t.size:
             fine = fine._replace(R=_radau.conserve(fine.R[None], K, J)[0])
             states, error, good = _finish(Y, None, [rough, fine], t, rtol)
@@ -235,6 +244,8 @@ def _scaled(
 
     It is (12) for U / sqrt(a), V / sqrt(b) and Y / sqrt(a b), with the time a b t.
     """
+    if rates == (1.0, 1.0):
+        return _flow(Y, R, t, rtol, Sigma)
     a, b = rates
     m, n = Y.shape[1:]
     root = np.repeat(np.sqrt([a, b]), [m, n])[:, None]
@@ -287,6 +298,7 @@ def solve(
         all that the width costs (`Weights.compress`). The imbalance (13), with rates
         U^T U / a - V^T V / b, is that of the start to 1e-12, as a rule 1e-14, of the largest
         ||U||_F^2 / a + ||V||_F^2 / b so far, in the Frobenius norm: it may be far smaller.
+        Where rtol is above 1e-10, it is that to rtol / 100.
 
     Raises
     ------
