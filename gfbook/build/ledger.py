@@ -30,10 +30,10 @@ def read(path: Path) -> Any:
         raise BuildError(f"{path.parent.name}/{path.name}: {error}") from None
 
 
-def numbered(paper: dict[str, Any]) -> dict[str, str]:
+def numbered(paper: dict[str, Any], key: str = "name") -> dict[str, str]:
     """Return the numbered items in the paper's order: their ids, and their names."""
     return {
-        f"{kind}-{number}": kept["name"].format(number)
+        f"{kind}-{number}": kept.get(key, kept["name"]).format(number)
         for kind, kept in paper["items"].items()
         for number in range(1, kept["count"] + 1)
     }
@@ -144,6 +144,24 @@ def joined(claims: list[Claim], checks: dict[str, list[Claim]]) -> list[Claim]:
         | {"url": f"chapters/{claim['chapter']}.html#claim-{claim['id']}"}
         for claim in claims
     ]
+
+
+def worst(claims: list[Claim], id: str, paper: dict[str, Any]) -> str | None:
+    """Return the verdict on a numbered item: the gravest of those on the paper's claims in it.
+
+    Those are the claims that begin with its id, and others about it that stand where it does.
+    """
+    named = numbered(paper)[id]
+    found = [
+        VERDICTS.index(claim["verdict"])
+        for claim in claims
+        if claim.get("by", "paper") == "paper"
+        and (
+            item(claim["id"], paper) == id
+            or (id in about(claim, paper) and claim.get("where", "").startswith(named))
+        )
+    ]
+    return VERDICTS[max(found)] if found else None
 
 
 def totals(claims: list[Claim], by: str = "paper") -> dict[str, int]:

@@ -21,7 +21,7 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
 from gfbook import explore
-from gfbook.build import BuildError, badge, ledger, take
+from gfbook.build import BuildError, badge, findings, ledger, rests, take, verdict
 from gfbook.build.inputs import (
     CITATION,
     EXECUTED,
@@ -35,6 +35,7 @@ from gfbook.build.place import repository
 from gfbook.check import METADATA
 
 DECADES = (-18, 4)  # of the bars
+SIGNS = dict(zip(ledger.VERDICTS, "✓◐✎✗", strict=True))  # as the style sheet has them
 PLACES = r"^(?:\(([\w-]+)\)=|:label: ([\w-]+)|:{3,}\{judged\} ([\w-]+))$"
 
 
@@ -74,6 +75,26 @@ class Book:
         return ledger.sentences(self.root, self.paper)
 
     @cached_property
+    def graph(self) -> rests.Graph:
+        """What each numbered item of the paper rests on."""
+        return rests.load(self.root, self.paper)
+
+    @cached_property
+    def findings(self) -> dict[str, list[dict[str, Any]]]:
+        """What to know before all else, and what is right, with claims and pictures."""
+        found = findings.load(self.root, self.paper, self.entries)
+        plots = findings.plots(self.chapters) if found else {}
+        claims = {claim["id"]: claim for claim in self.claims}
+        for finding in (finding for part in found.values() for finding in part):
+            if (name := finding["picture"]["plot"]) not in plots:
+                raise BuildError(f"{findings.FILE}: no chapter has a plot {name}")
+            chapter, data = plots[name]
+            finding["claim"] = claims[finding["claim"]]
+            finding["plot"] = f"{chapter}.html#{name}"
+            finding["drawn"] = findings.draw(finding["picture"], data)
+        return found
+
+    @cached_property
     def chapters(self) -> dict[str, dict[str, Any]]:
         """The executed notebooks, by the names that _toc.yml has for them."""
         files = [path for path in documents(self.root) if path.suffix == ".ipynb"]
@@ -108,15 +129,58 @@ class Book:
             return [*csv.DictReader(file)]
 
     @cached_property
+    def titles(self) -> dict[str, str]:
+        """The title of each chapter."""
+        return {name: text.partition("\n")[0].removeprefix("# ") for name, text in self._texts}
+
+    @cached_property
+    def items(self) -> dict[str, dict[str, Any]]:
+        """Each numbered item of the paper: where it is treated, and what came of it."""
+        anchors = {
+            "".join(named): name
+            for name, text in self._texts
+            for named in re.findall(PLACES, text, re.M)
+        }
+        found = ledger.items(self.paper, self.claims, anchors, self.sentences)
+        short, up = ledger.numbered(self.paper, "short"), rests.used(self.graph)
+        return {
+            each["id"]: each
+            | {
+                "short": short[each["id"]],
+                "verdict": ledger.worst(self.entries, each["id"], self.paper),
+            }
+            | {"on": self.graph.get(each["id"], []), "used": up.get(each["id"], [])}
+            for each in found
+        }
+
+    @cached_property
+    def drawing(self) -> rests.Drawing | None:
+        """The items of the paper as a graph."""
+        own = {
+            ledger.item(claim["id"], self.paper): claim["section"]
+            for claim in reversed(self.entries)
+        }
+        sections = {id: own.get(id, self.paper["sections"][0]) for id in self.graph}
+        return rests.draw(self.graph, sections, self.paper["sections"]) if self.graph else None
+
+    @cached_property
+    def _texts(self) -> list[tuple[str, str]]:
+        """The name of each chapter, without its folder, and its text."""
+        return [
+            (
+                Path(name).name,
+                "\n".join(
+                    "".join(cell["source"])
+                    for cell in notebook["cells"]
+                    if cell["cell_type"] == "markdown"
+                ),
+            )
+            for name, notebook in self.chapters.items()
+        ]
+
+    @cached_property
     def templates(self) -> Environment:
         """Jinja, with all that the pages of the record may use."""
-        anchors, titles = {}, {}
-        for name, notebook in self.chapters.items():
-            cells = [c for c in notebook["cells"] if c["cell_type"] == "markdown"]
-            text = "\n".join("".join(cell["source"]) for cell in cells)
-            for named in re.findall(PLACES, text, re.M):
-                anchors["".join(named)] = Path(name).name
-            titles[Path(name).name] = text.partition("\n")[0].removeprefix("# ")
         loader = FileSystemLoader([self.root, Path(__file__).with_name("templates")])
         jinja = Environment(
             loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -132,8 +196,19 @@ class Book:
         (cited,) = re.findall(rf"^@\w+\{{{self.paper['cite']},.*?^\}}", bib, re.M | re.S)
         jinja.globals |= {
             "claims": self.claims,
-            "items": [*ledger.items(self.paper, self.claims, anchors, self.sentences)],
-            "titles": titles,
+            "items": [*self.items.values()],
+            "by_id": self.items,
+            "signs": SIGNS,
+            "titles": self.titles,
+            "drawing": self.drawing,
+            "findings": self.findings,
+            "ways": {
+                id: (
+                    rests.reached(self.graph, id),
+                    rests.reached(rests.used(self.graph), id)[::-1],
+                )
+                for id in self.graph
+            },
             "totals": totals,
             "own": own,
             "all": {name: count + own[name] for name, count in totals.items()},
@@ -202,6 +277,8 @@ def deliver(app: Sphinx, error: Exception | None) -> None:
         "claims.schema.json": json.dumps(ledger.schema(book.paper), indent=1) + "\n",
         "_static/explore.js": explore.script(),
         "_static/ledger.css": book.templates.get_template("ledger.css").render(),
+        "_static/previews.js": f"window.previews = {json.dumps(verdict.previews(app))};\n",
+        "_static/rests.css": "\n".join(rests.sheet(book.graph)),
     }
     for name, notebook in book.chapters.items():
         files |= take.figures(name, notebook)

@@ -10,7 +10,7 @@ from gfbook.build import badge
 FORMS = {"SVG": "image/svg+xml", "CSV": "text/csv"}  # what a reader is told, and what it is
 
 
-def _named(notebook: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, str]]]:
+def named(notebook: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, str]]]:
     """Yield the metadata of each named figure of a notebook, and its forms."""
     for cell in notebook["cells"]:
         shown = [
@@ -25,7 +25,7 @@ def figures(name: str, notebook: dict[str, Any]) -> dict[str, str]:
     """Return the files of the figures of an executed chapter, and their texts."""
     return {
         f"figures/{name.split('/')[-1]}/{figure['name']}.{form.lower()}": text
-        for figure, forms in _named(notebook)
+        for figure, forms in named(notebook)
         for form, text in forms.items()
     }
 
@@ -37,7 +37,7 @@ def offered(
     content = copy.deepcopy(notebook)
     badge.put(content, {claim["id"]: claim for claim in claims}, paper)
     folder = f"{'../' * name.count('/')}figures/{name.split('/')[-1]}"
-    for figure, forms in _named(content):
+    for figure, forms in named(content):
         links = [
             f'<a href="{folder}/{figure["name"]}.{form.lower()}" download>{form}</a>'
             for form in forms

@@ -18,6 +18,8 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from gfbook.build import ledger
 
+RESTS = "record/rests"  # the page that has all of it
+
 
 def of(labels: list[str], book: Any) -> list[ledger.Claim]:
     """Return the claims of these labels, in the ledger's order."""
@@ -40,6 +42,29 @@ def address(app: Sphinx, page: str, claim: ledger.Claim) -> str:
     return f"{at}#claim-{claim['id']}"
 
 
+def around(app: Sphinx, page: str, id: str) -> Iterator[nodes.Node]:
+    """Yield what an item rests on and what it is used by, as links in a line."""
+    book = app.gfbook  # type: ignore[attr-defined]
+    for key, told in (("on", "Rests on "), ("used", "Used by ")):
+        for n, other in enumerate(book.items[id][key]):
+            yield nodes.Text(", " if n else told)
+            target, _, place = book.items[other]["url"].partition(".html")
+            at = app.builder.get_relative_uri(page, target) + place
+            yield nodes.reference("", book.items[other]["name"], internal=True, refuri=at)
+        if book.items[id][key]:
+            yield nodes.Text(". ")
+
+
+def uses(app: Sphinx, page: str, id: str) -> str:
+    """Return a link from an equation to what it rests on and what uses it, if that is known."""
+    book = app.gfbook  # type: ignore[attr-defined]
+    if id not in book.graph or RESTS not in app.env.found_docs:
+        return ""
+    name, count = book.items[id]["name"], len(book.items[id]["used"])
+    at = f"{app.builder.get_relative_uri(page, RESTS)}#{id}"
+    return f'<a class="uses" href="{at}" aria-label="what uses {name}">used by {count}</a>'
+
+
 def mark(app: Sphinx, document: nodes.document, page: str) -> None:
     """Put sentences and marks below the statements of a page, marks beside its equations."""
     book = app.gfbook  # type: ignore[attr-defined]
@@ -59,6 +84,10 @@ def mark(app: Sphinx, document: nodes.document, page: str) -> None:
                 count = nodes.inline("", ledger.counted(found), classes=["counted"])
                 said = [*spoken(book.sentences[label]), nodes.Text(" "), count]
                 node += nodes.paragraph("", "", *said, classes=["judged"])
+                if label in book.graph:
+                    node += nodes.paragraph(
+                        "", "", *around(app, page, label), classes=["rests"]
+                    )
         marks = {"paper": "", "book": ""}
         for claim in found:
             marks[claim.get("by", "paper")] += link(
@@ -85,10 +114,48 @@ def mark(app: Sphinx, document: nodes.document, page: str) -> None:
                 for label in node["ids"]
                 for claim in of([label], book)
             )
+            links += "".join(uses(app, page, label) for label in node["ids"])
             if links:
                 both = nodes.container(classes=["numbered"])
                 node.parent.replace(node, both)
                 both += [node, nodes.raw("", links, format="html")]
+
+
+def previews(app: Sphinx) -> dict[str, str]:
+    """Return what a page shows of an equation, an item or a claim where a link leads to it."""
+    book = app.gfbook  # type: ignore[attr-defined]
+
+    def told(text: str) -> str:
+        return re.sub(r"\$([^$]+)\$", r"\\(\1\\)", escape(text, quote=False))
+
+    def chip(verdict: str) -> str:
+        return f'<span class="verdict claim-{verdict}">{verdict}</span>'
+
+    found = {}
+    for claim in book.entries:
+        more = claim.get("condition", claim.get("correction"))
+        kind = "Condition" if "condition" in claim else "Correct"
+        found[f"claim-{claim['id']}"] = found[f"amiss-{claim['id']}"] = (
+            f"<p>{chip(claim['verdict'])} <b>{escape(claim['title'])}</b></p>"
+            f"<p>{told(claim['statement'])}</p>"
+            + (f"<p>{kind}: {told(more)}</p>" if more else "")
+        )
+    for id, item in book.items.items():
+        around = [
+            f"{word} {', '.join(book.items[other]['short'] for other in item[key])}."
+            for word, key in (("Rests on", "on"), ("Used by", "used"))
+            if item[key]
+        ]
+        mark = chip(item["verdict"]) if item["verdict"] else ""
+        head = f"<p><b>{escape(item['name'])}</b> {mark}</p>"
+        said = f"<p>{told(item['sentence'])}</p>" if item["sentence"] else ""
+        found[id] = f'{head}{said}<p class="around">{" ".join(around)}</p>'
+    for name in app.env.found_docs:
+        for node in app.env.get_doctree(name).findall(nodes.math_block):
+            for id in node["ids"]:
+                tex = re.sub(r"\\(?:tag\{[^}]*\}|label\{[^}]*\})", "", node.astext())
+                found[id] = f"<div>\\[{escape(tex, quote=False)}\\]</div>{found.get(id, '')}"
+    return found
 
 
 class Judged(SphinxDirective):

@@ -18,7 +18,10 @@ from gfbook.build.ledger import VERDICTS
 from gfbook.check import METADATA
 from tests.conftest import ROOT
 
-RECORD = [f"record/{name}" for name in ("claims", "errata", "faults", "paper-map", "cite")]
+RECORD = [
+    f"record/{name}"
+    for name in ("ten-things", "claims", "errata", "faults", "paper-map", "rests", "cite")
+]
 CHAPTERS = sorted(path.relative_to(ROOT) for path in (ROOT / "chapters").glob("*.ipynb"))
 SECOND, THIRD = "02-symmetric-factorization", "03-spectral-initialization"
 PAPER = ledger.read(ROOT / ledger.PAPER)

@@ -147,6 +147,12 @@ def texts():
     sentences = yaml.safe_load((ROOT / "data/verdicts.yml").read_text(encoding="utf-8"))
     for id, text in sentences.items():
         yield f"verdicts: {id}", text, ()
+    findings = yaml.safe_load((ROOT / "data/findings.yml").read_text(encoding="utf-8"))
+    for finding in (finding for part in findings.values() for finding in part):
+        picture = finding["picture"]
+        told = [picture["told"], picture["alt"], *(line["label"] for line in picture["lines"])]
+        text = ". ".join([finding["says"], finding.get("first", ""), *told])
+        yield f"findings: {finding['claim']}", text, ()
 
 
 def test_no_number_is_typed_in_prose():

@@ -242,3 +242,53 @@ def test_own_statements_are_numbered_by_their_section(site):
     every = [number for found in numbers.values() for number in found]
     assert len(set(every)) == len(every)
     assert not any(re.fullmatch(r"\w+ \d+", number) for number in every)
+
+
+SHOWN = "#preview:not([hidden])"
+
+
+def test_preview_of_what_a_link_leads_to(plain):
+    page = plain(NAMES[3])
+    box = page.locator(SHOWN)
+    # An equation of another page, by the keyboard.
+    link = page.locator("article p a[href*='03-'][href*='#eq-']").first
+    link.focus()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Tab")
+    expect(box).to_be_visible()
+    expect(box.locator("mjx-container").first).to_be_visible()
+    expect(box).to_contain_text("Used by")
+    assert link.get_attribute("aria-describedby") == "preview"
+    page.keyboard.press("Escape")
+    expect(box).to_have_count(0)
+    assert link.get_attribute("aria-describedby") is None
+    # A claim, by the mouse, which may go on into what is shown.
+    claim = page.locator("a.verdict[href='#claim-prop-5-limit']").first
+    claim.hover()
+    expect(box).to_contain_text("the flow reaches the projection")
+    place = box.bounding_box()
+    assert place["x"] >= 0
+    assert place["x"] + place["width"] <= 1280
+    assert 0 <= place["y"] <= place["y"] + place["height"] <= 900
+    page.mouse.move(place["x"] + 20, place["y"] + 10, steps=8)
+    page.wait_for_timeout(500)
+    expect(box).to_be_visible()
+    page.mouse.move(5, 5)
+    expect(box).to_have_count(0)
+    # A work that is cited.
+    cited = page.locator("article p a[href^='#id']").first
+    cited.hover()
+    expect(box).to_contain_text(re.compile(r"\d{4}"))
+
+
+def test_preview_is_for_links_with_one_and_not_for_a_finger(plain):
+    page = plain(NAMES[3], has_touch=True)
+    page.locator("article p a[href*='#eq-']").first.dispatch_event(
+        "pointerover", {"pointerType": "touch", "bubbles": True}
+    )
+    page.wait_for_timeout(600)
+    assert page.locator(SHOWN).count() == 0
+    page = plain(NAMES[3])
+    page.locator("article p a[href^='#fig-']").first.hover()
+    page.wait_for_timeout(600)
+    assert page.locator(SHOWN).count() == 0

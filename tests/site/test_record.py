@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from gfbook.build import ledger
+from gfbook.build import ledger, rests
 from gfbook.build.ledger import VERDICTS
 from tests.conftest import ROOT
 
@@ -46,7 +46,16 @@ def test_filter(visit):
 
 
 @pytest.mark.parametrize(
-    "name", ["record/claims", "record/errata", "record/paper-map", "chapters/notation"]
+    "name",
+    [
+        "record/ten-things",
+        "record/claims",
+        "record/errata",
+        "record/paper-map",
+        "record/rests",
+        "chapters/notation",
+        "chapters/start",
+    ],
 )
 def test_tables_are_cards_on_a_phone(visit, name):
     page = visit(name, "phone")
@@ -56,7 +65,8 @@ def test_tables_are_cards_on_a_phone(visit, name):
           const r = e.getBoundingClientRect();
           const math = e.parentElement.closest('.math');
           const scrolls = math && getComputedStyle(math).overflowX === 'auto';
-          return r.width > 0 && !scrolls && (r.right > innerWidth + 1 || r.left < -1);
+          const cut = scrolls || e.ownerSVGElement;
+          return r.width > 0 && !cut && (r.right > innerWidth + 1 || r.left < -1);
         }).map(e => e.outerHTML.slice(0, 80))"""
     )
     assert wide == []
@@ -86,3 +96,28 @@ CONTRAST = """() => {
 @pytest.mark.parametrize("name", ["record/claims", "record/errata"])
 def test_letters_stand_out(visit, name, view):
     assert visit(name, view).evaluate(CONTRAST) == []
+
+
+DIM = "[...document.querySelectorAll('.graph .{}')].map(e => +getComputedStyle(e).opacity)"
+
+
+@pytest.mark.parametrize("id", ["eq-8", "prop-5"])
+def test_pointing_at_a_statement_leaves_its_ways_lit(visit, id):
+    graph = rests.load(ROOT, ledger.read(ROOT / ledger.PAPER))
+    page = visit("record/rests", "desk")
+    assert min(page.evaluate(DIM.format("node"))) == 1
+    page.locator(f"#n-{id}").focus()
+    page.wait_for_function(f"() => Math.min(...{DIM.format('node')}) < 0.2")
+    page.wait_for_timeout(300)
+    names = page.locator(".graph .node").evaluate_all("nodes => nodes.map(e => e.id.slice(2))")
+    lit = {n for n, a in zip(names, page.evaluate(DIM.format("node")), strict=True) if a > 0.9}
+    up = rests.used(graph)
+    assert lit == {id, *rests.reached(graph, id), *rests.reached(up, id)}
+    lines = [a > 0.2 for a in page.evaluate(DIM.format("line"))]
+    assert 0 < sum(lines) < len(lines)
+
+
+def test_graph_is_a_list_on_a_phone(visit):
+    page = visit("record/rests", "phone")
+    assert not page.locator("svg.graph").is_visible()
+    assert page.locator("table.rests tbody tr").first.is_visible()

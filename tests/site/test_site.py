@@ -36,7 +36,8 @@ GRANTS = {
     "Apache-2.0": "perpetual, worldwide, non-exclusive, no-charge, royalty-free, irrevocable",
     "BSD-": "Redistribution and use in source and binary forms",
 }
-OWN = "book.css ledger.css page.js search.js book.png logo.svg favicon.svg licenses/*"
+OWN = "book.css ledger.css rests.css page.js search.js previews.js mode.js book.png logo.svg "
+OWN += "favicon.svg licenses/*"
 
 
 def read(site, name):

@@ -1,5 +1,6 @@
 // Before a page is drawn: the theme that its reader has elsewhere. Once it is there: one switch
-// for the folds of all its checks, which is remembered, and the fold that an address leads to.
+// for the folds of all its checks, which is remembered, and the fold that an address leads to; and
+// previews of what links lead to.
 const theme = document.documentElement.dataset;
 if (theme.theme === "auto") theme.theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
 
@@ -17,7 +18,45 @@ function follow() {
   target.scrollIntoView();
 }
 
+/** What a link leads to, an equation, a claim, a work, beside it while one points at it. */
+function preview() {
+  const box = Object.assign(document.createElement("div"), { id: "preview", hidden: true });
+  box.setAttribute("role", "tooltip");
+  document.body.append(box);
+  let known, wait = 0, link = null;
+  const load = () => known ??= new Promise((done) => {
+    const script = document.createElement("script");
+    Object.assign(script, { src: `${document.documentElement.dataset.content_root}_static/previews.js`, onload: () => done(window.previews) });
+    document.head.append(script);
+  });
+  const hide = () => { box.hidden = true; link?.removeAttribute("aria-describedby"); link = null; };
+  const later = (what, time) => { clearTimeout(wait); wait = setTimeout(what, time); };
+  async function show(at) {
+    const id = decodeURIComponent(at.hash.slice(1)), cited = document.getElementById(id)?.closest(".citation");
+    const said = cited ? cited.innerHTML : (await load())[id];
+    if (!said || (!at.matches(":hover") && document.activeElement !== at)) return;
+    hide();
+    Object.assign(box, { innerHTML: said, hidden: false });
+    (link = at).setAttribute("aria-describedby", box.id);
+    at.removeAttribute("title"); // or the browser would show that as well
+    await window.MathJax?.typesetPromise?.([box]);
+    const place = at.getBoundingClientRect(), below = place.bottom + 6 + box.offsetHeight < innerHeight;
+    box.style.left = `${Math.max(8, Math.min(place.left, innerWidth - box.offsetWidth - 8))}px`;
+    box.style.top = `${below ? place.bottom + 6 : Math.max(8, place.top - box.offsetHeight - 6)}px`;
+  }
+  const found = (event) => event.target.closest?.('article a[href*="#"]:not(.headerlink, svg *)');
+  const article = document.querySelector("article");
+  article?.addEventListener("pointerover", (event) => { if (event.pointerType === "mouse" && found(event)) later(() => show(found(event)), 250); });
+  article?.addEventListener("pointerout", () => later(hide, 250));
+  article?.addEventListener("focusin", (event) => { if (found(event)?.matches(":focus-visible")) later(() => show(found(event)), 0); });
+  article?.addEventListener("focusout", () => later(hide, 0));
+  box.addEventListener("pointerenter", () => clearTimeout(wait));
+  box.addEventListener("pointerleave", () => later(hide, 250));
+  addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
+}
+
 addEventListener("DOMContentLoaded", () => {
+  preview();
   const checks = document.querySelectorAll("details.check");
   if (!checks.length) return;
   const all = document.createElement("input");
