@@ -7,7 +7,7 @@ puts them in place of the last ones; `pdf` prints them.
 import os
 from typing import Any
 
-PARTS = ("typeset", "verdict", "record", "site")
+PARTS = ("typeset", "verdict", "record", "site", "live")
 
 
 class BuildError(Exception):
