@@ -7,7 +7,7 @@ puts them in place of the last ones; `pdf` prints them.
 import os
 from typing import Any
 
-PARTS = ("typeset", "verdict", "again", "record", "site")
+PARTS = ("typeset", "verdict", "again", "record", "site", "live")
 
 
 class BuildError(Exception):

@@ -45,6 +45,9 @@ def offered(
         # What follows the first paragraph of a caption is its legend.
         figure["caption"] += f"\n\nDownload: {', '.join(links)}"
     for cell in content["cells"]:
+        if cell["cell_type"] == "code":  # the page can find it by its class
+            tags = cell["metadata"].get("tags", ())
+            cell["metadata"]["tags"] = [*tags, f"id-{cell['id']}"]
         for output in cell.get("outputs", ()):
             output.get("data", {}).pop(
                 FORMS["CSV"], None

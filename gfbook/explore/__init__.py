@@ -16,14 +16,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import anywidget
 import numpy as np
-import traitlets
 from numpy.typing import ArrayLike, NDArray
 
 from gfbook.glue import powers
+
+if TYPE_CHECKING:
+    import anywidget
 
 Array = NDArray[np.float64]
 SUBSCRIPTS = str.maketrans("0123456789aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ")
@@ -147,15 +148,6 @@ def script() -> str:
     return f"(() => {{\n{body}\n}})();\n"
 
 
-class _Widget(anywidget.AnyWidget):
-    """The explorer with a kernel; `position` comes from the front end, `state` goes there."""
-
-    _esm = traitlets.Unicode().tag(sync=True)
-    spec = traitlets.Dict().tag(sync=True)
-    position: Any = traitlets.List().tag(sync=True)
-    state = traitlets.Dict().tag(sync=True)
-
-
 @dataclass(frozen=True, eq=False)
 class Explorer:
     """Curves that follow a few controls. Show it as the last value of a cell.
@@ -245,9 +237,20 @@ class Explorer:
         """The state of the front end at first."""
         return self.answer(self.first)
 
-    def widget(self) -> anywidget.AnyWidget:
+    def widget(self) -> "anywidget.AnyWidget":
         """Return the widget of a live kernel."""
-        widget = _Widget(_esm=module(), spec=self.spec, position=self.first, state=self.start)
+        import anywidget
+        import traitlets
+
+        class Widget(anywidget.AnyWidget):
+            """`position` comes from the front end, `state` goes there."""
+
+            _esm = traitlets.Unicode(module()).tag(sync=True)
+            spec = traitlets.Dict(self.spec).tag(sync=True)
+            position: Any = traitlets.List(self.first).tag(sync=True)
+            state = traitlets.Dict(self.start).tag(sync=True)
+
+        widget = Widget()
         widget.observe(
             lambda change: widget.set_trait("state", self.answer(change["new"])), "position"
         )

@@ -1,0 +1,220 @@
+"""The kernel of a page: IPython's shell without a terminal, in a reader's browser.
+
+The script of a worker starts it and asks it, one thing at a time. What a cell imports that was
+not loaded at first comes when it is imported.
+"""
+
+import ast
+import importlib
+import io
+import json
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from IPython.core.displayhook import DisplayHook
+from IPython.core.displaypub import DisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+from gfbook.live.needs import needs
+
+EXPLORER = "application/vnd.gfbook.explorer+json"
+OWN = ("gfbook", "gfcore")  # modules whose own imports are looked at beforehand
+
+shown: list[dict[str, Any]] = []  # by the cell that runs
+explorers: dict[str, Any] = {}
+
+
+class _Publisher(DisplayPublisher):
+    def publish(self, data: Any, metadata: Any = None, *_: Any, **options: Any) -> None:
+        shown.append(
+            {"output_type": "display_data", "data": data, "metadata": metadata or {}}
+        )
+
+    def clear_output(self, wait: bool = False) -> None:
+        shown.clear()
+
+
+class _Hook(DisplayHook):
+    def start_displayhook(self) -> None: ...
+    def write_output_prompt(self) -> None: ...
+    def finish_displayhook(self) -> None: ...
+
+    def write_format_data(self, format_dict: Any, md_dict: Any = None) -> None:
+        shown.append(
+            {"output_type": "execute_result", "data": format_dict, "metadata": md_dict or {}}
+        )
+
+
+class _Stream(io.TextIOBase):
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        last = shown[-1] if shown else {}
+        if last.get("name") == self._name:
+            last["text"] += text
+        elif text:
+            shown.append({"output_type": "stream", "name": self._name, "text": text})
+        return len(text)
+
+
+class _Shell(InteractiveShell):
+    def enable_gui(self, gui: Any = None) -> None: ...
+
+    def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
+        shown.append(
+            {
+                "output_type": "error",
+                "ename": etype.__name__,
+                "evalue": str(evalue),
+                "traceback": stb,
+            }
+        )
+
+
+class Later:
+    """Finds the modules of archives that were not loaded at first, and has them loaded."""
+
+    def __init__(self, archives: dict[str, list[str]], load: Callable[[str], None]) -> None:
+        self.archives, self.load = dict(archives), load
+
+    def archive(self, name: str) -> str | None:
+        """Return which archive a module is in that is still to be loaded."""
+        return next(
+            (
+                archive
+                for archive, modules in self.archives.items()
+                if any(f"{name}.".startswith(f"{module}.") for module in modules)
+            ),
+            None,
+        )
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """Load the archive of a module that was not found, and find it."""
+        if (archive := self.archive(name)) is None:
+            return None
+        del self.archives[archive]
+        self.load(archive)
+        importlib.invalidate_caches()
+        return PathFinder.find_spec(name, path)
+
+
+def imported(source: str) -> Iterator[str]:
+    """Yield the modules that code imports, as far as one can see.
+
+    Examples
+    --------
+    >>> sorted(imported("import numpy as np; from scipy import stats"))
+    ['numpy', 'scipy', 'scipy.stats']
+    """
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+class Kernel:
+    """What the script of the worker asks, by names of methods; all that passes is JSON."""
+
+    def __init__(self, archives: dict[str, list[str]], load: Callable[[str], None]) -> None:
+        config = Config()
+        config.HistoryManager.enabled = False
+        self.shell = _Shell.instance(
+            config=config, display_pub_class=_Publisher, displayhook_class=_Hook
+        )
+        self.shell.colors = "NoColor"
+        formatter = self.shell.display_formatter.mimebundle_formatter
+        formatter.for_type_by_name("gfbook.explore", "Explorer", _explorer)
+        self.finder = Later(archives, load)
+        sys.meta_path.append(self.finder)
+
+    def ask(self, what: str, given: str) -> str:
+        """Answer a request."""
+        return json.dumps(getattr(self, what)(*json.loads(given)), default=str)
+
+    def later(self, source: str) -> list[str]:
+        """Return the archives that a cell will import from, its own modules' imports too."""
+        found: set[str] = set()
+        ahead, seen = [*imported(source)], set()
+        while ahead:
+            if (name := ahead.pop()) in seen:
+                continue
+            seen.add(name)
+            if archive := self.finder.archive(name):
+                found.add(archive)
+            elif name.partition(".")[0] in OWN and name not in sys.modules:
+                spec = find_spec(name) if name.count(".") == 1 else None
+                if spec and spec.origin:
+                    ahead += imported(Path(spec.origin).read_text(encoding="utf-8"))
+        return sorted(found)
+
+    def run(self, source: str) -> dict[str, Any]:
+        """Run a cell: what it showed, whether it got to its end, and where it did not."""
+        shown.clear()
+        began = time.perf_counter()
+        with redirect_stdout(_Stream("stdout")), redirect_stderr(_Stream("stderr")):
+            result = self.shell.run_cell(source, store_history=False)
+        error = result.error_before_exec or result.error_in_exec
+        return {
+            "outputs": list(shown),
+            "ok": result.success,
+            "line": _line(error) if error else None,
+            "seconds": time.perf_counter() - began,
+        }
+
+    def needs(self, sources: list[str], index: int) -> list[int]:
+        """Return the cells that one needs before it, and its own."""
+        return needs(sources, index)
+
+    def fresh(self) -> None:
+        """Forget all names, for another notebook."""
+        self.shell.reset(new_session=False)
+        explorers.clear()
+
+    def answer(self, name: str, position: list[float]) -> Any:
+        """Return the state of an explorer at a position of its controls."""
+        return explorers[name].answer(position)
+
+    def versions(self) -> dict[str, str]:
+        """Return what runs."""
+        loaded = {name: sys.modules.get(name) for name in ("numpy", "scipy", "sympy")}
+        known = {name: module.__version__ for name, module in loaded.items() if module}
+        return {"python": platform.python_version(), "platform": sys.platform} | known
+
+
+def _explorer(explorer: Any) -> dict[str, Any]:
+    explorers[explorer.name] = explorer
+    state = {"spec": explorer.spec, "position": explorer.first, "state": explorer.start}
+    return {
+        "text/plain": f"{explorer.name}: {explorer.start['text']}",
+        EXPLORER: {"name": explorer.name, **state},
+    }
+
+
+def _line(error: BaseException) -> int | None:
+    """Return the line of a cell where it failed."""
+    if isinstance(error, SyntaxError):
+        return error.lineno
+    line, trace = None, error.__traceback__
+    while trace:
+        if trace.tb_frame.f_code.co_filename.startswith("<ipython-input"):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line

@@ -1,0 +1,37 @@
+// On a page whose code can run in it: the button, and what the reader changed here before. All
+// that runs Python is loaded when it is pressed.
+addEventListener("DOMContentLoaded", () => {
+  const source = document.getElementById("live-parts");
+  const title = document.querySelector("article h1");
+  if (!source || !title) return;
+  const parts = JSON.parse(source.textContent);
+  const box = document.createElement("div");
+  box.className = "live-start";
+  if (location.protocol === "file:") {
+    box.textContent = "Python runs in this page where it comes from a server, as with make serve.";
+    return title.after(box);
+  }
+  const button = document.createElement("button");
+  const told = document.createElement("span");
+  Object.assign(button, { type: "button", className: "live-button live-first", textContent: parts.label });
+  Object.assign(told, { className: "live-told", id: "live-told" });
+  button.setAttribute("aria-describedby", told.id);
+  told.textContent = `Loads Python into this browser, ${Math.round(parts.size / 1e6)} MB the first time. Nothing is sent anywhere.`;
+  try {
+    const changed = Object.keys(localStorage).filter((key) => key.startsWith(`${parts.key}#`)).length;
+    if (changed) told.textContent += ` You changed ${changed === 1 ? "a cell" : `${changed} cells`} here, which will be as you left ${changed === 1 ? "it" : "them"}.`;
+  } catch {} // a browser may keep nothing
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    try {
+      const root = new URL(document.documentElement.dataset.content_root, document.baseURI);
+      const { start } = await import(new URL(`${parts.scripts}${parts.script}.mjs`, root));
+      await start(box);
+    } catch (error) {
+      button.disabled = false;
+      told.textContent = `Python could not be loaded: ${error.message}. Is there a connection? Try again.`;
+    }
+  });
+  box.append(button, told);
+  title.after(box);
+});

@@ -1,0 +1,267 @@
+// A chapter whose code runs: every cell can be edited, run and reset, and shows what it did below.
+import { editor } from "./editor.mjs";
+import explore from "./explore.mjs";
+import { Ended, Kernel, button, give, make, parts, progress, seconds } from "./kernel.mjs";
+
+const EXPLORER = "application/vnd.gfbook.explorer+json";
+const text = (source) => Array.isArray(source) ? source.join("") : source;
+
+/** What a reader changed, kept by the browser, one entry a cell. */
+const kept = {
+  key: (id) => `${parts.key}#${id}`,
+  get(id) { try { return localStorage.getItem(this.key(id)); } catch { return null; } },
+  set(id, code) {
+    try { code === null ? localStorage.removeItem(this.key(id)) : localStorage.setItem(this.key(id), code); } catch {}
+  },
+};
+
+/** What explore.js takes for a model: it asks Python at each position, for the newest only. */
+class Asked {
+  constructor(ask, { name, spec, position, state }) { Object.assign(this, { ask, name, spec, position, state, heard: [] }); }
+  get(name) { return this[name]; }
+  set(name, value) { this[name] = value; }
+  on(event, heard) { this.heard.push(heard); }
+  async save_changes() {
+    this.again = true;
+    if (this.busy) return;
+    this.busy = true;
+    try {
+      while (this.again) {
+        this.again = false;
+        this.state = await this.ask("answer", this.name, this.position);
+        this.heard.forEach((heard) => heard());
+      }
+    } catch {} finally { this.busy = false; } // it stays where it is when Python was stopped
+  }
+}
+
+/** One output of a cell as the book shows it, or nothing. */
+function drawn(output, cell) {
+  const box = (kind, ...children) => make("div", { className: `output ${kind}` }, ...children);
+  if (output.output_type === "stream") return box("stream", make("pre", { textContent: output.text }));
+  if (output.output_type === "error") {
+    const where = cell.line ? ` in line ${cell.line}` : "";
+    return box("live-error",
+      make("p", {}, make("strong", { textContent: output.ename }), `${where}: ${output.evalue}`),
+      make("details", {}, make("summary", { textContent: "How Python came there" }), make("pre", { textContent: output.traceback.join("\n") })));
+  }
+  const data = output.data;
+  if (data[EXPLORER]) {
+    const place = make("div", { className: "explorer" });
+    queueMicrotask(() => explore.render({ model: new Asked(cell.ask, data[EXPLORER]), el: place }));
+    return box("text_html", place);
+  }
+  for (const [kind, coded] of [["image/svg+xml", (svg) => `data:image/svg+xml,${encodeURIComponent(svg)}`], ["image/png", (png) => `data:image/png;base64,${png}`]]) {
+    if (data[kind]) return make("img", { className: "live-picture", src: coded(text(data[kind])), alt: cell.alt ?? "the plot of this cell" });
+  }
+  if (data["text/html"]) return Object.assign(box("text_html"), { innerHTML: text(data["text/html"]) });
+  if (data["text/latex"]) {
+    const place = box("text_latex math", text(data["text/latex"]).replace(/^\$\$?([^]*?)\$?\$$/, "\\[$1\\]"));
+    queueMicrotask(() => window.MathJax?.typesetPromise?.([place]));
+    return place;
+  }
+  return data["text/plain"] ? box("text_plain", make("pre", { textContent: text(data["text/plain"]) })) : null;
+}
+
+const power = (value) => {
+  const [digits, exponent] = value.toExponential(1).split("e");
+  const raised = [...String(Number(exponent))].map((sign) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(sign)]).join("");
+  return value === 0 ? "0" : Math.abs(exponent) < 3 ? String(Number(value.toPrecision(2))) : `${digits === "1.0" ? "" : `${digits}·`}10${raised}`;
+};
+
+/** Show what a cell did: pictures in their figures, figures of checks in their folds, numbers in the text. */
+function show(cell, { outputs, line }, pasted) {
+  cell.line = line;
+  const rest = [];
+  for (const output of outputs) {
+    const { scrapbook, claim } = output.metadata ?? {};
+    if (scrapbook) {
+      const value = text(output.data[`${scrapbook.mime_prefix}text/plain`] ?? "").replace(/^'(.*)'$/, "$1");
+      for (const place of pasted.get(scrapbook.name) ?? []) {
+        place.classList.toggle("live-changed", place.textContent !== value);
+        place.textContent = value;
+      }
+      if (scrapbook.mime_prefix) continue;
+    }
+    if (claim && cell.fold) {
+      const place = [...cell.fold.querySelectorAll(".residual")].find((p) => p.querySelector("code").textContent === claim.id);
+      const said = `residual ${power(claim.residual)}, tolerance ${power(claim.tol)}`;
+      place?.replaceChildren(make("code", { textContent: claim.id }), ` ${said}${claim.altered === null ? "" : `, ${power(claim.altered)} when altered`}, here`);
+      continue;
+    }
+    const made = drawn(output, cell);
+    if (made) rest.push(made);
+  }
+  const picture = rest.findIndex((made) => made.className === "live-picture");
+  cell.output.replaceChildren(...cell.first);
+  const figure = cell.output.querySelector("figure");
+  for (const node of cell.first) if (node !== cell.fold && !node.contains?.(figure)) node.remove();
+  if (figure) {
+    const old = figure.querySelector("img");
+    cell.image ??= old;
+    if (picture >= 0) old.replaceWith(rest.splice(picture, 1)[0]);
+  }
+  cell.output.append(...rest);
+  if (cell.fold && outputs.some((o) => o.output_type === "error")) cell.fold.open = true;
+}
+
+/** Make the cells of the page live, and say in a box below its title what goes on. */
+export async function start(box) {
+  const { bar, words, told } = progress();
+  const notebook = await (await fetch(`${parts.scripts}${parts.notebook}`)).json();
+  box.replaceChildren(words, bar);
+  words.tabIndex = -1;
+  words.focus({ preventScroll: true });
+
+  const roles = notebook.cells.filter((c) => c.cell_type === "markdown").flatMap((c) => [...text(c.source).matchAll(/\{glue:text\}`([^`:]+)[^`]*`/g)].map((m) => m[1]));
+  const places = [...document.querySelectorAll("article .pasted-text")], pasted = new Map();
+  if (places.length === roles.length) roles.forEach((name, i) => pasted.set(name, [...pasted.get(name) ?? [], places[i]]));
+  const written = new Map(places.map((place) => [place, place.textContent]));
+
+  let kernel = null, starting = null, running = null;
+  const ask = (...request) => kernel ? kernel.ask(...request) : Promise.reject(new Ended("Python was stopped"));
+  const cells = notebook.cells.filter((c) => c.cell_type === "code").map((source) => {
+    const element = document.querySelector(`div.cell.tag_id-${CSS.escape(source.id)}`);
+    return { id: source.id, original: text(source.source), element, ask, code: text(source.source), ran: null, order: 0 };
+  });
+
+  /** Start Python, if it does not run. */
+  const up = () => starting ??= (async () => {
+    bar.hidden = false;
+    kernel = new Kernel({ told, lost: () => down("Python is gone: its worker ended, perhaps for want of memory.") });
+    const began = performance.now();
+    await kernel.ask("ready");
+    bar.hidden = true;
+    document.documentElement.dataset.live = "ready";
+    words.textContent = `Python runs in this page. It was ready after ${seconds((performance.now() - began) / 1e3)}.`;
+  })();
+  /** End Python; what was changed is kept, what was calculated is not. */
+  const down = (why) => {
+    kernel?.end();
+    kernel = starting = running = null;
+    bar.hidden = true;
+    for (const cell of cells) cell.ran = null;
+    marks();
+    delete document.documentElement.dataset.live;
+    words.textContent = `${why} What you changed is kept; run a cell and Python starts anew.`;
+  };
+  const marks = () => {
+    for (const cell of cells) {
+      if (!cell.element) continue;
+      cell.element.classList.toggle("live-running", cell === running);
+      cell.reset.hidden = cell.code === cell.original && cell.ran === null;
+      if (cell === running) cell.state.textContent = "running …";
+      else if (cell.ran !== null && cell.ran !== cell.code) cell.state.textContent = "changed since it ran";
+      else if (cell.ran === null) cell.state.textContent = cell.code === cell.original ? "" : "changed";
+    }
+    stop.disabled = !running && !starting;
+    again.disabled = cells.every((cell) => cell.code === cell.original && cell.ran === null);
+  };
+
+  let order = 0, last = Promise.resolve();
+  /** Run one cell; say whether it got to its end. */
+  const one = async (cell) => {
+    running = cell;
+    marks();
+    const code = cell.code;
+    const result = await kernel.ask("run", code);
+    running = null;
+    Object.assign(cell, { ran: result.ok ? code : null, order: ++order });
+    if (cell.element) {
+      show(cell, result, pasted);
+      cell.state.textContent = result.ok ? seconds(result.seconds) : "stopped by an error";
+      cell.editor.mark(result.ok ? 0 : result.line);
+    }
+    marks();
+    if (cell.element && result.ok) cell.state.textContent = seconds(result.seconds);
+    return result.ok;
+  };
+  /** Run some cells after all that was asked for before; the first error ends it. */
+  const queue = (list) => last = last.then(async () => {
+    try {
+      await up();
+      const chosen = await list();
+      for (const [number, cell] of chosen.entries()) {
+        if (chosen.length > 1) words.textContent = `Running cell ${number + 1} of ${chosen.length} …`;
+        if (!await one(cell)) {
+          words.textContent = cell === chosen.at(-1) ? "The cell has an error." : "A cell before it has an error, and the rest was not run.";
+          if (cell !== chosen.at(-1)) cell.element?.scrollIntoView({ block: "center" });
+          return;
+        }
+      }
+      words.textContent = chosen.length === 1 ? "The cell was run." : `${chosen.length} cells were run.`;
+    } catch (error) {
+      if (!(error instanceof Ended)) down(`Python could not go on: ${error.message}.`);
+    }
+  });
+  /** Run a cell, and those before it that it needs and that were not run as they are now. */
+  const run = (cell) => queue(async () => {
+    const place = cells.indexOf(cell);
+    const needed = await kernel.ask("needs", cells.map((c) => c.code), place);
+    let newest = 0;
+    return needed.map((n) => cells[n]).filter((c) => {
+      const due = c === cell || c.ran !== c.code || c.order < newest;
+      newest = due ? Infinity : c.order;
+      return due;
+    });
+  });
+  const all = () => queue(async () => { await kernel.ask("fresh"); return cells; });
+  /** Put a cell back as it is in the book. */
+  const back = (cell) => {
+    if (cell.code !== cell.original) cell.editor.text = cell.original;
+    kept.set(cell.id, null);
+    cell.editor.mark(0);
+    cell.output.replaceChildren(...cell.first);
+    if (cell.image) cell.output.querySelector("figure img").replaceWith(cell.image);
+    cell.fold?.querySelectorAll(".residual").forEach((place, i) => place.replaceChildren(...cell.residuals[i].map((node) => node.cloneNode(true))));
+    cell.ran = null;
+    cell.state.textContent = "";
+    marks();
+  };
+
+  for (const [number, cell] of cells.entries()) {
+    const { element } = cell;
+    if (!element) continue;
+    const input = element.querySelector(".cell_input"), code = input.querySelector("[class*=highlight-]") ?? input.firstElementChild;
+    cell.output = element.querySelector(".cell_output") ?? element.appendChild(make("div", { className: "cell_output docutils container" }));
+    cell.first = [...cell.output.childNodes];
+    cell.fold = cell.output.querySelector("details.check");
+    cell.residuals = [...cell.fold?.querySelectorAll(".residual") ?? []].map((place) => [...place.childNodes].map((node) => node.cloneNode(true)));
+    cell.alt = cell.output.querySelector("img")?.alt;
+    cell.code = kept.get(cell.id) ?? cell.original;
+    cell.editor = editor({
+      text: cell.code, label: `code of cell ${number + 1}`, run: () => run(cell),
+      changed: () => { cell.code = cell.editor.text; kept.set(cell.id, cell.code === cell.original ? null : cell.code); marks(); },
+    });
+    cell.state = make("span", { className: "live-words" });
+    cell.reset = button("Reset", () => back(cell), { title: "as it is in the book" });
+    const go = button("Run", () => run(cell), { title: "Shift-Enter; those that it needs are run before it" });
+    for (const press of [go, cell.reset]) press.setAttribute("aria-label", `${press.textContent} cell ${number + 1}`);
+    code.replaceWith(cell.editor.element);
+    input.classList.add("live-input");
+    input.append(make("div", { className: "live-row" }, go, cell.reset, cell.state));
+  }
+  addEventListener("storage", ({ key, newValue }) => { // of another tab
+    const cell = cells.find((c) => kept.key(c.id) === key);
+    if (cell?.element && !cell.editor.element.contains(document.activeElement)) cell.editor.text = newValue ?? cell.original;
+  });
+  const stop = button("Stop", () => down("Stopped."));
+  const again = button("Reset all", () => {
+    for (const cell of cells) if (cell.element) back(cell);
+    for (const [place, said] of written) { place.textContent = said; place.classList.remove("live-changed"); }
+    words.textContent = "All is as it is in the book.";
+  });
+  const take = button("Download", () => {
+    const copy = structuredClone(notebook);
+    for (const cell of copy.cells) if (cell.cell_type === "code") cell.source = cells.find((c) => c.id === cell.id).code;
+    give(parts.notebook.split("/").at(-1), JSON.stringify(copy, null, 1), "application/x-ipynb+json");
+  }, { title: "the notebook as you changed it" });
+  const live = make("div", { className: "live-bar" }, button("Run all", all), stop, again, take, words, bar);
+  live.setAttribute("role", "region");
+  live.setAttribute("aria-label", "Python in this page");
+  box.replaceChildren(make("span", { className: "live-told", textContent: "Each cell below can be changed and run. Shift-Enter runs the one you are in; Escape, then Tab leaves it." }));
+  document.querySelector("article").append(live);
+  marks();
+  await up().catch((error) => down(`Python could not start: ${error.message}.`));
+  marks();
+}

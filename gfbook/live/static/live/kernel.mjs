@@ -1,0 +1,82 @@
+// Python as a page sees it: it is started, asked one thing after another, and ended.
+
+/** The parts, where the page says that they are. */
+export const parts = JSON.parse(document.getElementById("live-parts").textContent);
+const root = new URL(document.documentElement.dataset.content_root, document.baseURI);
+for (const name of ["python", "scripts", "wheel"]) parts[name] = new URL(parts[name], root).href;
+
+export class Ended extends Error {}
+
+export class Kernel {
+  /** Start a worker; `told` hears of its stages and of how much is loaded, `lost` if it is gone. */
+  constructor({ told, lost }) {
+    this.waiting = new Map();
+    this.next = 0;
+    const name = JSON.stringify({ python: parts.python, wheel: parts.wheel });
+    this.worker = new Worker(`${parts.scripts}worker.mjs`, { type: "module", name });
+    this.worker.onmessage = ({ data }) => {
+      if (!("id" in data)) return told(data);
+      const { resolve, reject } = this.waiting.get(data.id);
+      this.waiting.delete(data.id);
+      if ("error" in data) reject(new Error(data.error));
+      else resolve(data.result);
+    };
+    this.worker.onerror = (event) => { event.preventDefault(); this.end(event.message || "the worker is gone"); lost(); };
+  }
+
+  ask(what, ...given) {
+    return new Promise((resolve, reject) => {
+      if (!this.worker) return reject(new Ended("Python was stopped"));
+      this.waiting.set(this.next, { resolve, reject });
+      this.worker.postMessage({ id: this.next++, what, given });
+    });
+  }
+
+  /** End it, whatever it does: there is no other way to interrupt a worker. */
+  end(why = "Python was stopped") {
+    this.worker?.terminate();
+    this.worker = null;
+    for (const { reject } of this.waiting.values()) reject(new Ended(why));
+    this.waiting.clear();
+  }
+}
+
+export const make = (tag, properties = {}, ...children) => {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+};
+
+export const button = (text, click, more = {}) => make("button", { type: "button", className: "live-button", textContent: text, onclick: click, ...more });
+
+/** A bar of progress with words: how far the parts are loaded, and what is done after that. */
+export function progress() {
+  const bar = make("progress", { max: 1, value: 0 }), words = make("span", { className: "live-words" });
+  words.setAttribute("role", "status");
+  bar.setAttribute("aria-label", "Loading Python");
+  const files = {}, whole = Object.values(parts.bytes).reduce((a, b) => a + b, 0);
+  let stage = "";
+  const told = (data) => {
+    if (data.stage) {
+      stage = data.stage;
+      words.textContent = `${stage} …`;
+      if (stage !== "Loading Python") bar.removeAttribute("value");
+    } else if (data.file in parts.bytes) {
+      files[data.file] = data.loaded;
+      const loaded = Object.values(files).reduce((a, b) => a + b, 0);
+      if (stage === "Loading Python") bar.value = Math.min(loaded / whole, 1);
+    } else if (data.file?.endsWith(".zip")) {
+      words.textContent = `Loading ${{ scipy: "more of SciPy", sympy: "SymPy" }[data.file.slice(0, -4)] ?? data.file} …`;
+    }
+  };
+  return { bar, words, told };
+}
+
+export const seconds = (s) => s < 0.095 ? `${Math.round(1000 * s)} ms` : `${s.toFixed(s < 9.95 ? 1 : 0)} s`;
+
+/** Give a file to the reader. */
+export function give(name, text, type) {
+  const link = make("a", { download: name, href: URL.createObjectURL(new Blob([text], { type })) });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
