@@ -52,7 +52,8 @@ def aside(cell: dict[str, Any]) -> str:
         return "the plot's code"
     if EXPLORER in shown:
         return "the explorer's code"
-    return "the code" if len("".join(cell["source"]).splitlines()) > LESSON else ""
+    long = len("".join(cell["source"]).splitlines()) > LESSON
+    return "the code" if long or "hide-input" in cell["metadata"].get("tags", ()) else ""
 
 
 def put(notebook: dict[str, Any], claims: dict[str, Any], paper: dict[str, Any]) -> None:
