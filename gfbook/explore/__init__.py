@@ -323,21 +323,28 @@ def _hex(color: Sequence[float]) -> str:
 def _packed(name: str, values: list[list[list[float | None]]], log: bool) -> dict[str, Any]:
     """Return numbers as 16-bit steps of their range: a thousandth of a pixel, and few bytes.
 
-    Logarithms are packed where a logarithmic axis may show them. 65535 is a gap.
+    Each state has a range of its own. Logarithms are packed where a logarithmic axis may show
+    them. 65535 is a gap.
     """
     array = np.array(values, float)
     if (array == array[:1]).all():
         array = array[:1]
     if log:
         array = np.log10(np.where(array > 0, array, np.nan))
-    low, high = float(np.nanmin(array)), float(np.nanmax(array))
-    steps = np.round((array - low) / ((high - low) or 1) * 65534)
+    seen = np.isfinite(array) | ~np.isfinite(array).any((1, 2))[:, None, None]
+    filled = np.where(np.isfinite(array), array, 0)
+    low, high = (
+        f((1, 2), where=seen, initial=a)
+        for f, a in ((filled.min, np.inf), (filled.max, -np.inf))
+    )
+    width = np.where(high > low, high - low, 1)[:, None, None]
+    steps = np.round((array - low[:, None, None]) / width * 65534)
     steps = np.where(np.isnan(steps), 65535, steps).astype("<u2")
     # Differences along a curve are small numbers, which compress better.
     steps[..., 1:] -= steps[..., :-1].copy()
     return {
         name: base64.b64encode(steps.tobytes()).decode("ascii"),
         f"{name}_shape": array.shape,
-        f"{name}_range": [low, high],
+        f"{name}_range": [[*map(float, ends)] for ends in zip(low, high, strict=True)],
         f"{name}_log": log,
     }

@@ -156,9 +156,10 @@ function unpacker(data, name) {
   const bytes = Uint8Array.from(atob(data[name]), (c) => c.charCodeAt(0));
   const steps = new Uint16Array(bytes.buffer);
   const [states, lines, points] = data[`${name}_shape`];
-  const [low, high] = data[`${name}_range`];
   return (state) => Array.from({ length: lines }, (_, line) => {
-    const begin = ((states === 1 ? 0 : state) * lines + line) * points;
+    const at = states === 1 ? 0 : state;
+    const [low, high] = data[`${name}_range`][at];
+    const begin = (at * lines + line) * points;
     let step = 0;
     return Array.from({ length: points }, (_, i) => {
       step = (step + steps[begin + i]) & 65535;

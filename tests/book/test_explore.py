@@ -35,7 +35,7 @@ def unpacked(text):
     for name in ("x", "y"):
         steps = np.frombuffer(base64.b64decode(data[name]), "<u2")
         steps = np.cumsum(steps.reshape(data[f"{name}_shape"]), axis=-1, dtype=np.uint16)
-        low, high = data[f"{name}_range"]
+        low, high = np.array(data[f"{name}_range"]).T[:, :, None, None]
         values = np.where(steps == 65535, np.nan, low + (high - low) * (steps / 65534))
         curves[name] = 10**values if data[f"{name}_log"] else values
     return data, curves
@@ -60,6 +60,22 @@ def test_page_holds_every_answer(log):
         )
         assert data["text"][state] == answer.text
     assert data["first"] == [made.controls["a"].first, 1]
+
+
+def test_settings_may_differ_by_orders_and_some_have_no_curve():
+    def answer(a):
+        return explore.Answer(
+            np.linspace(0, 1 / a, 50), [np.full(50, np.nan if a > 99 else a)], ""
+        )
+
+    slider = explore.Slider("rate a", 1e-4, 100, value=1, log=True, positions=7)
+    _, curves = unpacked(
+        explore.Explorer(answer, {"a": slider}, "x", "y", LINES[:1], "e").page()
+    )
+    for i, x in enumerate(curves["x"][:, 0]):
+        assert np.allclose(x, answer(slider.at(i)).x, rtol=0, atol=2e-5 / slider.at(i))
+    assert np.isnan(curves["y"][-1]).all()
+    assert np.allclose(curves["y"][:-1, 0, 0], 10.0 ** np.arange(-4, 2), rtol=1e-5)
 
 
 def test_slider_names_its_values():
