@@ -194,6 +194,7 @@ def test_failing_chapter_is_named_and_kept_and_the_last_book_stays(built):
     assert not (built.root / "_build/failed").exists()
 
 
+@pytest.mark.slow
 def test_cell_that_does_not_end_is_stopped(tree):
     tree.edit("gfbook/build/execute.py", "CELL_LIMIT = 60", "CELL_LIMIT = 2")
     tree.chapter("one", code="import time\ntime.sleep(1000)")
@@ -326,6 +327,7 @@ def test_broken_table_of_contents_is_one_error(built, toc, error):
     assert built.pages() == pages
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["claims", "paper"])
 def test_missing_data_file_is_one_error(built, name):
     pages = built.pages()
@@ -349,6 +351,7 @@ def test_unknown_parameter_is_one_error(tree):
     assert [cell["outputs"][0]["data"]["text/plain"] for cell in cells[3:4]] == [["4"]]
 
 
+@pytest.mark.slow
 def test_no_disk_space_is_one_error(built, monkeypatch):
     pages = built.pages()
     built.chapter("one", code="a + 3")
@@ -464,6 +467,7 @@ def test_reader_always_finds_a_whole_book(built, monkeypatch):
     os.close(inside)
 
 
+@pytest.mark.slow
 def test_published_book_can_be_copied_and_archived(built, tmp_path):
     site = built.root / "_build/html"
     assert not site.is_symlink()
@@ -475,6 +479,7 @@ def test_published_book_can_be_copied_and_archived(built, tmp_path):
         assert "html/index.html" in archive.getnames()
 
 
+@pytest.mark.slow
 def test_link_of_an_older_layout_becomes_a_folder(built):
     site = built.root / "_build/html"
     site.rename(built.root / "_build/site-0")
@@ -529,6 +534,7 @@ def test_copy_of_a_checkout_runs_its_own_code(built):
     assert built.run() == (0, DONE)
 
 
+@pytest.mark.slow
 def test_code_from_another_place_is_refused(tree, tmp_path_factory):
     other = tmp_path_factory.mktemp("other")
     shutil.copytree(ROOT / "gfbook", other / "gfbook")

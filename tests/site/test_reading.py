@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 from gfbook.build.badge import LESSON
 from gfbook.check import METADATA
 from tests.conftest import ROOT
+from tests.site.conftest import watch
 
 NAMES = sorted(path.stem for path in (ROOT / "chapters").glob("*.ipynb"))
 EXECUTED = ROOT / "_build/executed/chapters"
@@ -53,10 +54,29 @@ def plain(browser, site):
         context.close()
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_what_is_seen_is_the_text_its_results_and_short_code(plain, name):
-    page = plain(name)
-    made = cells(name)
+@pytest.fixture(scope="module")
+def chapter(request, browser, site):
+    """Open a chapter once, with what a browser that was never here has, on a desk or a phone."""
+    name, width = request.param
+    with browser.new_context(viewport={"width": width, "height": 900}) as context:
+        page, page_troubles = context.new_page(), []
+        watch(page, ["file:"], page_troubles)
+        page.goto((site / f"chapters/{name}.html").as_uri())
+        page.wait_for_function("!window.MathJax || MathJax.startup.promise.then(() => true)")
+        page.name = name
+        yield page
+    assert page_troubles == []
+
+
+def each_chapter(width):
+    return pytest.mark.parametrize(
+        "chapter", [(name, width) for name in NAMES], ids=NAMES, indirect=True, scope="module"
+    )
+
+
+@each_chapter(1280)
+def test_what_is_seen_is_the_text_its_results_and_short_code(chapter):
+    page, made = chapter, cells(chapter.name)
     assert closed(page) == sum(bool(checks(cell)) for cell in made)
     for check in (check for cell in made for check in checks(cell)):
         expect(page.locator(f"#claim-{check['id']}")).to_be_visible()
@@ -68,11 +88,10 @@ def test_what_is_seen_is_the_text_its_results_and_short_code(plain, name):
         assert len(code.inner_text().strip().splitlines()) <= LESSON
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_fold_has_the_code_and_the_figures_of_its_checks(site, plain, name):
-    page = plain(name)
-    folds = page.locator("details.check").all()
-    checked = [cell for cell in cells(name) if checks(cell)]
+@each_chapter(1280)
+def test_fold_has_the_code_and_the_figures_of_its_checks(chapter):
+    folds = chapter.locator("details.check").all()
+    checked = [cell for cell in cells(chapter.name) if checks(cell)]
     for cell, fold in zip(checked, folds, strict=True):
         assert fold.locator("pre").text_content().strip() == "".join(cell["source"]).strip()
         said = fold.locator(".residual").all_text_contents()
@@ -189,9 +208,9 @@ def test_theme_is_that_of_the_reader(plain, scheme):
     )
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_long_equations_scroll_and_keep_their_numbers_on_a_phone(visit, name):
-    page = visit(name, "phone")
+@each_chapter(390)
+def test_long_equations_scroll_and_keep_their_numbers_on_a_phone(chapter):
+    page = chapter
     for box in page.locator("article div.math mjx-labels mjx-mtd").all():
         place = box.bounding_box()
         assert 0 < place["x"] < place["x"] + place["width"] <= 390
@@ -204,10 +223,9 @@ def test_long_equations_scroll_and_keep_their_numbers_on_a_phone(visit, name):
     assert cut == 0
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_explorers_keep_their_height_on_a_phone(visit, name):
-    page = visit(name, "phone")
-    for box in page.locator(".explorer").all():
+@each_chapter(390)
+def test_explorers_keep_their_height_on_a_phone(chapter):
+    for box in chapter.locator(".explorer").all():
         box.scroll_into_view_if_needed()
         box.locator("canvas").wait_for()
         heights = {box.bounding_box()["height"]}
