@@ -209,7 +209,9 @@ class _Series:
         powers = _powers(beta)
         last = (powers[:, :, None] * _EULER[:2]).reshape(len(tol), -1, _ORDER + 1)
         U, V = last @ self.U, last @ self.V
-        terms = np.stack([np.vecdot(U, U), np.vecdot(V, V)], axis=1).reshape(-1, 2, beta.shape[1], 2)
+        terms = np.stack([np.vecdot(U, U), np.vecdot(V, V)], axis=1).reshape(
+            -1, 2, beta.shape[1], 2
+        )
         limits = reduce((lost[..., None] / terms) ** _ROOTS, axis=3)
         if tiny.any():
             limits = np.where(tiny[..., None], (1 / (1 + beta))[:, None], limits)

@@ -51,7 +51,8 @@ def begin(app: Sphinx, env: Any, names: list[str]) -> None:
     first = {
         name: size
         for name, size in about["bytes"].items()
-        if name not in {f"{archive}.zip" for archive, later in about["archives"].items() if later}
+        if name
+        not in {f"{archive}.zip" for archive, later in about["archives"].items() if later}
     }
     packed = sum(len(gzip.compress((folder / n).read_bytes(), 6)) for n in first)
     digest = hashlib.sha256(wheel + b"".join(files.values())).hexdigest()[:12]

@@ -183,7 +183,9 @@ def build(target: Path) -> None:
         run("pack.mjs", [*node("node"), str(PACK), str(made)], here)
         record = {
             "python": lock["info"],
-            "versions": {n: lock["packages"][n]["version"] for n in carried if n in lock["packages"]}
+            "versions": {
+                n: lock["packages"][n]["version"] for n in carried if n in lock["packages"]
+            }
             | {pure["name"]: pure["version"] for pure in about["pure"]},
             "archives": {n: its.get("imports", []) for n, its in about["archives"].items()},
             "bytes": {path.name: path.stat().st_size for path in sorted(made.iterdir())},

@@ -34,9 +34,7 @@ explorers: dict[str, Any] = {}
 
 class _Publisher(DisplayPublisher):
     def publish(self, data: Any, metadata: Any = None, *_: Any, **options: Any) -> None:
-        shown.append(
-            {"output_type": "display_data", "data": data, "metadata": metadata or {}}
-        )
+        shown.append({"output_type": "display_data", "data": data, "metadata": metadata or {}})
 
     def clear_output(self, wait: bool = False) -> None:
         shown.clear()

@@ -56,7 +56,7 @@ def plain(browser, site):
 
 @pytest.fixture(scope="module")
 def chapter(request, browser, site):
-    """Open a chapter once, with what a browser that was never here has, on a desk or a phone."""
+    """Open a chapter once, in a browser that was never here, on a desk or a phone."""
     name, width = request.param
     with browser.new_context(viewport={"width": width, "height": 900}) as context:
         page, page_troubles = context.new_page(), []
