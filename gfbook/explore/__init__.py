@@ -33,7 +33,10 @@ PAGE = "GFBOOK_PAGE"  # set while the book is built: no kernel will answer there
 
 
 class Answer(NamedTuple):
-    """What an explorer's function returns: x (T,), one curve (T,) a line, and a sentence."""
+    """What an explorer's function returns: x (T,), one curve (T,) a line, and a sentence.
+
+    In the plane each line has an x of its own, and x is (L, T).
+    """
 
     x: ArrayLike
     curves: Sequence[ArrayLike]
@@ -168,11 +171,14 @@ class Explorer:
         Range of the y axis; that of the curves shown if not given.
     log : bool
         Whether the reader may turn the y axis to a logarithmic one, which is then the first.
+    xlim : (float, float), optional
+        Range of the x axis of lines in the plane, whose x may go back and forth. A line whose
+        style has a marker gets a dot at each of its points.
 
     Raises
     ------
     ValueError
-        If the answer does not have a curve for each line, or their lengths differ.
+        If the answer does not have a curve for each line, or their lengths differ from x.
 
     Examples
     --------
@@ -193,23 +199,29 @@ class Explorer:
     name: str
     ylim: tuple[float, float] | None = None
     log: bool = False
+    xlim: tuple[float, float] | None = None
 
     def answer(self, position: Sequence[float]) -> dict[str, Any]:
         """Return the state of the front end at one position of each control."""
         given = zip(self.controls.items(), position, strict=True)
         x, curves, text = self.function(**{name: c.at(p) for (name, c), p in given})
-        x = np.asarray(x, float)
         if len(curves) != len(self.lines):
             raise ValueError(f"curves must be {len(self.lines)}, got {len(curves)}")
         drawn = [np.asarray(curve, float) for curve in curves]
-        if any(curve.shape != x.shape for curve in drawn) or x.ndim != 1:
+        across = np.atleast_2d(np.asarray(x, float))
+        if any(curve.shape != across.shape[1:] for curve in drawn) or across.ndim != 2:
             shapes = [curve.shape for curve in drawn]
             raise ValueError(
-                f"curves must have the shape (T,) of x, got {shapes} and {x.shape}"
+                f"curves must have the shape (T,) of x, got {shapes} and {np.shape(x)}"
             )
+        if len(across) != (len(drawn) if self.xlim else 1):
+            raise ValueError(f"x must be one for each line in the plane, got {np.shape(x)}")
         said = [c.say(p) for c, p in zip(self.controls.values(), position, strict=True)]
-        return {"x": _short(x), "y": [_short(curve) for curve in drawn], "text": _typeset(text),
-                "said": said}  # fmt: skip
+        numbers = {
+            "x": [_short(each) for each in across],
+            "y": [_short(each) for each in drawn],
+        }
+        return {**numbers, "text": _typeset(text), "said": said}
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -223,6 +235,7 @@ class Explorer:
             "x": _typeset(self.x),
             "y": _typeset(self.y),
             "lines": [{"name": _typeset(name), **_drawn(style)} for name, style in self.lines],
+            "xlim": self.xlim,
             "ylim": self.ylim,
             "log": self.log,
         }
@@ -266,7 +279,7 @@ class Explorer:
             "first": self.first,
             "said": said,
             "text": [answer["text"] for answer in answers],
-            **_packed("x", [[answer["x"]] for answer in answers], False),
+            **_packed("x", [answer["x"] for answer in answers], False),
             **_packed("y", [answer["y"] for answer in answers], self.log),
         }
         text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace(
@@ -313,6 +326,7 @@ def _drawn(style: dict[str, Any]) -> dict[str, Any]:
     return {
         "color": style["color"] if isinstance(style["color"], str) else _hex(style["color"]),
         "dash": [] if isinstance(dash, str) else [2 * a for a in dash[1]],
+        "dots": "marker" in style,
     }
 
 

@@ -70,6 +70,29 @@ function sample({ color, dash }) {
   return dash.length ? `repeating-linear-gradient(90deg, ${stops})` : shown(color);
 }
 
+/** Of a line in the plane: its points in their order, and dots at them. */
+function track(line) {
+  return (u, index) => {
+    const [xs, ys] = u.data[index], { ctx, bbox } = u, scale = devicePixelRatio;
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+    ctx.clip();
+    ctx.strokeStyle = ctx.fillStyle = shown(line.color);
+    ctx.lineWidth = (line.dots ? 1 : 2) * scale;
+    ctx.setLineDash(line.dash.map((length) => length * scale));
+    const points = xs.map((x, i) => x === null || ys[i] === null ? null : [u.valToPos(x, "x", true), u.valToPos(ys[i], "y", true)]);
+    ctx.beginPath();
+    points.forEach((point, i) => point && (points[i - 1] ? ctx.lineTo(...point) : ctx.moveTo(...point)));
+    ctx.stroke();
+    ctx.beginPath();
+    if (line.dots) points.forEach((point) => point && (ctx.moveTo(...point), ctx.arc(...point, 2.5 * scale, 0, 7)));
+    ctx.fill();
+    ctx.restore();
+    return null;
+  };
+}
+
 function options(spec, size, log) {
   const ink = getComputedStyle(document.body).color;
   const grid = { stroke: dark() ? "#ffffff16" : "#00000014", width: 1 };
@@ -81,12 +104,14 @@ function options(spec, size, log) {
   const y = log ? { distr: 3, range: spec.ylim ? [Math.max(spec.ylim[0], 1e-14), spec.ylim[1]] : range } : { range };
   return {
     ...size,
-    scales: { x: { time: false }, y },
+    ...(spec.xlim && { mode: 2 }),
+    scales: { x: { time: false, ...(spec.xlim && { range: spec.xlim }) }, y },
     axes: [axis(spec.x), axis(spec.y, { size: 64, ...(log && { values: decades, grid: { ...grid, filter: labelled }, ticks: { ...grid, filter: labelled } }) })],
     legend: { live: false, markers: { width: 0, fill: (u, i) => i ? sample(spec.lines[i - 1]) : "" } },
     cursor: { show: false },
     series: [{}, ...spec.lines.map((line) => ({
       label: line.name, stroke: shown(line.color), dash: line.dash, width: 2, pxAlign: 0, points: { show: false }, spanGaps: false,
+      ...(spec.xlim && { paths: track(line), facets: [{ scale: "x" }, { scale: "y" }] }),
     }))],
   };
 }
@@ -113,9 +138,10 @@ function render({ model, el }) {
   const form = make("div", { className: "explorer-controls" }, ...rows.map(({ row }) => row));
   const size = () => {
     const width = Math.max(240, Math.floor(board.clientWidth || 600));
-    return { width, height: Math.round(Math.min(320, Math.max(220, width * 0.55))) };
+    const [most, share] = spec.xlim ? [420, 0.62] : [320, 0.55];
+    return { width, height: Math.round(Math.min(most, Math.max(220, width * share))) };
   };
-  const data = (state) => [state.x, ...state.y.map((curve) => log ? curve.map((v) => (v > 0 ? v : null)) : curve)];
+  const data = (state) => spec.xlim ? [null, ...state.y.map((curve, i) => [state.x[i], curve])] : [state.x[0], ...state.y.map((curve) => log ? curve.map((v) => (v > 0 ? v : null)) : curve)];
   const draw = () => {
     plot?.destroy();
     board.plot = plot = new uPlot(options(spec, size(), log), data(model.get("state")), board);
@@ -186,7 +212,7 @@ class Page {
     if (name !== "state") return name === "spec" ? this.data.spec : this.position;
     const state = this.position.reduce((index, p, i) => index * this.counts[i] + p, 0);
     return {
-      x: this.x(state)[0],
+      x: this.x(state),
       y: this.y(state),
       text: this.data.text[state],
       said: this.position.map((p, i) => this.data.said[i][p]),

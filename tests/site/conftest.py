@@ -21,7 +21,7 @@ def answers(box, explorer):
     board = box.locator(".explorer-plot")
     assert expected["text"] in board.get_attribute("aria-label")
     x, *curves = board.evaluate("b => b.plot.data.map((values) => Array.from(values))")
-    assert x == expected["x"]
+    assert [x] == expected["x"]
     assert curves == expected["y"]
     return expected
 
