@@ -144,11 +144,13 @@ OTHER = {
     "08-related-descent": {"m": 4, "k": 7},
     "08-related-bias": {"width": 60},
     "09-wide-networks": {"m": 2, "draws": 30},
+    "10-can-it-be-solved": {"m": 3, "n": 1},
     "11-how-fast": {"m": 4, "n": 6},
     "appendix-a-proposition-1": {"m": 2},
     "appendix-b-proposition-2": {"m": 3},
     "appendix-c-proposition-5": {"m": 3, "lam": -0.6},
     "appendix-d-proposition-4": {"k": 4},
+    "appendix-e-quadratures": {"k": 5},
 }
 
 
