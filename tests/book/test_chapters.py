@@ -146,6 +146,7 @@ OTHER = {
     "09-wide-networks": {"m": 2, "draws": 30},
     "10-can-it-be-solved": {"m": 3, "n": 1},
     "11-how-fast": {"m": 4, "n": 6},
+    "12-lazy-or-rich": {"m": 3, "n": 5},
     "appendix-a-proposition-1": {"m": 2},
     "appendix-b-proposition-2": {"m": 3},
     "appendix-c-proposition-5": {"m": 3, "lam": -0.6},
