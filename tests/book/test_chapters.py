@@ -147,6 +147,7 @@ OTHER = {
     "10-can-it-be-solved": {"m": 3, "n": 1},
     "11-how-fast": {"m": 4, "n": 6},
     "12-lazy-or-rich": {"m": 3, "n": 5},
+    "13-not-white": {"hidden": 30},
     "appendix-a-proposition-1": {"m": 2},
     "appendix-b-proposition-2": {"m": 3},
     "appendix-c-proposition-5": {"m": 3, "lam": -0.6},
