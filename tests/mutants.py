@@ -8,7 +8,8 @@ notices ends the run with an error. ``python tests/mutants.py 12`` runs a dozen 
 
 A check rests on the statements of its chapter that lead to it, found backwards from the names
 that it reads. Only these are run, and with a fault only those from the first call of its
-function on, in a fork of the process that has run what comes before. What is drawn is left out.
+function on, in a fork of the process that has run what comes before. What is drawn is left out,
+and so is, with a fault, what leads to a check by its random draws alone: they are kept.
 """
 
 import ast
@@ -546,6 +547,7 @@ class Run:
         self.checks = [i for i, s in enumerate(self.all) if s.checks]
         self.names: dict[str, Any] = {"__name__": "__main__"}
         self.made: dict[int, dict[str, bool]] = defaultdict(dict)  # does the claim hold?
+        self.states: dict[str, Any] = {}  # of the generators, before each statement
         self.stopped = ""
         self.now = -1
         mpl.use("agg")
@@ -562,8 +564,15 @@ class Run:
         return sorted({i for c in checks for i in (*self.all[c].before, c)})
 
     def step(self, i: int) -> None:
-        """Run a statement; where it fails, what it sets is missing to those that follow."""
+        """Run a statement; where it fails, what it sets is missing to those that follow.
+
+        Random draws are as in the run without a fault, whatever was left out or failed before.
+        """
         self.now = i
+        for name, value in self.names.items():
+            if isinstance(value, np.random.Generator):
+                bits = value.bit_generator
+                bits.state = self.states.setdefault(f"{i} {name}", bits.state)
         try:
             exec(self.all[i].code, self.names)
         except Exception as error:
@@ -600,8 +609,11 @@ def quiet() -> contextlib.ExitStack:
     return stack
 
 
-def calls(chapter: Path) -> dict[str, list[int]]:
-    """Return the statements in which a chapter calls each function; all its checks hold."""
+def calls(chapter: Path) -> tuple[dict[str, list[int]], dict[str, Any]]:
+    """Return in which statements a chapter calls each function, and its generators' states.
+
+    All its checks have to hold.
+    """
     global called
     found: dict[str, set[int]] = defaultdict(set)
     run = Run(chapter)
@@ -611,7 +623,7 @@ def calls(chapter: Path) -> dict[str, list[int]]:
             run.step(i)
     if run.stopped or not all(all(made.values()) for made in run.made.values()):
         raise RuntimeError(f"{chapter.stem} fails without a fault: {run.stopped} {run.made}")
-    return {path: sorted(where) for path, where in found.items()}
+    return {path: sorted(where) for path, where in found.items()}, run.states
 
 
 def outcome(run: Run, checks: list[int], begin: int, mutant: str) -> tuple[list[int], Any, str]:
@@ -624,7 +636,7 @@ def outcome(run: Run, checks: list[int], begin: int, mutant: str) -> tuple[list[
     signal.setitimer(signal.ITIMER_PROF, LIMIT, LIMIT)
     put(mutant)
     with quiet():
-        for i in run.needed(checks):
+        for i in sorted(set().union(*(run.all[c].rests for c in checks))):
             if i >= begin:
                 run.step(i)
     return checks, [run.made.get(c, {}) for c in checks], run.stopped
@@ -633,15 +645,16 @@ def outcome(run: Run, checks: list[int], begin: int, mutant: str) -> tuple[list[
 def rows(task: tuple[Path, list[str]]) -> list[tuple[str, ...]]:
     """Return the rows of one chapter, for some of the faults."""
     chapter, names = task
-    where = forked(lambda: calls(chapter))
+    where, states = forked(lambda: calls(chapter))
     run = Run(chapter)
+    run.states = states
     found: dict[str, Any] = {}
     resting = {}
     for name in names:
         at = set(where.get(MUTANTS[name][0], ()))
         checks = [c for c in run.checks if at & run.all[c].rests]
         if checks:
-            resting[name] = checks, min(at & set(run.needed(checks)))
+            resting[name] = checks, min(at & set().union(*(run.all[c].rests for c in checks)))
     for i in run.needed(run.checks):
         for name, (checks, begin) in resting.items():
             if begin == i:
