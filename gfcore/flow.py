@@ -108,9 +108,10 @@ def _together(
             Sigma,
         )
         rough, fine = both.states[:count], both.states[count:]
-        # What each step rounds adds up while the path grows, what it leaves out the gap shows.
+        # What each step rounds adds up while the path grows; what it leaves out the gap shows,
+        # but for what the last terms of the two paths happen to share.
         steps = both.steps[count:]
-        lost = (tol[:, None] * (steps > 0) + 4 * _EPS * steps) * _product(fine, Y.shape[1])
+        lost = (3 * tol[:, None] * (steps > 0) + 4 * _EPS * steps) * _product(fine, Y.shape[1])
         found, good = _estimate(Y[todo], rough, fine, rtol, lost)
         if count == len(Y):
             paths, error = fine, found
