@@ -119,6 +119,19 @@ def symmetric(name: str, value: ArrayLike, stack: bool = False) -> Array:
     return (matrix + matrix.mT) / 2
 
 
+def covariance(value: ArrayLike, n: int) -> Array:
+    """Return the covariance of n inputs, symmetric and positive semidefinite to rounding."""
+    Sigma = symmetric("covariance", value)
+    shape("covariance", Sigma, (n, n))
+    least, most = np.linalg.eigvalsh(Sigma)[[0, -1]]
+    if least < -4 * n * EPS * abs(most):
+        raise ValueError(
+            f"covariance must be positive semidefinite, but has the eigenvalue {least:.3g}, "
+            f"got shape {Sigma.shape}"
+        )
+    return Sigma
+
+
 def target(Y: ArrayLike, weights0: "Weights", stack: bool = False) -> Array:
     """Return `Y` as the (m, n) matrix that `weights0` is to learn, or raise ValueError.
 

@@ -10,7 +10,7 @@ Each sum is one product of matrices if the coefficients lie side by side in memo
 factor in reverse. What limits the series are fast decays, and poles that lie in the past or
 beside the path. So it is summed by Euler's method: with z = t/(t + beta), which has its pole in
 the past, t^i = beta^i sum_j C(j-1, i-1) z^j, and the series in z, of the same order, is good
-about twice as far. Its last two terms say how far, so that no step is tried twice; and it is
+about twice as far. Its last terms say how far, so that no step is tried twice; and it is
 the path inside the step too. U^T U - V^T V (13), whose terms cancel up to that order, it keeps
 to less than the last of them. A long stiff path is still not for it: `hands_over` says when the
 implicit steps of `_radau` take the rest. Where inputs are not white, E = Y - U V^T Sigma, and
@@ -40,7 +40,7 @@ _CACHE = 2**20  # bytes of coefficients that go through the orders together
 ATTEMPTS = 100_000  # steps at most, to reach the last time
 _PATIENCE = 100  # steps that cost about as much as all implicit ones to any time
 
-_ROOTS = 0.5 / np.array([_ORDER, _ORDER - 1.0])
+_ROOTS = 0.5 / (_ORDER - np.arange(3.0))
 # C(j-1, i-1) for z^j and t^i, both from the last to the first, as the coefficients lie.
 _EULER = np.zeros((_ORDER + 1, _ORDER + 1))
 _EULER[-1, -1] = 1.0
@@ -147,12 +147,13 @@ class _Series:
 
     def __init__(self, count: int, m: int, n: int, k: int, Sigma: Array | None) -> None:
         p = _ORDER + 1
-        Us, Es, Et, Vs, U_back, V_back, self.new = (
+        Us, Es, Et, Vs, U_back, V_back = (
             np.empty((count, *shape))
             for shape in [
-                (m, p * k), (m, p * n), (n, p * m), (p * k, n), (p * m, k), (p * n, k), (m + n, k)
+                (m, p * k), (m, p * n), (n, p * m), (p * k, n), (p * m, k), (p * n, k)
             ]
         )  # fmt: skip
+        self.new = np.empty((count, m + n, k))
         self.Sigma, self.m, self.E, self.orders = Sigma, m, Es[:, :, :n], []
         U_new, V_new = self.new[:, :m], self.new[:, m:]
         for j in range(p):
@@ -193,8 +194,9 @@ class _Series:
     def reach(self, tol: Array) -> tuple[Array, Array]:
         """Return the times to which the plain series and Euler's sum are good, (B,).
 
-        There the last two terms are tol of the first two. And they fall, or a decay too small
-        to see would no longer be one in the series.
+        There the last terms are tol of the first two. And they fall, or a decay too small to
+        see would no longer be one in the series. Terms of Euler's sum change their sign, and
+        two may be small where the next is not, so three are looked at.
         """
         squares, reduce = self.squares, np.fmin.reduce
         np.vecdot(self.U, self.U, out=squares[:, 0])
@@ -202,16 +204,15 @@ class _Series:
         tail, first = squares[..., :2], squares[..., -2:].max(axis=2)
         lost, tiny = ((tol**2)[:, None] * first)[..., None], first < 1e-290
         fall = reduce(np.sqrt(tail[..., 1] / tail[..., 0]), axis=1, initial=1e4) * _FALL
-        limits = reduce((lost / tail) ** _ROOTS, axis=2)
+        limits = reduce((lost / tail) ** _ROOTS[:2], axis=2)
         limits[tiny] = 1.0  # where a square underflows, the unit as it is must do
         plain = np.fmin(reduce(limits, axis=1), fall)
         beta = plain[:, None] * _POLES
         powers = _powers(beta)
-        last = (powers[:, :, None] * _EULER[:2]).reshape(len(tol), -1, _ORDER + 1)
+        last = (powers[:, :, None] * _EULER[:3]).reshape(len(tol), -1, _ORDER + 1)
         U, V = last @ self.U, last @ self.V
-        terms = np.stack([np.vecdot(U, U), np.vecdot(V, V)], axis=1).reshape(
-            -1, 2, beta.shape[1], 2
-        )
+        terms = np.stack([np.vecdot(U, U), np.vecdot(V, V)], axis=1)
+        terms = terms.reshape(len(tol), 2, *beta.shape[1:], 3)
         limits = reduce((lost[..., None] / terms) ** _ROOTS, axis=3)
         if tiny.any():
             limits = np.where(tiny[..., None], (1 / (1 + beta))[:, None], limits)

@@ -108,9 +108,10 @@ def _together(
             Sigma,
         )
         rough, fine = both.states[:count], both.states[count:]
-        # What each step rounds adds up while the path grows, what it leaves out the gap shows.
+        # What each step rounds adds up while the path grows; what it leaves out the gap shows,
+        # but for what the last terms of the two paths happen to share.
         steps = both.steps[count:]
-        lost = (tol[:, None] * (steps > 0) + 4 * _EPS * steps) * _product(fine, Y.shape[1])
+        lost = (3 * tol[:, None] * (steps > 0) + 4 * _EPS * steps) * _product(fine, Y.shape[1])
         found, good = _estimate(Y[todo], rough, fine, rtol, lost)
         if count == len(Y):
             paths, error = fine, found
@@ -350,7 +351,7 @@ def solve(
         start.R[None],
         np.atleast_1d(times),
         _tolerance(rtol),
-        _covariance(covariance, target.shape[1]),
+        None if covariance is None else _check.covariance(covariance, target.shape[1]),
         (a, b),
     )
     if failed:
@@ -408,7 +409,7 @@ def solve_many(
     target = _check.array("Y", Y, (2, U.ndim))
     _check.shape("Y", target, (*stack, m, n) if target.ndim > 2 else (m, n))
     times, tol, (a, b) = _check.times(t), _tolerance(rtol), _rates(rates)
-    Sigma = _covariance(covariance, n)
+    Sigma = None if covariance is None else _check.covariance(covariance, n)
     R = np.concatenate([U, V], axis=-2).reshape(-1, m + n, k)
     if k > m + n:
         R = np.asarray(np.linalg.qr(R.mT, mode="r")).mT
@@ -524,19 +525,6 @@ def _rates(rates: tuple[float, float]) -> tuple[float, float]:
     if (pair <= 0).any():
         raise ValueError(f"rates must be above 0, got {pair[0]:g} and {pair[1]:g}")
     return float(pair[0]), float(pair[1])
-
-
-def _covariance(covariance: ArrayLike | None, n: int) -> Array | None:
-    if covariance is None:
-        return None
-    Sigma = _check.symmetric("covariance", covariance)
-    _check.shape("covariance", Sigma, (n, n))
-    least, most = np.linalg.eigvalsh(Sigma)[[0, -1]]
-    if least < -1e-12 * abs(most):
-        raise ValueError(
-            f"covariance must be positive semidefinite, got an eigenvalue {least:g}"
-        )
-    return Sigma
 
 
 def _starts(weights0: Weights | Iterable[Weights]) -> tuple[Array, Array]:

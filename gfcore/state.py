@@ -239,12 +239,9 @@ class Trajectory:
         stack = self.X.shape[: self.X.ndim - 2 - np.ndim(self.t)]
         target = _check.array("Y", Y, (2, 2 + len(stack)))
         _check.shape("Y", target, (*(stack if target.ndim > 2 else ()), *self.X.shape[-2:]))
-        size = np.linalg.norm(target, axis=(-2, -1))
-        if (size == 0).any():
-            raise ValueError(f"Y must not be zero for a relative error, shape {target.shape}")
         if target.ndim > 2 and np.ndim(self.t):
-            target, size = target[..., None, :, :], size[..., None]
-        return np.asarray(np.linalg.norm(target - self.X, axis=(-2, -1)) / size)
+            target = target[..., None, :, :]
+        return _relative(self.X, target)
 
     def singular_values(self) -> Array:
         """Return the singular values of X(t), largest first, (*stack, *T, min(m, n))."""
@@ -356,7 +353,11 @@ def relative_error(X: ArrayLike, Y: ArrayLike) -> Array:
     target = _check.array("Y", Y, 2)
     products = _check.array("X", X, (2, 3, 4))
     _check.shape("X", products, products.shape[:-2] + target.shape)
-    size = np.linalg.norm(target)
-    if size == 0:
-        raise ValueError(f"Y must not be zero for a relative error, shape {target.shape}")
-    return np.asarray(np.linalg.norm(target - products, axis=(-2, -1)) / size)
+    return _relative(products, target)
+
+
+def _relative(X: Array, Y: Array) -> Array:
+    size = np.linalg.norm(Y, axis=(-2, -1))
+    if (size == 0).any():
+        raise ValueError(f"Y must not be zero for a relative error, shape {Y.shape}")
+    return np.asarray(np.linalg.norm(Y - X, axis=(-2, -1)) / size)

@@ -11,7 +11,7 @@ without a target, and `solvable` says which formula a start has.
 """
 
 from gfcore.exact._signs import FiniteEscapeError
-from gfcore.exact.identity import identity_imbalance
+from gfcore.exact.identity import identity_imbalance, identity_product
 from gfcore.exact.kinds import Solvable, solvable
 from gfcore.exact.no_target import zero_target
 from gfcore.exact.one_layer import linear
@@ -23,6 +23,7 @@ __all__ = [
     "FiniteEscapeError",
     "Solvable",
     "identity_imbalance",
+    "identity_product",
     "linear",
     "riccati",
     "solvable",

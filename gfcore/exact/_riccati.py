@@ -31,11 +31,12 @@ SMALLEST = 1e-290  # beside the largest entry of W, others below this are zero
 DIRECT, UNEVEN, CONDITION = 1e5, 1e-6, 1e3  # the limits of `chosen`
 
 
-def from_factor(w: Array, P: Array, U: Array, t: Array) -> Array:
+def from_factor(w: Array, P: Array, U: Array, t: Array, split: int = 0) -> Array:
     """X(t) of (8) from X0 = U U^T and Y = P diag(w) P^T, (*stack, *t.shape, m, m).
 
     `w`, (parts, *stack, m), holds the eigenvalues, ascending, in parts that sum to them, more
-    than one where the sum would round.
+    than one where the sum would round. With a `split`, only the block of the rows before it and
+    the columns from it on.
     """
     *stack, m, k = U.shape
     w, P, U = w.reshape(len(w), -1, m), P.reshape(-1, m, m), U.reshape(-1, m, k)
@@ -44,11 +45,12 @@ def from_factor(w: Array, P: Array, U: Array, t: Array) -> Array:
     def thin(i: int) -> Array:
         return np.asarray(P[i].T @ independent(U[i]))
 
-    X = np.empty((len(P), t.size, m, m))
+    above, beyond = slice(split or m), slice(split, m)
+    X = np.empty((len(P), t.size, split or m, m - split))
     for p, at, G, _ in brackets(w, P.mT @ narrow, t.ravel(), rounding(P, narrow), thin):
         G = of(P, p) @ G
-        X[p, at] = G @ G.mT
-    return X.reshape(*stack, *t.shape, m, m)
+        X[p, at] = G[:, above] @ G[:, beyond].mT
+    return X.reshape(*stack, *t.shape, *X.shape[-2:])
 
 
 def brackets(

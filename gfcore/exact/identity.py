@@ -6,7 +6,7 @@ from gfcore import _check
 from gfcore._check import Array
 from gfcore.exact._basis import tilted
 from gfcore.exact._riccati import from_factor
-from gfcore.state import Weights
+from gfcore.state import Trajectory, Weights
 
 
 def identity_imbalance(Y: ArrayLike, weights0: Weights, lam: float, t: ArrayLike) -> Array:
@@ -46,7 +46,41 @@ def identity_imbalance(Y: ArrayLike, weights0: Weights, lam: float, t: ArrayLike
     True
     """
     target, time = _check.target(Y, weights0, stack=True), _check.times(t)
+    return _solution(target, weights0, lam, time)
+
+
+def identity_product(Y: ArrayLike, weights0: Weights, lam: float, t: ArrayLike) -> Trajectory:
+    """X(t) alone of `identity_imbalance`, as a path with its error and singular values.
+
+    Parameters
+    ----------
+    Y, weights0, lam, t
+        As for `identity_imbalance`.
+
+    Returns
+    -------
+    Trajectory
+        X (*stack, *t.shape, m, n), without weights: R is known up to a rotation only.
+
+    Raises
+    ------
+    ValueError
+        As for `identity_imbalance`.
+
+    Examples
+    --------
+    >>> path = identity_product([[2.0]], Weights([[1.0]], [[1.0]]), lam=3.0, t=[0.0, 1e3])
+    >>> path.error([[2.0]]).round(12)
+    array([0.5, 0. ])
+    """
+    target, time = _check.target(Y, weights0, stack=True), _check.times(t)
+    return Trajectory(time, _solution(target, weights0, lam, time, target.shape[-2]))
+
+
+def _solution(
+    target: Array, weights0: Weights, lam: float, time: Array, split: int = 0
+) -> Array:
     half = _check.array("lam", lam, 0).item() / 2
     w, basis = tilted(target, half)
     # (30) in other units of time, for which no number is rounded.
-    return from_factor(2 * w, basis, weights0.R, time / 4)
+    return from_factor(2 * w, basis, weights0.R, time / 4, split)

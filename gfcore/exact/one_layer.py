@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gfcore import _check
-from gfcore._check import EPS, Array
+from gfcore._check import Array
 from gfcore.exact._modes import mean_decay
 
 
@@ -52,14 +52,7 @@ def linear(
     time = time[..., None, None]
     if covariance is None:
         return target * -np.expm1(-time) + start * np.exp(-time)
-    Sigma = _check.symmetric("covariance", covariance)
-    _check.alike("covariance", Sigma, (target.shape[-1],) * 2, "Y")
-    s, P = np.linalg.eigh(Sigma)
-    if s[0] < -4 * s.size * EPS * np.abs(s).max():
-        raise ValueError(
-            f"covariance must be positive semidefinite, but has the eigenvalue {s[0]:.3g}, "
-            f"got shape {Sigma.shape}"
-        )
+    s, P = np.linalg.eigh(_check.covariance(covariance, target.shape[-1]))
     decay = time * np.maximum(s, 0)
     X = target @ P * time * mean_decay(decay) + start @ P * np.exp(-decay)
     return np.asarray(X @ P.T)

@@ -1,7 +1,9 @@
 """Spectral starts, in which the modes of X = U V^T do not mix."""
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from gfcore import _check
 from gfcore._check import EPS, Array
@@ -86,10 +88,14 @@ def spectral_modes(sigma: ArrayLike, lam: ArrayLike, x0: ArrayLike, t: ArrayLike
     return spectral_path(s, imbalance, x, _check.times(t))
 
 
-def spectral(Y: ArrayLike, weights0: Weights, t: ArrayLike) -> Array:
+def spectral(
+    Y: ArrayLike, weights0: Weights, t: ArrayLike, covariance: ArrayLike | None = None
+) -> Array:
     """X(t) from a spectral initialization (Definition 3, Proposition 3).
 
-    The modes move as in (17), ``paper.eq_17``, with C of (22), ``paper.eq_22``.
+    The modes move as in (17), ``paper.eq_17``, with C of (22), ``paper.eq_22``. Where inputs
+    are not white, a mode of variance s obeys u' = (sigma - s u v) v and v' = (sigma - s u v) u,
+    so that s u v moves as in (17) with s lam.
 
     Parameters
     ----------
@@ -101,6 +107,10 @@ def spectral(Y: ArrayLike, weights0: Weights, t: ArrayLike) -> Array:
         values of Y repeat or vanish, Phi and Psi are chosen by the weights.
     t : float or (T,) array_like
         Times >= 0, non-decreasing.
+    covariance : (n, n) array_like, optional
+        Sigma of the inputs, symmetric and positive semidefinite, where they are not white; Y is
+        the correlation of outputs and inputs, whose right singular vectors are eigenvectors of
+        Sigma. Where singular values of Y are equal, Sigma has a say in choosing them.
 
     Returns
     -------
@@ -112,7 +122,7 @@ def spectral(Y: ArrayLike, weights0: Weights, t: ArrayLike) -> Array:
     ------
     ValueError
         If weights0 is not a spectral initialization for Y to 1e-12, an argument is not finite
-        and real, or the shapes disagree.
+        and real, the shapes disagree, or covariance is not as above.
 
     Examples
     --------
@@ -121,20 +131,63 @@ def spectral(Y: ArrayLike, weights0: Weights, t: ArrayLike) -> Array:
     >>> start = Weights([[3.0, 4.0], [-4.0, 3.0]], [[3.0, 4.0], [0.0, 0.0]])
     >>> np.allclose(spectral(np.eye(2), start, t=1e3), np.eye(2), rtol=0, atol=1e-15)
     True
+
+    The input of four times the variance needs a fourth of the weight.
+
+    >>> start = Weights(0.1 * np.eye(2), 0.1 * np.eye(2))
+    >>> spectral(np.eye(2), start, 1e3, covariance=np.diag([4.0, 1.0])).round(12)
+    array([[0.25, 0.  ],
+           [0.  , 1.  ]])
     """
     target, time = _check.target(Y, weights0, stack=True), _check.times(t)
     *stack, m, n = target.shape
     X = np.empty((*stack, *time.shape, m, n))
+    Sigma = None if covariance is None else _check.covariance(covariance, n)
     for i in np.ndindex(*stack):
-        U, V = weights0.U[i], weights0.V[i]
-        left, right, defect, modes = in_modes(target[i], U, V)
+        U, V, where = weights0.U[i], weights0.V[i], f" in problem {i}" if i else ""
+        # Y Sigma has the same vectors, and tells apart what is equal in Y.
+        size = 0.0 if Sigma is None else np.linalg.norm(Sigma, 2)
+        mixed = target[i] if Sigma is None else target[i] + target[i] @ Sigma / (size or 1.0)
+        left, right, defect, (sigma, lam, x) = in_modes(mixed, U, V)
         if defect > 1:
-            where = f" in problem {i}" if i else ""
+            both = "Y" if Sigma is None else "Y and covariance"
             raise ValueError(
-                f"weights0 must be a spectral initialization for Y (Definition 3){where}, not "
-                f"off by {defect * 64 * (m + n) * EPS:.1e} relative, shapes {U.shape} and "
+                f"weights0 must be a spectral initialization for {both} (Definition 3){where}, "
+                f"not off by {defect * 64 * (m + n) * EPS:.1e} relative, shapes {U.shape} and "
                 f"{V.shape}"
             )
-        path = spectral_path(*modes, time)[..., None, :]
-        X[i] = (left * path @ right.conj().T).real
+        if Sigma is None:
+            path = spectral_path(sigma, lam, x, time)
+        else:
+            path = coloured(target[i], Sigma, left, right, (lam, x), time, where)
+        X[i] = (left * path[..., None, :] @ right.conj().T).real
     return X
+
+
+def coloured(
+    Y: Array,
+    Sigma: Array,
+    left: NDArray[Any],
+    right: NDArray[Any],
+    start: tuple[Array, Array],
+    time: Array,
+    where: str,
+) -> Array:
+    """x(t) of each mode where the variances of the inputs are the eigenvalues of Sigma."""
+    sigma, s = (
+        (a.conj() * b).sum(0).real for a, b in ((left, Y @ right), (right, Sigma @ right))
+    )
+    size_Y, size = (np.linalg.norm(A, 2) or 1.0 for A in (Y, Sigma))
+    seen = s > s.size * EPS * size
+    s = np.where(seen, s, 0)
+    off_Y = max(np.abs(Y @ right - left * sigma).max(), np.abs(sigma[~seen]).max(initial=0))
+    off = max(np.abs(Sigma @ right - right * s).max() / size, off_Y / size_Y)
+    if off > 1e-12:
+        raise ValueError(
+            "covariance must have the right singular vectors of Y for eigenvectors, and not "
+            f"be 0 along them{where}, but is off by {off:.1e} relative, shape {Sigma.shape}"
+        )
+    lam, x = (np.where(seen, s, 1) * a for a in start)
+    path = spectral_path(np.where(seen, sigma, 0), lam, x, time)
+    # An input that never comes moves nothing.
+    return np.where(seen, path / np.where(seen, s, 1), start[1])

@@ -10,6 +10,7 @@ from pathlib import Path
 import mpmath as mp
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 
 import gfcore as gf
 from gfcore import exact
@@ -426,6 +427,62 @@ def test_linear_with_inputs_that_are_not_white(t, rank):
     assert np.allclose(stack[0, 0], got, rtol=1e-13, atol=1e-14)
 
 
+@pytest.mark.parametrize("shape", [(3, 3), (3, 5), (5, 3)])
+@pytest.mark.parametrize("equal", [False, True])
+def test_spectral_starts_with_inputs_that_are_not_white(shape, equal):
+    # Mode by mode: u' = (sigma - s u v) v and v' = (sigma - s u v) u, by SciPy.
+    rng, r = np.random.default_rng(sum(shape)), 3
+    Phi, Psi, G = (np.linalg.qr(rng.standard_normal((a, a))).Q for a in (*shape, 4))
+    sigma, s = np.array([1.5, 1.5 if equal else 0.7, 0.0]), np.array([3.0, 0.5, 0.2])
+    u, v = np.array([0.3, 1.0, 0.5]), np.array([0.4, -0.2, 0.6])
+    others = rng.uniform(0, 2, shape[1] - r)  # variances that no weight sees
+    Sigma = (Psi * np.concatenate([s, others])) @ Psi.T
+    Y = (Phi[:, :r] * sigma) @ Psi[:, :r].T
+    start = gf.Weights((Phi[:, :r] * u) @ G[:r], (Psi[:, :r] * v) @ G[:r])
+    t = np.array([0.0, 0.1, 1.0, 4.0])
+
+    def slope(_, w):
+        a, b = w.reshape(2, r)
+        return np.concatenate([(sigma - s * a * b) * b, (sigma - s * a * b) * a])
+
+    w = solve_ivp(slope, (0, 4), np.concatenate([u, v]), "DOP853", t, rtol=1e-13, atol=1e-15).y
+    expected = (Phi[:, :r] * (w[:r] * w[r:]).T[:, None]) @ Psi[:, :r].T
+    X = exact.spectral(Y, start, t, covariance=Sigma)
+    assert np.abs(X - expected).max() < 1e-11
+    path = gf.flow.solve(Y, start, t, covariance=Sigma)
+    assert np.abs(X - path.X).max() < 1e-9
+    white = exact.spectral(Y, start, t, covariance=np.eye(shape[1]))
+    assert np.abs(white - exact.spectral(Y, start, t)).max() < 1e-13
+
+
+def test_an_input_that_never_comes_moves_nothing():
+    start = gf.Weights(np.diag([0.5, 2.0]), np.diag([1.0, 3.0]))
+    Sigma, t = np.diag([4.0, 0.0]), [0.0, 1.0, 1e6]
+    X = exact.spectral(np.diag([2.0, 0.0]), start, t, covariance=Sigma)
+    assert np.abs(X[:, 1, 1] - 6).max() < 1e-14
+    assert np.abs(X[-1] - np.diag([0.5, 6.0])).max() < 1e-14
+    with pytest.raises(
+        ValueError, match="covariance must have the right singular vectors of Y"
+    ):
+        exact.spectral(np.eye(2), start, t, covariance=Sigma)
+    with pytest.raises(ValueError, match="spectral initialization for Y and covariance"):
+        exact.spectral(np.diag([2.0, 1.0]), start, t, covariance=[[2.0, 1.0], [1.0, 2.0]])
+
+
+def test_the_product_alone_is_a_block_of_the_whole():
+    rng, t = np.random.default_rng(0), np.array([0.0, 0.3, 1e3])
+    Y = rng.standard_normal((4, 2, 3))
+    start = gf.Weights(rng.standard_normal((4, 2, 7)), rng.standard_normal((4, 3, 7)))
+    for lam in (0.0, -2.0):
+        M = exact.identity_imbalance(Y, start, lam, t)
+        path = exact.identity_product(Y, start, lam, t)
+        assert path.U is None
+        assert np.abs(path.X - M[:, :, :2, 2:]).max() < 1e-14 * np.abs(M).max()
+        assert path.error(Y).shape == (4, 3)
+    one = exact.identity_product(Y[0], gf.Weights(start.U[0], start.V[0]), -2.0, 0.3)
+    assert np.abs(one.X - path.X[0, 1]).max() < 1e-14
+
+
 def test_a_covariance_must_be_one():
     Y = np.ones((2, 2))
     for bad in (
@@ -437,6 +494,8 @@ def test_a_covariance_must_be_one():
     ):
         with pytest.raises(ValueError, match="covariance"):
             exact.linear(Y, Y, 1.0, covariance=bad)
+        with pytest.raises(ValueError, match="covariance"):
+            exact.spectral(Y, gf.Weights(0 * Y, 0 * Y), 1.0, covariance=bad)
 
 
 @pytest.mark.parametrize("sigma", [9e15, 3.0, 1e75, 1e-3, 0.0, -2.0, -1e10])

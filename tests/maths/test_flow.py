@@ -752,7 +752,7 @@ def test_a_number_regularizes_towards_its_multiple_of_the_identity():
         ({"covariance": np.eye(2)}, r"covariance must have shape \(3, 3\), got shape \(2, 2\)"),
         (
             {"covariance": -np.eye(3)},
-            "covariance must be positive semidefinite, got an eigenvalue -1",
+            "covariance must be positive semidefinite, but has the eigenvalue -1",
         ),
         ({"covariance": np.triu(np.ones((3, 3)))}, "covariance must be symmetric"),
         ({"rates": (1.0, 0.0)}, "rates must be above 0, got 1 and 0"),
