@@ -1,7 +1,7 @@
 // A chapter whose code runs: every cell can be edited, run and reset, and shows what it did below.
 import { editor } from "./editor.mjs";
 import explore from "./explore.mjs";
-import { Ended, Kernel, button, give, make, parts, progress, seconds } from "./kernel.mjs";
+import { Ended, Kernel, button, give, make, parts, power, progress, seconds } from "./kernel.mjs";
 
 const EXPLORER = "application/vnd.gfbook.explorer+json";
 const text = (source) => Array.isArray(source) ? source.join("") : source;
@@ -63,12 +63,6 @@ function drawn(output, cell) {
   return data["text/plain"] ? box("text_plain", make("pre", { textContent: text(data["text/plain"]) })) : null;
 }
 
-const power = (value) => {
-  const [digits, exponent] = value.toExponential(1).split("e");
-  const raised = [...String(Number(exponent))].map((sign) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(sign)]).join("");
-  return value === 0 ? "0" : Math.abs(exponent) < 3 ? String(Number(value.toPrecision(2))) : `${digits === "1.0" ? "" : `${digits}·`}10${raised}`;
-};
-
 /** Show what a cell did: pictures in their figures, figures of checks in their folds, numbers in the text. */
 function show(cell, { outputs, line }, pasted) {
   cell.line = line;
@@ -119,6 +113,7 @@ export async function start(box) {
   const written = new Map(places.map((place) => [place, place.textContent]));
 
   let kernel = null, starting = null, running = null;
+  const state = (now) => { document.documentElement.dataset.live = now; };
   const ask = (...request) => kernel ? kernel.ask(...request) : Promise.reject(new Ended("Python was stopped"));
   const cells = notebook.cells.filter((c) => c.cell_type === "code").map((source) => {
     const element = document.querySelector(`div.cell.tag_id-${CSS.escape(source.id)}`);
@@ -132,7 +127,7 @@ export async function start(box) {
     const began = performance.now();
     await kernel.ask("ready");
     bar.hidden = true;
-    document.documentElement.dataset.live = "ready";
+    state("ready");
     words.textContent = `Python runs in this page. It was ready after ${seconds((performance.now() - began) / 1e3)}.`;
   })();
   /** End Python; what was changed is kept, what was calculated is not. */
@@ -142,7 +137,7 @@ export async function start(box) {
     bar.hidden = true;
     for (const cell of cells) cell.ran = null;
     marks();
-    delete document.documentElement.dataset.live;
+    state("stopped");
     words.textContent = `${why} What you changed is kept; run a cell and Python starts anew.`;
   };
   const marks = () => {
@@ -178,6 +173,7 @@ export async function start(box) {
   };
   /** Run some cells after all that was asked for before; the first error ends it. */
   const queue = (list) => last = last.then(async () => {
+    state("busy");
     try {
       await up();
       const chosen = await list();
@@ -192,6 +188,8 @@ export async function start(box) {
       words.textContent = chosen.length === 1 ? "The cell was run." : `${chosen.length} cells were run.`;
     } catch (error) {
       if (!(error instanceof Ended)) down(`Python could not go on: ${error.message}.`);
+    } finally {
+      if (kernel) state("ready");
     }
   });
   /** Run a cell, and those before it that it needs and that were not run as they are now. */
