@@ -46,6 +46,7 @@ book:
 # What a chapter ran on is written in it, as digests: these say what has to be done again. Times
 # cannot, as a checkout, a copy or a restored cache gives files any.
 published: $(READY)
+	@$(BIN)/python -m gfbook.live.parts
 	@$(BOOK) check _build/html 2> /dev/null || { \
 	  stale=$$($(BOOK) stale) && $(MAKE) --keep-going -j$(JOBS) executed STALE="$$stale" \
 	  && $(BOOK) pages && $(BOOK) check && $(BOOK) publish; }

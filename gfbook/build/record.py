@@ -32,6 +32,7 @@ from gfbook.build.inputs import (
 )
 from gfbook.build.place import repository
 from gfbook.check import METADATA
+from gfbook.live import parts
 
 DECADES = (-18, 4)  # of the bars
 PLACES = r"^(?:\(([\w-]+)\)=|:label: ([\w-]+)|:{3,}\{judged\} ([\w-]+))$"
@@ -140,6 +141,7 @@ class Book:
             "citation": ledger.read(self.root / CITATION),
             "config": ledger.read(self.root / "_config.yml"),
             "repository": repository(self.root),
+            "live": parts.ready(self.root) is not None,
         }
         return jinja
 

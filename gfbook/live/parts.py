@@ -130,7 +130,7 @@ def official(carrier: Path, inside: str, lock: dict[str, Any]) -> Iterator[tuple
 
 
 def archive(path: Path, sources: dict[str, bytes], wanted: Callable[[str, str], bool]) -> None:
-    """Write what is wanted of some wheels as one archive: of their names, and a path in them."""
+    """Write what is wanted of some wheels as one archive, by their names and paths in them."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
         for name, data in sources.items():
             with zipfile.ZipFile(io.BytesIO(data)) as wheel:
@@ -168,7 +168,7 @@ def build(target: Path) -> None:
             (made / name).write_bytes(data)
         # The core asks for its lock; no package of it is installed, as all are packed anew.
         (made / about["core"]["lock"]).write_text(json.dumps(lock | {"packages": {}}))
-        licenses = {}
+        licenses: dict[str, list[str]] = {}
         for name, its in about["archives"].items():
             try:
                 sources = {each: carried[each] for each in its["packages"]}
@@ -183,7 +183,9 @@ def build(target: Path) -> None:
         run("pack.mjs", [*node("node"), str(PACK), str(made)], here)
         record = {
             "python": lock["info"],
-            "versions": {n: lock["packages"][n]["version"] for n in carried if n in lock["packages"]}
+            "versions": {
+                n: lock["packages"][n]["version"] for n in carried if n in lock["packages"]
+            }
             | {pure["name"]: pure["version"] for pure in about["pure"]},
             "archives": {n: its.get("imports", []) for n, its in about["archives"].items()},
             "bytes": {path.name: path.stat().st_size for path in sorted(made.iterdir())},

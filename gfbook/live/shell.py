@@ -34,9 +34,7 @@ explorers: dict[str, Any] = {}
 
 class _Publisher(DisplayPublisher):
     def publish(self, data: Any, metadata: Any = None, *_: Any, **options: Any) -> None:
-        shown.append(
-            {"output_type": "display_data", "data": data, "metadata": metadata or {}}
-        )
+        shown.append({"output_type": "display_data", "data": data, "metadata": metadata or {}})
 
     def clear_output(self, wait: bool = False) -> None:
         shown.clear()
@@ -140,8 +138,9 @@ class Kernel:
             config=config, display_pub_class=_Publisher, displayhook_class=_Hook
         )
         self.shell.colors = "NoColor"
-        formatter = self.shell.display_formatter.mimebundle_formatter
-        formatter.for_type_by_name("gfbook.explore", "Explorer", _explorer)
+        formatter = self.shell.display_formatter
+        assert formatter is not None
+        formatter.mimebundle_formatter.for_type_by_name("gfbook.explore", "Explorer", _explorer)
         self.finder = Later(archives, load)
         sys.meta_path.append(self.finder)
 

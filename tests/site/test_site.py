@@ -36,7 +36,9 @@ GRANTS = {
     "Apache-2.0": "perpetual, worldwide, non-exclusive, no-charge, royalty-free, irrevocable",
     "BSD-": "Redistribution and use in source and binary forms",
 }
-OWN = "book.css ledger.css page.js search.js book.png logo.svg favicon.svg licenses/*"
+OWN = "book.css ledger.css page.js search.js book.png logo.svg favicon.svg licenses/* live.css "
+OWN += "live.js live-*/chapters/* "
+OWN += " ".join(f"live-*/{name}.mjs" for name in ("cells", "kernel", "ledger", "worker"))
 
 
 def read(site, name):

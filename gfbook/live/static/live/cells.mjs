@@ -222,6 +222,10 @@ export async function start(box) {
     if (!element) continue;
     const input = element.querySelector(".cell_input"), code = input.querySelector("[class*=highlight-]") ?? input.firstElementChild;
     cell.output = element.querySelector(".cell_output") ?? element.appendChild(make("div", { className: "cell_output docutils container" }));
+    if (cell.output.querySelector(".explorer")) {
+      const more = button("Calculate at every value", () => run(cell), { title: "runs its cell: it then asks Python, and not what was calculated when this page was built" });
+      cell.output.prepend(make("div", { className: "live-row" }, more));
+    }
     cell.first = [...cell.output.childNodes];
     cell.fold = cell.output.querySelector("details.check");
     cell.residuals = [...cell.fold?.querySelectorAll(".residual") ?? []].map((place) => [...place.childNodes].map((node) => node.cloneNode(true)));
