@@ -168,6 +168,7 @@ def build(target: Path) -> None:
             (made / name).write_bytes(data)
         # The core asks for its lock; no package of it is installed, as all are packed anew.
         (made / about["core"]["lock"]).write_text(json.dumps(lock | {"packages": {}}))
+        pinned = {pure["name"]: pure["version"] for pure in about["pure"]}
         licenses: dict[str, list[str]] = {}
         for name, its in about["archives"].items():
             try:
@@ -184,9 +185,8 @@ def build(target: Path) -> None:
         record = {
             "python": lock["info"],
             "versions": {
-                n: lock["packages"][n]["version"] for n in carried if n in lock["packages"]
-            }
-            | {pure["name"]: pure["version"] for pure in about["pure"]},
+                name: pinned.get(name) or lock["packages"][name]["version"] for name in licenses
+            },
             "archives": {n: its.get("imports", []) for n, its in about["archives"].items()},
             "bytes": {path.name: path.stat().st_size for path in sorted(made.iterdir())},
             "licenses": licenses,
