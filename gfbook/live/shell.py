@@ -102,8 +102,12 @@ class Later:
         """Load the archive of a module that was not found, and find it."""
         if (archive := self.archive(name)) is None:
             return None
+        try:
+            self.load(archive)
+        except Exception as error:  # whatever the browser says
+            said = f"{name} could not be loaded; is there a connection? ({error})"
+            raise ImportError(said) from None
         del self.archives[archive]
-        self.load(archive)
         importlib.invalidate_caches()
         return PathFinder.find_spec(name, path)
 

@@ -115,3 +115,13 @@ def test_what_comes_later_comes_when_it_is_imported(tmp_path, monkeypatch):
     assert loaded == []
     assert __import__("latecomer").value == 7
     assert loaded == ["more"]
+
+
+def test_what_cannot_be_loaded_is_asked_for_again(monkeypatch):
+    def load(archive):
+        raise OSError("offline")
+
+    finder = shell.Later({"more": ["latecomer"]}, load)
+    for _ in range(2):
+        with pytest.raises(ImportError, match=r"latecomer could not be loaded; .* \(offline\)"):
+            finder.find_spec("latecomer")

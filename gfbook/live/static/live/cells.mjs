@@ -112,7 +112,7 @@ export async function start(box) {
   if (places.length === roles.length) roles.forEach((name, i) => pasted.set(name, [...pasted.get(name) ?? [], places[i]]));
   const written = new Map(places.map((place) => [place, place.textContent]));
 
-  let kernel = null, starting = null, running = null;
+  let kernel = null, starting = null, running = null, stopped = 0;
   const state = (now) => { document.documentElement.dataset.live = now; };
   const ask = (...request) => kernel ? kernel.ask(...request) : Promise.reject(new Ended("Python was stopped"));
   const cells = notebook.cells.filter((c) => c.cell_type === "code").map((source) => {
@@ -132,6 +132,7 @@ export async function start(box) {
   })();
   /** End Python; what was changed is kept, what was calculated is not. */
   const down = (why) => {
+    stopped++;
     kernel?.end();
     kernel = starting = running = null;
     bar.hidden = true;
@@ -149,7 +150,7 @@ export async function start(box) {
       else if (cell.ran !== null && cell.ran !== cell.code) cell.state.textContent = "changed since it ran";
       else if (cell.ran === null) cell.state.textContent = cell.code === cell.original ? "" : "changed";
     }
-    stop.disabled = !running && !starting;
+    stop.disabled = !kernel;
     again.disabled = cells.every((cell) => cell.code === cell.original && cell.ran === null);
   };
 
@@ -172,7 +173,8 @@ export async function start(box) {
     return result.ok;
   };
   /** Run some cells after all that was asked for before; the first error ends it. */
-  const queue = (list) => last = last.then(async () => {
+  const queue = (list, asked = stopped) => last = last.then(async () => {
+    if (asked !== stopped) return; // what was waiting is not run after a stop
     state("busy");
     try {
       await up();

@@ -24,7 +24,7 @@ export async function start(box) {
   const down = (why) => { kernel?.end(); kernel = null; bar.hidden = true; words.textContent = why; };
   const up = async () => {
     if (kernel) return;
-    bar.hidden = false;
+    Object.assign(bar, { hidden: false, max: 1, value: 0 });
     kernel = new Kernel({ told, lost: () => down("Python is gone: its worker ended, perhaps for want of memory. What was checked is kept; check on and it starts anew.") });
     await kernel.ask("ready");
   };
