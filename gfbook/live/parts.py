@@ -208,18 +208,23 @@ def texts(wheel: bytes) -> list[str]:
 
 def main() -> None:
     """Make the parts if they are not there, or say in a line why they cannot be had."""
-    target = folder()
-    if target.is_dir():
-        return
-    for old in LIVE.glob("*"):
-        shutil.rmtree(old)
-    print("Python for the pages: started", flush=True)
-    try:
-        build(target)
-    except (PartError, OSError) as error:
-        print(f"no Python in the pages: {' '.join(str(error).split())}", flush=True)
-    else:
-        print("Python for the pages: done", flush=True)
+    from filelock import FileLock
+
+    LIVE.mkdir(parents=True, exist_ok=True)
+    with FileLock(LIVE / "lock"):  # several tests may want them at once
+        target = folder()
+        if target.is_dir():
+            return
+        print("Python for the pages: started", flush=True)
+        try:
+            build(target)
+        except (PartError, OSError) as error:
+            print(f"no Python in the pages: {' '.join(str(error).split())}", flush=True)
+        else:
+            print("Python for the pages: done", flush=True)
+            for old in LIVE.glob("*/"):
+                if old != target:
+                    shutil.rmtree(old)
 
 
 if __name__ == "__main__":
