@@ -28,6 +28,8 @@ TOOLS ?= $(if $(READY),.venv/tools node_modules/.package-lock.json)
 ALONE := $(PYTHON) -I gfbook/build/alone.py _build/lock $(shell echo $$PPID) \
   $(MAKE) --no-print-directory
 BOOK := $(BIN)/python -m gfbook.build.book
+# Python in the page is fetched where the rest is set up; without it the pages have no button.
+PARTS := $(if $(READY),$(BIN)/python -m gfbook.live.parts)
 
 ifeq ($(OS),Windows_NT)
   $(error Windows is not supported: use WSL, the Linux that comes with Windows)
@@ -46,6 +48,7 @@ book:
 # What a chapter ran on is written in it, as digests: these say what has to be done again. Times
 # cannot, as a checkout, a copy or a restored cache gives files any.
 published: $(READY)
+	@$(PARTS)
 	@$(BOOK) check _build/html 2> /dev/null || { \
 	  stale=$$($(BOOK) stale) && $(MAKE) --keep-going -j$(JOBS) executed STALE="$$stale" \
 	  && $(BOOK) pages && $(BOOK) check && $(BOOK) publish; }

@@ -7,7 +7,9 @@ what carries over to another machine. Diffrax takes part where it is installed.
 """
 
 import argparse
+import gzip
 import importlib.util
+import json
 import os
 import platform
 import subprocess
@@ -36,6 +38,7 @@ from gfbook.independent import precise
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks import live
 from gfbook.build.browser import chromium
+from gfbook.live import parts
 
 OUTPUT = Path(__file__).parents[1] / "_build" / "bench"
 SITE = OUTPUT.with_name("html")
@@ -537,6 +540,36 @@ def pages(quick: bool) -> str:
     return "## Pages\n\n" + table(rows)
 
 
+def live_python(quick: bool) -> str:
+    """Python in the page: what it loads, and CPU time until it is ready and for chapter 2.
+
+    In Node, which runs the same parts in the same way without a browser.
+    """
+    heading = "## Python in the page\n\n"
+    if (folder := parts.ready()) is None or not SITE.is_dir():
+        return heading + table([("not run: the book was built without its parts",)])
+    about = json.loads((folder / "parts.json").read_bytes())
+    later = {f"{name}.zip" for name, its in about["archives"].items() if its}
+    sizes = {
+        name: len(gzip.compress((folder / name).read_bytes(), 6)) / 1e6
+        for name in about["bytes"]
+    }
+    chapter = "appendix-d-proposition-4" if quick else "02-symmetric-factorization"
+    script = Path(__file__).with_name("live.mjs")
+    command = [*parts.node("node"), str(script), str(SITE), chapter]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    ready, *cells = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    first = sum(size for name, size in sizes.items() if name not in later)
+    rows = [
+        ("Python in the page", "measured", "aim"),
+        ("megabytes at first, compressed", f"{first:.1f}", "30"),
+        *((f"megabytes of {name}, when imported", f"{sizes[name]:.1f}", "") for name in later),
+        ("CPU seconds until ready, in Node", f"{ready['ready']:.1f}", "10"),
+        (f"CPU seconds for {chapter} after that", f"{sum(c['cpu'] for c in cells):.1f}", "10"),
+    ]
+    return heading + table(rows)
+
+
 def plot(curves: dict[str, list[tuple[int, float]]], path: Path) -> None:
     """Draw the time against the width for each solver."""
     plots.style()
@@ -558,18 +591,18 @@ def main() -> None:
     given.output.mkdir(parents=True, exist_ok=True)
     versions = f"Python {platform.python_version()}, NumPy {np.__version__}"
     versions += f", SciPy {scipy.__version__}, Matplotlib {mpl.__version__}"
-    parts = [
+    told = [
         f"# Benchmarks\n\n{machine()}. {versions}. Medians of CPU time; ratios above 1 mean "
         "that gfcore is faster.\n"
     ]
     text, curves = width(given.quick)
-    parts += [exact_formula(given.quick), exact_symmetric(given.quick), text]
+    told += [exact_formula(given.quick), exact_symmetric(given.quick), text]
     for part in (shapes, growth, many, ensemble, memory, imports):
-        parts.append(part(given.quick))
-    parts += [explorers(given.quick), pages(given.quick)]
-    (given.output / "table.md").write_text("\n".join(parts), encoding="utf-8")
+        told.append(part(given.quick))
+    told += [explorers(given.quick), pages(given.quick), live_python(given.quick)]
+    (given.output / "table.md").write_text("\n".join(told), encoding="utf-8")
     plot(curves, given.output / "plot.svg")
-    sys.stdout.write("\n".join(parts))
+    sys.stdout.write("\n".join(told))
 
 
 if __name__ == "__main__":

@@ -39,5 +39,6 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def site():
     """Return the folder of the published book, brought up to date first."""
+    subprocess.run([sys.executable, "-m", "gfbook.live.parts"], cwd=ROOT, check=True)
     subprocess.run([*MAKE, "book"], cwd=ROOT, check=True)
     return ROOT / "_build" / "html"

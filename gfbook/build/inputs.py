@@ -13,6 +13,7 @@ import yaml
 import gfbook
 from gfbook.build import BuildError
 from gfbook.build.place import repository
+from gfbook.live import parts
 
 CITATION, MANIFEST = "CITATION.cff", "manifest.json"
 EXECUTED = Path("_build/executed")
@@ -61,7 +62,8 @@ def digest(root: Path) -> str:
         for path in files
         if path.is_file()
     }
-    whole = hashlib.sha256(repr(repository(root)).encode())
+    around = repository(root), parts.ready(root) is not None
+    whole = hashlib.sha256(repr(around).encode())
     for name in sorted(named):
         content = hashlib.sha256(named[name].read_bytes()).digest()
         whole.update(f"{name}\0".encode() + content)

@@ -20,6 +20,14 @@ from gfbook.live import parts
 STATIC = Path(parts.__file__).with_name("static")
 LEDGER = "record/claims"
 SCRIPTS = {LEDGER: ("Check the paper in this browser", "ledger")}
+# What no wheel says of itself.
+NOTICES = {
+    "Pyodide": "Copyright (C) 2018-2025 the Pyodide developers and Mozilla. MPL-2.0, below.",
+    "CPython": "Copyright (C) 2001-2024 Python Software Foundation. PSF-2.0, below.",
+    "SQLite": "Its authors have put it into the public domain.",
+    "OpenBLAS": "Copyright (C) 2011-2014 The OpenBLAS Project. BSD-3-Clause, as NumPy.",
+}
+EDITOR = "CodeMirror and Lezer: Copyright (C) 2018-2024 by Marijn Haverbeke and others"
 PAGE = '<script type="application/json" id="live-parts">{}</script>'
 NOTEBOOK = ("cells", "metadata", "nbformat", "nbformat_minor")
 
@@ -58,6 +66,7 @@ def begin(app: Sphinx, env: Any, names: list[str]) -> None:
     digest = hashlib.sha256(wheel + b"".join(files.values())).hexdigest()[:12]
     app.gfbook_live = {  # type: ignore[attr-defined]
         "folder": folder,
+        "about": about,
         "files": files,
         "page": {
             "python": f"_static/{folder.name}/",
@@ -82,6 +91,19 @@ def tell(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: A
     app.add_css_file("live.css")
 
 
+def licenses(about: dict[str, Any]) -> dict[str, str]:
+    """Return the texts of the licenses of all that is loaded, by the names of their files."""
+    folder = Path(__file__).with_name("licenses")
+    full = {
+        name: (folder / f"{name}.txt").read_text() for name in ("MIT", "MPL-2.0", "PSF-2.0")
+    }
+    whose = [f"{name}: {said}" for name, said in NOTICES.items()]
+    for name, its in sorted(about["licenses"].items()):
+        whose += ["\n\n".join([f"{name} {about['versions'][name]}", *its])] if its else []
+    texts = [*whose, full["MPL-2.0"], full["PSF-2.0"]]
+    return {"python": "\n\n\n".join(texts), "codemirror": f"{EDITOR}\n\n{full['MIT']}"}
+
+
 def deliver(app: Sphinx, error: Exception | None) -> None:
     """Put beside the pages what they load."""
     live = getattr(app, "gfbook_live", None)
@@ -91,6 +113,9 @@ def deliver(app: Sphinx, error: Exception | None) -> None:
     for name in ("live.js", "live.css"):
         shutil.copy(STATIC / name, static)
     shutil.copytree(live["folder"], static / live["folder"].name, dirs_exist_ok=True)
+    (static / "licenses").mkdir(exist_ok=True)
+    for name, text in licenses(live["about"]).items():
+        (static / "licenses" / f"{name}.txt").write_text(text, encoding="utf-8")
     for name, content in live["files"].items():
         path = Path(app.outdir, live["page"]["scripts"], name)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -33,6 +33,7 @@ from gfbook.build.inputs import (
 )
 from gfbook.build.place import repository
 from gfbook.check import METADATA
+from gfbook.live import parts
 
 DECADES = (-18, 4)  # of the bars
 SIGNS = dict(zip(ledger.VERDICTS, "✓◐✎✗", strict=True))  # as the style sheet has them
@@ -222,6 +223,7 @@ class Book:
             "citation": ledger.read(self.root / CITATION),
             "config": ledger.read(self.root / "_config.yml"),
             "repository": repository(self.root),
+            "live": parts.ready(self.root) is not None,
         }
         return jinja
 

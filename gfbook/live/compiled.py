@@ -13,12 +13,12 @@ KINDS = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def lean(tree: ast.Module) -> ast.Module:
-    """Return a module with empty docstrings: whole they are half of what is loaded.
+    """Return a module with empty docstrings: whole they are a tenth of what is loaded.
 
     Examples
     --------
-    >>> ast.unparse(lean(ast.parse('def f():\\n    "Say."\\n    return 1')))
-    'def f():\\n    \"\"\"\"\"\"\\n    return 1'
+    >>> ast.get_docstring(lean(ast.parse('"Say."; x = 1')))
+    ''
     """
     for node in ast.walk(tree):
         if isinstance(node, KINDS) and ast.get_docstring(node, clean=False) is not None:

@@ -130,7 +130,7 @@ def official(carrier: Path, inside: str, lock: dict[str, Any]) -> Iterator[tuple
 
 
 def archive(path: Path, sources: dict[str, bytes], wanted: Callable[[str, str], bool]) -> None:
-    """Write what is wanted of some wheels as one archive: of their names, and a path in them."""
+    """Write what is wanted of some wheels as one archive, by their names and paths in them."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
         for name, data in sources.items():
             with zipfile.ZipFile(io.BytesIO(data)) as wheel:
@@ -168,7 +168,8 @@ def build(target: Path) -> None:
             (made / name).write_bytes(data)
         # The core asks for its lock; no package of it is installed, as all are packed anew.
         (made / about["core"]["lock"]).write_text(json.dumps(lock | {"packages": {}}))
-        licenses = {}
+        pinned = {pure["name"]: pure["version"] for pure in about["pure"]}
+        licenses: dict[str, list[str]] = {}
         for name, its in about["archives"].items():
             try:
                 sources = {each: carried[each] for each in its["packages"]}
@@ -184,9 +185,8 @@ def build(target: Path) -> None:
         record = {
             "python": lock["info"],
             "versions": {
-                n: lock["packages"][n]["version"] for n in carried if n in lock["packages"]
-            }
-            | {pure["name"]: pure["version"] for pure in about["pure"]},
+                name: pinned.get(name) or lock["packages"][name]["version"] for name in licenses
+            },
             "archives": {n: its.get("imports", []) for n, its in about["archives"].items()},
             "bytes": {path.name: path.stat().st_size for path in sorted(made.iterdir())},
             "licenses": licenses,
@@ -208,18 +208,23 @@ def texts(wheel: bytes) -> list[str]:
 
 def main() -> None:
     """Make the parts if they are not there, or say in a line why they cannot be had."""
-    target = folder()
-    if target.is_dir():
-        return
-    for old in LIVE.glob("*"):
-        shutil.rmtree(old)
-    print("Python for the pages: started", flush=True)
-    try:
-        build(target)
-    except (PartError, OSError) as error:
-        print(f"no Python in the pages: {' '.join(str(error).split())}", flush=True)
-    else:
-        print("Python for the pages: done", flush=True)
+    from filelock import FileLock
+
+    LIVE.mkdir(parents=True, exist_ok=True)
+    with FileLock(LIVE / "lock"):  # several tests may want them at once
+        target = folder()
+        if target.is_dir():
+            return
+        print("Python for the pages: started", flush=True)
+        try:
+            build(target)
+        except (PartError, OSError) as error:
+            print(f"no Python in the pages: {' '.join(str(error).split())}", flush=True)
+        else:
+            print("Python for the pages: done", flush=True)
+            for old in LIVE.glob("*/"):
+                if old != target:
+                    shutil.rmtree(old)
 
 
 if __name__ == "__main__":

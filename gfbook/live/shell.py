@@ -102,8 +102,12 @@ class Later:
         """Load the archive of a module that was not found, and find it."""
         if (archive := self.archive(name)) is None:
             return None
+        try:
+            self.load(archive)
+        except Exception as error:  # whatever the browser says
+            said = f"{name} could not be loaded; is there a connection? ({error})"
+            raise ImportError(said) from None
         del self.archives[archive]
-        self.load(archive)
         importlib.invalidate_caches()
         return PathFinder.find_spec(name, path)
 
@@ -138,8 +142,9 @@ class Kernel:
             config=config, display_pub_class=_Publisher, displayhook_class=_Hook
         )
         self.shell.colors = "NoColor"
-        formatter = self.shell.display_formatter.mimebundle_formatter
-        formatter.for_type_by_name("gfbook.explore", "Explorer", _explorer)
+        formatter = self.shell.display_formatter
+        assert formatter is not None
+        formatter.mimebundle_formatter.for_type_by_name("gfbook.explore", "Explorer", _explorer)
         self.finder = Later(archives, load)
         sys.meta_path.append(self.finder)
 

@@ -1,7 +1,7 @@
 // A chapter whose code runs: every cell can be edited, run and reset, and shows what it did below.
 import { editor } from "./editor.mjs";
 import explore from "./explore.mjs";
-import { Ended, Kernel, button, give, make, parts, progress, seconds } from "./kernel.mjs";
+import { Ended, Kernel, button, give, make, parts, power, progress, seconds } from "./kernel.mjs";
 
 const EXPLORER = "application/vnd.gfbook.explorer+json";
 const text = (source) => Array.isArray(source) ? source.join("") : source;
@@ -63,12 +63,6 @@ function drawn(output, cell) {
   return data["text/plain"] ? box("text_plain", make("pre", { textContent: text(data["text/plain"]) })) : null;
 }
 
-const power = (value) => {
-  const [digits, exponent] = value.toExponential(1).split("e");
-  const raised = [...String(Number(exponent))].map((sign) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(sign)]).join("");
-  return value === 0 ? "0" : Math.abs(exponent) < 3 ? String(Number(value.toPrecision(2))) : `${digits === "1.0" ? "" : `${digits}·`}10${raised}`;
-};
-
 /** Show what a cell did: pictures in their figures, figures of checks in their folds, numbers in the text. */
 function show(cell, { outputs, line }, pasted) {
   cell.line = line;
@@ -118,7 +112,8 @@ export async function start(box) {
   if (places.length === roles.length) roles.forEach((name, i) => pasted.set(name, [...pasted.get(name) ?? [], places[i]]));
   const written = new Map(places.map((place) => [place, place.textContent]));
 
-  let kernel = null, starting = null, running = null;
+  let kernel = null, starting = null, running = null, stopped = 0;
+  const state = (now) => { document.documentElement.dataset.live = now; };
   const ask = (...request) => kernel ? kernel.ask(...request) : Promise.reject(new Ended("Python was stopped"));
   const cells = notebook.cells.filter((c) => c.cell_type === "code").map((source) => {
     const element = document.querySelector(`div.cell.tag_id-${CSS.escape(source.id)}`);
@@ -132,17 +127,18 @@ export async function start(box) {
     const began = performance.now();
     await kernel.ask("ready");
     bar.hidden = true;
-    document.documentElement.dataset.live = "ready";
+    state("ready");
     words.textContent = `Python runs in this page. It was ready after ${seconds((performance.now() - began) / 1e3)}.`;
   })();
   /** End Python; what was changed is kept, what was calculated is not. */
   const down = (why) => {
+    stopped++;
     kernel?.end();
     kernel = starting = running = null;
     bar.hidden = true;
     for (const cell of cells) cell.ran = null;
     marks();
-    delete document.documentElement.dataset.live;
+    state("stopped");
     words.textContent = `${why} What you changed is kept; run a cell and Python starts anew.`;
   };
   const marks = () => {
@@ -154,7 +150,7 @@ export async function start(box) {
       else if (cell.ran !== null && cell.ran !== cell.code) cell.state.textContent = "changed since it ran";
       else if (cell.ran === null) cell.state.textContent = cell.code === cell.original ? "" : "changed";
     }
-    stop.disabled = !running && !starting;
+    stop.disabled = !kernel;
     again.disabled = cells.every((cell) => cell.code === cell.original && cell.ran === null);
   };
 
@@ -177,7 +173,9 @@ export async function start(box) {
     return result.ok;
   };
   /** Run some cells after all that was asked for before; the first error ends it. */
-  const queue = (list) => last = last.then(async () => {
+  const queue = (list, asked = stopped) => last = last.then(async () => {
+    if (asked !== stopped) return; // what was waiting is not run after a stop
+    state("busy");
     try {
       await up();
       const chosen = await list();
@@ -192,6 +190,8 @@ export async function start(box) {
       words.textContent = chosen.length === 1 ? "The cell was run." : `${chosen.length} cells were run.`;
     } catch (error) {
       if (!(error instanceof Ended)) down(`Python could not go on: ${error.message}.`);
+    } finally {
+      if (kernel) state("ready");
     }
   });
   /** Run a cell, and those before it that it needs and that were not run as they are now. */
@@ -224,6 +224,10 @@ export async function start(box) {
     if (!element) continue;
     const input = element.querySelector(".cell_input"), code = input.querySelector("[class*=highlight-]") ?? input.firstElementChild;
     cell.output = element.querySelector(".cell_output") ?? element.appendChild(make("div", { className: "cell_output docutils container" }));
+    if (cell.output.querySelector(".explorer")) {
+      const more = button("Calculate at every value", () => run(cell), { title: "runs its cell: it then asks Python, and not what was calculated when this page was built" });
+      cell.output.prepend(make("div", { className: "live-row" }, more));
+    }
     cell.first = [...cell.output.childNodes];
     cell.fold = cell.output.querySelector("details.check");
     cell.residuals = [...cell.fold?.querySelectorAll(".residual") ?? []].map((place) => [...place.childNodes].map((node) => node.cloneNode(true)));

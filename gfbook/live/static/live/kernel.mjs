@@ -2,7 +2,7 @@
 
 /** The parts, where the page says that they are. */
 export const parts = JSON.parse(document.getElementById("live-parts").textContent);
-const root = new URL(document.documentElement.dataset.content_root, document.baseURI);
+export const root = new URL(document.documentElement.dataset.content_root, document.baseURI);
 for (const name of ["python", "scripts", "wheel"]) parts[name] = new URL(parts[name], root).href;
 
 export class Ended extends Error {}
@@ -73,6 +73,13 @@ export function progress() {
 }
 
 export const seconds = (s) => s < 0.095 ? `${Math.round(1000 * s)} ms` : `${s.toFixed(s < 9.95 ? 1 : 0)} s`;
+
+/** A number as the book prints it. */
+export const power = (value) => {
+  const [digits, exponent] = value.toExponential(1).split("e");
+  const raised = [...String(Number(exponent))].map((sign) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(sign)]).join("");
+  return value === 0 ? "0" : Math.abs(exponent) < 3 ? String(Number(value.toPrecision(2))) : `${digits === "1.0" ? "" : `${digits}·`}10${raised}`;
+};
 
 /** Give a file to the reader. */
 export function give(name, text, type) {

@@ -13,13 +13,13 @@ const cache = (async () => {
   } catch { return null; }
 })();
 
-/** Fetch a file and say how much of it is there; a part is asked for once. */
+/** Fetch a file and say how much of it is there; what was fetched once is kept. */
 async function fetched(url) {
-  const store = url.startsWith(folder) ? await cache : null;
+  const store = await cache;
   const kept = await store?.match(url);
   const answer = kept ?? await plain(url);
   if (!answer.ok) throw new Error(`${new URL(url).pathname}: ${answer.status} ${answer.statusText}`);
-  const file = url.slice(url.lastIndexOf("/") + 1);
+  const file = new URL(url).pathname.split("/").at(-1);
   let loaded = 0;
   const count = new TransformStream({ transform(chunk, to) { loaded += chunk.length; postMessage({ file, loaded, kept: !!kept }); to.enqueue(chunk); } });
   const made = new Response(answer.body.pipeThrough(count), { headers: answer.headers });
@@ -33,7 +33,7 @@ self.fetch = (url) => fetched(new URL(url.url ?? url, location).href);
 const ready = (async () => {
   say("Loading Python");
   const bytes = async (url) => new Uint8Array(await (await fetched(url)).arrayBuffer());
-  const base = bytes(folder + "base.zip"), book = bytes(wheel), about = plain(folder + "parts.json").then((r) => r.json());
+  const base = bytes(folder + "base.zip"), book = bytes(wheel), about = fetched(folder + "parts.json").then((answer) => answer.json());
   const { loadPyodide } = await import(folder + "pyodide.mjs");
   const python = await loadPyodide({ indexURL: folder, env: { HOME: "/home/pyodide", MPLBACKEND: "module://matplotlib_inline.backend_inline" } });
   const site = python.runPython("import site; site.getsitepackages()[0]");
@@ -52,7 +52,7 @@ const ready = (async () => {
       request.open("GET", `${folder}${name}.zip`, false);
       request.responseType = "arraybuffer";
       request.send();
-      if (request.status !== 200) throw new Error(`${name} cannot be loaded: ${request.status}`);
+      if (request.status !== 200) throw new Error(`status ${request.status}`);
       data = request.response;
     }
     coming.delete(name);
@@ -70,7 +70,9 @@ import gfcore, gfbook.live.shell`);
   return async (what, ...given) => {
     if (what === "ready") return { heap: python._module.HEAP8.length };
     if (what === "run") {
-      for (const name of ask("later", given[0])) coming.set(name, await bytes(`${folder}${name}.zip`));
+      for (const name of ask("later", given[0])) {
+        try { coming.set(name, await bytes(`${folder}${name}.zip`)); } catch {} // the cell will say so
+      }
     }
     return ask(what, ...given);
   };

@@ -1,0 +1,127 @@
+"""What Python in the page is made of, and what its kernel knows before it runs a cell."""
+
+import hashlib
+import io
+import json
+import re
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from gfbook.live import compiled, parts, shell
+from gfbook.live.needs import needs
+from tests.conftest import ROOT
+
+
+def test_versions_and_hashes_are_those_of_the_locks():
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8").replace("\\\n", "")
+    for pure in parts.parts()["pure"]:
+        (pin,) = re.findall(rf"^{pure['name']}==.*$", lock, re.M)
+        assert pin.split()[0] == f"{pure['name']}=={pure['version']}"
+        assert f"sha256:{pure['sha256']}" in pin
+
+
+def test_editor_is_what_npm_makes_of_its_source():
+    kept = ROOT / "gfbook/live/static/live/editor.mjs"
+    command = ["npm", "run", "--silent", "editor"]
+    if not (ROOT / "node_modules/esbuild").is_dir():
+        pytest.fail("node_modules is not that of package-lock.json: make tools")
+    command = parts.node("npm") + command[1:]
+    made = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout
+    assert made == kept.read_bytes()
+
+
+def wheel(**files):
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name.replace("__", "/") + ".whl", text)
+    return made.getvalue()
+
+
+def test_an_official_wheel_is_taken_by_the_hash_of_the_lock_alone(tmp_path):
+    carrier = tmp_path / "carrier.whl"
+    carrier.write_bytes(wheel(inside__a=b"genuine", inside__b="unlisted", other__a="elsewhere"))
+    digest = hashlib.sha256(b"genuine").hexdigest()
+    lock = {"packages": {"a": {"file_name": "a.whl", "sha256": digest}}}
+    assert dict(parts.official(carrier, "inside", lock)) == {"a": b"genuine"}
+    carrier.write_bytes(wheel(inside__a=b"forged"))
+    with pytest.raises(parts.PartError, match=r"a\.whl has the SHA-256 \w+, not " + digest):
+        dict(parts.official(carrier, "inside", lock))
+
+
+def test_a_part_that_cannot_be_had_is_told_in_a_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def none(place, about):
+        parts.run("npm pack", [sys.executable, "-c", "print('a\\nno such'); exit(1)"], place)
+
+    monkeypatch.setattr(parts, "core", none)
+    parts.main()
+    *_, said = capsys.readouterr().out.splitlines()
+    assert said == "no Python in the pages: npm pack: no such"
+    assert parts.ready() is None
+    assert not [*tmp_path.rglob("made")]
+
+
+def test_a_cell_needs_what_its_names_come_from():
+    chapter = json.loads((ROOT / "chapters/02-symmetric-factorization.ipynb").read_bytes())
+    sources = ["".join(c["source"]) for c in chapter["cells"] if c["cell_type"] == "code"]
+    found = needs(sources, len(sources) - 1)
+    assert found[:2] == [0, 1]  # parameters, imports
+    assert found[-1] == len(sources) - 1
+    assert len(found) < len(sources)
+    assert needs(["a = 1", "a[0] = 2", "b = 3", "a"], 3) == [0, 1, 3]
+    assert needs(["a = 1", "a += 1", "a"], 2) == [0, 1, 2]
+    assert needs(["a = []", "a.append(1)", "a"], 2) == [0, 1, 2]
+    assert needs(["a = 1", "b =", "a"], 2) == [0, 1, 2]  # not to be known
+    assert needs(["b =", "a"], 0) == [0]
+
+
+def test_bytecode_is_that_of_the_source_with_empty_docstrings():
+    source = b'"""Say."""\n\n\ndef f(x):\n    """Double."""\n    assert x\n    return 2 * x\n'
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("a/b.py", source)
+        archive.writestr("a/c.txt", "kept")
+    with zipfile.ZipFile(io.BytesIO(compiled.compiled(made.getvalue()))) as archive:
+        assert archive.namelist() == ["a/b.pyc", "a/c.txt"]
+        assert archive.read("a/c.txt") == b"kept"
+        code = archive.read("a/b.pyc")
+    names = {}
+    exec(compiled.marshal.loads(code[16:]), names)
+    assert code.startswith(compiled.HEAD)
+    assert (names["__doc__"], names["f"].__doc__, names["f"](2)) == ("", "", 4)
+    with pytest.raises(AssertionError):
+        names["f"](0)
+
+
+def test_what_comes_later_comes_when_it_is_imported(tmp_path, monkeypatch):
+    loaded = []
+
+    def load(archive):
+        loaded.append(archive)
+        (tmp_path / "latecomer.py").write_text("value = 7")
+
+    monkeypatch.syspath_prepend(tmp_path)
+    finder = shell.Later({"base": [], "more": ["latecomer", "some.part"]}, load)
+    assert finder.archive("some.part.deep") == "more"
+    assert finder.archive("some.party") is finder.archive("some") is None
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, finder])
+    with pytest.raises(ImportError):
+        __import__("nobody")
+    assert loaded == []
+    assert __import__("latecomer").value == 7
+    assert loaded == ["more"]
+
+
+def test_what_cannot_be_loaded_is_asked_for_again(monkeypatch):
+    def load(archive):
+        raise OSError("offline")
+
+    finder = shell.Later({"more": ["latecomer"]}, load)
+    for _ in range(2):
+        with pytest.raises(ImportError, match=r"latecomer could not be loaded; .* \(offline\)"):
+            finder.find_spec("latecomer")

@@ -1,0 +1,295 @@
+"""Python in the page, as a reader meets it: press, change, run, err, stop, reset, check.
+
+In Chromium alone. Safari, a phone, a slow network and a real host were not tried.
+"""
+
+import json
+import re
+import subprocess
+
+import nbformat
+import pytest
+from playwright.sync_api import expect
+
+from benchmarks import live
+from gfbook.live import parts
+from tests.conftest import ROOT
+from tests.site.conftest import VIEWS, watch
+
+CHAPTER = "appendix-d-proposition-4"  # small, and needs no SymPy at first
+EXPLORED = "01-introduction"
+READY = 150_000  # milliseconds, on a machine that does much else
+RUNS = sorted(path.stem for path in (ROOT / "chapters").glob("*.ipynb"))
+WITHOUT = "Python for the pages cannot be had here; make book says why"
+
+
+@pytest.fixture(scope="module")
+def served(site):
+    if parts.ready(ROOT) is None:
+        pytest.fail(WITHOUT)
+    with live.served(site.resolve()) as address:
+        yield address
+
+
+class Reader:
+    """A reader of one page, who notes what they should not meet."""
+
+    def __init__(self, browser, address, name, view="desk"):
+        width, scheme = VIEWS[view]
+        self.context = browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,
+            accept_downloads=True,
+        )
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(30_000)
+        self.troubles, self.asked = [], []
+        watch(self.page, [address], self.troubles)
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.goto(f"{address}{name}.html")
+
+    def state(self, *wanted, timeout=READY):
+        """Wait for Python to be in a state; the page's policy forbids wait_for_function."""
+        at = ", ".join(f"html[data-live={state}]" for state in wanted)
+        self.page.wait_for_selector(at, state="attached", timeout=timeout)
+
+    def start(self):
+        self.page.get_by_role("button", name="Run this page", exact=True).click()
+        self.state("ready")
+
+    def cell(self, place):
+        return self.page.locator("div.cell:has(.cm-editor)").nth(place)
+
+    def run(self, cell):
+        """Press a cell's button and wait until it has run."""
+        cell.locator(".live-button", has_text="Run").click()
+        self.done()
+
+    def done(self):
+        self.state("busy", timeout=10_000)
+        self.state("ready", "stopped")
+
+    def write(self, cell, text):
+        cell.locator(".cm-content").click()
+        self.page.keyboard.press("Control+a")
+        self.page.keyboard.insert_text(text)
+
+    @property
+    def said(self):
+        return self.page.locator(".live-bar .live-words")
+
+
+@pytest.fixture(scope="module")
+def reader(browser, served):
+    """A reader for whom Python runs in a chapter."""
+    reader = Reader(browser, served, f"chapters/{CHAPTER}")
+    before = list(reader.asked)
+    reader.start()
+    reader.before = before
+    yield reader
+    reader.context.close()
+
+
+def test_nothing_is_loaded_before_the_button_is_pressed(reader):
+    assert reader.before
+    assert not [url for url in reader.before if re.search(r"/python-|/live-|\.whl", url)]
+    assert [url for url in reader.asked if "/python-" in url]
+    assert reader.troubles == []
+    assert "Python runs in this page" in reader.said.inner_text() or reader.said.count()
+
+
+def test_size_is_said_before_and_is_that_of_what_is_loaded(browser, served, reader, site):
+    about = json.loads((parts.ready(ROOT) / "parts.json").read_bytes())
+    loaded = {url.rpartition("/")[2].partition("?")[0] for url in reader.asked}
+    assert {name for name in about["bytes"] if name in loaded} >= {
+        "base.zip",
+        "pyodide.asm.wasm",
+    }
+    page = (site / f"chapters/{CHAPTER}.html").read_text()
+    said = json.loads(re.search(r'id="live-parts">(.*?)</script>', page)[1])
+    assert 20e6 < said["size"] < 36e6
+    assert not {"sympy.zip", "scipy.zip"} & said["bytes"].keys()
+
+
+def test_a_cell_is_changed_run_and_reset(reader):
+    page, cell = reader.page, reader.cell(0)
+    original = cell.locator(".cm-content").inner_text()
+    output = cell.locator(".cell_output")
+    before = output.inner_text()
+    reader.write(cell, "import numpy as np\nprint('here', 6 * 7)\nnp.eye(2)")
+    expect(cell.locator(".live-row .live-words").last).to_have_text("changed")
+    page.keyboard.press("Shift+Enter")
+    reader.done()
+    assert "here 42" in output.inner_text()
+    assert "array([[1., 0.]" in output.inner_text()
+    kept = page.evaluate("Object.entries(localStorage).filter(([key]) => key.includes('#'))")
+    assert len(kept) == 1
+    assert "6 * 7" in kept[0][1]
+    cell.get_by_role("button", name=re.compile("^Reset cell")).click()
+    assert cell.locator(".cm-content").inner_text() == original
+    assert output.inner_text() == before
+    assert page.evaluate("Object.keys(localStorage).filter((key) => key.includes('#'))") == []
+
+
+def test_an_error_is_shown_with_its_line_marked(reader):
+    cell = reader.cell(0)
+    reader.write(cell, "a = 1\nb = a / 0\nc = 2")
+    reader.run(cell)
+    expect(cell.locator(".live-error > p")).to_have_text(
+        "ZeroDivisionError in line 2: division by zero"
+    )
+    expect(cell.locator(".live-wrong")).to_have_text("b = a / 0")
+    expect(reader.said).to_have_text("The cell has an error.")
+    reader.write(cell, "a = (")
+    reader.run(cell)
+    expect(cell.locator(".live-error > p")).to_contain_text("SyntaxError in line 1")
+    cell.get_by_role("button", name=re.compile("^Reset cell")).click()
+    expect(cell.locator(".live-error")).to_have_count(0)
+
+
+def test_a_cell_can_be_left_and_run_by_keyboard(reader):
+    page, cell = reader.page, reader.cell(0)
+    reader.write(cell, "if True:")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.insert_text("print('in')")
+    assert "    " in cell.locator(".cm-content").inner_text()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Run"
+    page.keyboard.press("Enter")
+    reader.done()
+    expect(cell.locator(".cell_output")).to_contain_text("in")
+    cell.get_by_role("button", name=re.compile("^Reset cell")).click()
+
+
+def test_what_was_changed_is_there_after_coming_back_and_can_be_taken(reader):
+    page, cell = reader.page, reader.cell(0)
+    reader.write(cell, "changed = 'by the reader'")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download").click()
+    notebook = nbformat.read(download.value.path(), 4)
+    sources = [c.source for c in notebook.cells if c.cell_type == "code"]
+    original = nbformat.read(ROOT / f"chapters/{CHAPTER}.ipynb", 4)
+    expected = [c.source for c in original.cells if c.cell_type == "code"]
+    assert sources == ["changed = 'by the reader'", *expected[1:]]
+    other = reader.context.new_page()
+    other.goto(page.url)
+    expect(other.locator("#live-told")).to_contain_text("You changed a cell here")
+    other.close()
+    page.get_by_role("button", name="Reset all").click()
+    expect(reader.said).to_have_text("All is as it is in the book.")
+
+
+def test_python_is_stopped_and_starts_anew(reader):
+    page, cell = reader.page, reader.cell(0)
+    reader.write(cell, "while True: pass")
+    cell.locator(".live-button", has_text="Run").click()
+    expect(cell.locator(".live-row .live-words").last).to_have_text("running …")
+    page.get_by_role("button", name="Stop").click()
+    expect(reader.said).to_contain_text("Stopped. What you changed is kept")
+    assert cell.locator(".cm-content").inner_text() == "while True: pass"
+    cell.get_by_role("button", name=re.compile("^Reset cell")).click()
+    reader.run(cell)
+    expect(reader.said).to_have_text("The cell was run.")
+    # From what this browser kept: no part is asked for again but the core's scripts.
+    assert len([url for url in reader.asked if url.endswith("base.zip")]) == 1
+    assert reader.troubles == []
+
+
+def test_page_with_python_is_accessible_and_fits(reader):
+    page = reader.page
+    page.evaluate((ROOT / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate(
+        """() => axe.run('.live-bar, .live-start, .live-input', {resultTypes: ['violations']})
+          .then(({violations}) => violations.filter(v => /serious|critical/.test(v.impact))
+            .map(v => [v.id, v.nodes[0].html.slice(0, 120)]))"""
+    )
+    assert found == []
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_an_explorer_answers_at_every_value(browser, served):
+    reader = Reader(browser, served, f"chapters/{EXPLORED}")
+    reader.start()
+    cell = reader.page.locator("div.cell:has(.explorer)").first
+    cell.get_by_role("button", name="Calculate at every value").click()
+    reader.done()
+    slider = cell.locator(".explorer input[type=range]").first
+    assert slider.get_attribute("step") == "0.01"
+    before = cell.locator(".explorer-answer").inner_text()
+    slider.focus()
+    for _ in range(30):
+        reader.page.keyboard.press("ArrowRight")
+    expect(cell.locator(".explorer-answer")).not_to_have_text(before)
+    assert not float(slider.input_value()).is_integer()
+    assert reader.troubles == []
+    reader.context.close()
+
+
+def check_here(reader, chapters):
+    """Check some chapters from the ledger, and return what the reader saves."""
+    page = reader.page
+    page.get_by_role("button", name="Check the paper in this browser").click()
+    pause = page.get_by_role("button", name="Pause")
+    pause.click()
+    expect(page.get_by_role("button", name="Go on")).to_be_visible()
+    expect(reader.said).to_contain_text("Paused")
+    page.get_by_role("button", name="Go on").click()
+    claims = [claim for claim in reader.claims if claim["chapter"] in chapters]
+    for claim in claims:
+        cell = page.locator(f"[id='{claim['id']}'] .live-here b")
+        cell.wait_for(timeout=400_000)
+    page.get_by_role("button", name="Pause").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as JSON").click()
+    return claims, json.loads(download.value.path().read_text())
+
+
+@pytest.mark.parametrize(
+    "count", [1, pytest.param(len(RUNS), marks=pytest.mark.slow)], ids=["one", "all"]
+)
+def test_the_paper_is_checked_in_the_browser(browser, served, site, count):
+    reader = Reader(browser, served, "record/claims")
+    reader.claims = json.loads((site / "claims.json").read_bytes())["claims"]
+    order = list(dict.fromkeys(claim["chapter"] for claim in reader.claims))
+    claims, saved = check_here(reader, order[:count])
+    found = {claim["id"]: claim for claim in saved["claims"]}
+    assert {claim["id"] for claim in claims} <= found.keys()
+    for claim in claims:
+        here = found[claim["id"]]["here"]
+        assert found[claim["id"]]["book"]["residual"] == claim["residual"]
+        assert here["residual"] <= here["tol"] == claim["tol"]
+        assert here["agrees"]
+    assert saved["versions"]["platform"] == "emscripten"
+    assert "Chrome" in saved["browser"]
+    assert reader.troubles == []
+    reader.context.close()
+
+
+def test_without_a_server_there_is_a_word_and_no_button(visit):
+    page = visit(CHAPTER, "desk")
+    assert page.get_by_role("button", name="Run this page").count() == 0
+    expect(page.locator(".live-start")).to_contain_text("make serve")
+
+
+@pytest.mark.slow
+def test_every_cell_of_every_chapter_runs_and_agrees(site):
+    command = [
+        *parts.node("node"),
+        str(ROOT / "benchmarks/live.mjs"),
+        str(site.resolve()),
+        *RUNS,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")][1:]
+    assert {line["chapter"] for line in lines} == set(RUNS)
+    assert [line for line in lines if not line["ok"]] == []
+    made = {claim["id"]: claim for line in lines for claim in line["claims"]}
+    book = json.loads((site / "claims.json").read_bytes())["claims"]
+    assert made.keys() == {claim["id"] for claim in book}
+    for claim in book:
+        here = made[claim["id"]]
+        assert here["residual"] <= here["tol"] == claim["tol"], claim["id"]
