@@ -22,6 +22,7 @@ import io
 import json
 import multiprocessing
 import os
+import re
 import signal
 import symtable
 import sys
@@ -626,19 +627,27 @@ def calls(chapter: Path) -> tuple[dict[str, list[int]], dict[str, Any]]:
     return {path: sorted(where) for path, where in found.items()}, run.states
 
 
+class Overtime(BaseException):
+    """A chapter takes too long with a fault; no Exception, which a chapter may catch."""
+
+
 def outcome(run: Run, checks: list[int], begin: int, mutant: str) -> tuple[list[int], Any, str]:
     """Run the rest of a chapter with a fault; return the checks that were made, and how."""
 
     def over(*_: Any) -> None:
-        raise TimeoutError(f"{LIMIT} s were not enough")
+        raise Overtime
 
     signal.signal(signal.SIGPROF, over)
-    signal.setitimer(signal.ITIMER_PROF, LIMIT, LIMIT)
+    signal.setitimer(signal.ITIMER_PROF, LIMIT)
     put(mutant)
-    with quiet():
-        for i in sorted(set().union(*(run.all[c].rests for c in checks))):
-            if i >= begin:
-                run.step(i)
+    try:
+        with quiet():
+            for i in sorted(set().union(*(run.all[c].rests for c in checks))):
+                if i >= begin:
+                    run.step(i)
+    except Overtime:
+        run.stopped = f"{LIMIT} s were not enough"
+        checks = [c for c in checks if c in run.made]  # nobody has seen the others
     return checks, [run.made.get(c, {}) for c in checks], run.stopped
 
 
@@ -691,17 +700,28 @@ class Failures:
 
 
 def tested(name: str) -> tuple[str, ...]:
-    """Return a row for the tests of a faulty function: the first that fails, or none."""
-    module = MUTANTS[name][0].split(".")[0]
+    """Return a row for the tests of a faulty function: the first that fails, or none.
+
+    Those in which its name stands come first.
+    """
+    module, *_, function = MUTANTS[name][0].split(".")
     module = "state" if module in ("Weights", "Trajectory") else module
-    files = sorted(map(str, (ROOT / "tests" / "maths").glob(f"test_{module}*.py")))
+    files = sorted((ROOT / "tests" / "maths").glob(f"test_{module}*.py"))
+    first = [
+        f"{file}::{node.name}"
+        for file in files
+        for node in ast.parse(file.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+        if re.search(rf"\b{function}\b", ast.unparse(node))
+    ]
 
     def work() -> list[tuple[str, str]]:
         put(name)
         os.chdir(ROOT)
         failures = Failures()
+        arguments = ["-x", "-q", "-p", "no:cacheprovider", *first, *map(str, files)]
         with quiet():
-            pytest.main(["-x", "-q", "-p", "no:cacheprovider", *files], plugins=[failures])
+            pytest.main(arguments, plugins=[failures])
         return failures.found
 
     where, test = (*forked(work), ("tests/", ""))[0]
