@@ -268,7 +268,7 @@ def a_priori(Y: ArrayLike, weights0: Weights) -> Array:
     >>> a_priori(weights.X, weights).round(3).item(), asymptotic(weights).item()
     (1.472, 2.0)
     """
-    target = _check.target(Y, weights0)
+    target = _check.target(Y, weights0, stack=True)
     m, n = target.shape[-2:]
     d = np.linalg.eigvalsh(weights0.compress().Q)
     # Padded: D has at most m positive and n negative eigenvalues, whatever its size.

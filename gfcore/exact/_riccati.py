@@ -117,6 +117,8 @@ def brackets(
     for p, at in chunks(direct, m * k):  # M = I
         b = grown(p, at)[..., None] * of(W, p)
         yield solved(p, at, one[None], b, None if K is None else of(K, p))
+    if direct.all():
+        return
     # M = W1^(-1) max(D1, 1)^(-1), with W1 the rows that grow most
     share = W[:, :-k] @ inverse
     gap = (up[:, :, :-k, None] - up[:, :, None, -k:]).sum(0)
@@ -171,7 +173,10 @@ def chosen(W: Array, noise: Array, log_D: Array) -> tuple[Mask, Mask, Array]:
     but costs the condition of W, 1e3 at most, in digits. All others are left to `_pivots`.
     """
     k = W.shape[2]
-    size, source = np.abs(W).sum(2), noise / (4 * W.shape[1] * EPS)
+    size = np.fmax(np.sqrt(np.vecdot(W, W)), np.abs(W).max(2))  # squares may underflow
+    # P is orthogonal, so the rows that one was summed from are no longer than all of W.
+    whole = np.sqrt(np.vecdot(size, size))[:, None]
+    source = np.minimum(noise / (4 * W.shape[1] * EPS), whole)
     even = ~((size > 0) & (size < UNEVEN * source)).any(1)
     with np.errstate(divide="ignore"):
         longest = np.log(np.where(size > 0, np.maximum(size, source), 0))

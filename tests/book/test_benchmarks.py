@@ -15,9 +15,9 @@ def test_benchmarks_run_and_all_reach_the_same_answer(tmp_path):
     command = [sys.executable, "benchmarks/run.py", "--quick", "--output", str(tmp_path)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
-    text = (tmp_path / "table.md").read_text()
+    text = (tmp_path / "benchmarks.md").read_text()
     assert run.stdout == text
-    assert (tmp_path / "plot.svg").read_text().startswith("<?xml")
+    assert (tmp_path / "benchmarks.svg").read_text().startswith("<?xml")
     rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line[:2] == "| "]
     exact = [float(row[-1]) for row in rows if "exact (30)" in row[0]]
     assert len(exact) == 1
