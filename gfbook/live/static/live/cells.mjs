@@ -136,7 +136,7 @@ export async function start(box) {
     kernel?.end();
     kernel = starting = running = null;
     bar.hidden = true;
-    for (const cell of cells) cell.ran = null;
+    for (const cell of cells) cell.ran = cell.done = null;
     marks();
     state("stopped");
     words.textContent = `${why} What you changed is kept; run a cell and Python starts anew.`;
@@ -145,13 +145,13 @@ export async function start(box) {
     for (const cell of cells) {
       if (!cell.element) continue;
       cell.element.classList.toggle("live-running", cell === running);
-      cell.reset.hidden = cell.code === cell.original && cell.ran === null;
+      cell.reset.hidden = cell.code === cell.original && !cell.done;
       if (cell === running) cell.state.textContent = "running …";
-      else if (cell.ran !== null && cell.ran !== cell.code) cell.state.textContent = "changed since it ran";
-      else if (cell.ran === null) cell.state.textContent = cell.code === cell.original ? "" : "changed";
+      else if (cell.done && cell.tried === cell.code) cell.state.textContent = cell.done;
+      else cell.state.textContent = cell.done ? "changed since it ran" : cell.code === cell.original ? "" : "changed";
     }
     stop.disabled = !kernel;
-    again.disabled = cells.every((cell) => cell.code === cell.original && cell.ran === null);
+    again.disabled = cells.every((cell) => cell.code === cell.original && !cell.done);
   };
 
   let order = 0, last = Promise.resolve();
@@ -162,14 +162,13 @@ export async function start(box) {
     const code = cell.code;
     const result = await kernel.ask("run", code);
     running = null;
-    Object.assign(cell, { ran: result.ok ? code : null, order: ++order });
+    const done = result.ok ? seconds(result.seconds) : "stopped by an error";
+    Object.assign(cell, { ran: result.ok ? code : null, tried: code, done, order: ++order });
     if (cell.element) {
       show(cell, result, pasted);
-      cell.state.textContent = result.ok ? seconds(result.seconds) : "stopped by an error";
       cell.editor.mark(result.ok ? 0 : result.line);
     }
     marks();
-    if (cell.element && result.ok) cell.state.textContent = seconds(result.seconds);
     return result.ok;
   };
   /** Run some cells after all that was asked for before; the first error ends it. */
@@ -214,8 +213,7 @@ export async function start(box) {
     cell.output.replaceChildren(...cell.first);
     if (cell.image) cell.output.querySelector("figure img").replaceWith(cell.image);
     cell.fold?.querySelectorAll(".residual").forEach((place, i) => place.replaceChildren(...cell.residuals[i].map((node) => node.cloneNode(true))));
-    cell.ran = null;
-    cell.state.textContent = "";
+    cell.ran = cell.done = null;
     marks();
   };
 
