@@ -4,7 +4,8 @@
 whose checks rest on the function with the fault, with the claims that notice it, those that do
 not, and what stops the chapter if anything does. Where no claim of the book notices a fault the
 tests of that function are run with it, and a row names the test that fails. What neither
-notices ends the run with an error. ``python tests/mutants.py 12`` runs a dozen rows again.
+notices ends the run with an error. ``python tests/mutants.py 07-conclusion`` makes the rows of
+one chapter anew, and ``python tests/mutants.py 12`` runs a dozen rows again and compares them.
 
 A check rests on the statements of its chapter that lead to it, found backwards from the names
 that it reads. Only these are run, and with a fault only those from the first call of its
@@ -733,9 +734,7 @@ def survey(chapters: list[Path], names: list[str]) -> list[tuple[str, ...]]:
     processes = int(os.environ.get("JOBS", os.cpu_count() or 1))
     tasks = sorted(((c, names) for c in chapters), key=lambda task: -task[0].stat().st_size)
     with multiprocessing.get_context("fork").Pool(processes, maxtasksperchild=1) as pool:
-        table = [row for part in pool.imap_unordered(rows, tasks) for row in part]
-    order = list(MUTANTS)
-    return sorted(table, key=lambda row: (order.index(row[0]), row[1]))
+        return [row for part in pool.imap_unordered(rows, tasks) for row in part]
 
 
 def read() -> list[tuple[str, ...]]:
@@ -767,9 +766,8 @@ def main() -> None:
     install()
     if sys.argv[1:] and sys.argv[1].isdigit():
         return again(int(sys.argv[1]))
-    chapters = [c for c in CHAPTERS if c.stem in sys.argv[1:]] or CHAPTERS
-    stems = {chapter.stem for chapter in chapters}
-    kept = [row for row in read() if row[1] not in stems] if chapters != CHAPTERS else []
+    chapters = [ROOT / "chapters" / f"{name}.ipynb" for name in sys.argv[1:]] or CHAPTERS
+    kept = [row for row in read() if row[1] not in sys.argv] if sys.argv[1:] else []
     table = survey(chapters, list(MUTANTS))
     table += [row for row in kept if row[0] in MUTANTS and "/" not in row[1]]
     noticed = {row[0] for row in table if row[2]}
