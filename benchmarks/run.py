@@ -621,9 +621,9 @@ PAGE = """% Written by `make bench`, from benchmarks/run.py.
 
 How long gfcore takes, and how wrong it is, beside what one would use instead. Everything ran in
 one process on {machine}, with {versions}.
-Rivals took turns; a time is the least CPU time of some rounds. A ratio above 1 means that gfcore
-is faster; ratios carry over to another machine, times do not. `make bench` writes this page
-anew.
+Rivals took turns; a time is the least CPU time of some rounds. A ratio above 1 means that
+gfcore is faster; ratios carry over to another machine, times do not. `make bench` writes this
+page anew.
 
 ```{{figure}} benchmarks.svg
 :alt: CPU time of each solver against the width k, at equal error

@@ -176,6 +176,7 @@ MUTANTS: dict[str, tuple[str, Callable[..., Any]]] = {
         "exact.spectral",
         edit("left * path @", "left * path[..., ::-1] @"),
     ),
+    "spectral: covariance dropped": ("exact.spectral", argument("covariance", none)),
     "identity_imbalance: time 1% fast": ("exact.identity_imbalance", argument("t", large)),
     "identity_imbalance: lam 1% large": ("exact.identity_imbalance", argument("lam", large)),
     "identity_imbalance: lam's sign": ("exact.identity_imbalance", argument("lam", flip)),
@@ -183,6 +184,8 @@ MUTANTS: dict[str, tuple[str, Callable[..., Any]]] = {
         "exact.identity_imbalance",
         edit("2 * w", "2.02 * w"),
     ),
+    "identity_product: time 1% fast": ("exact.identity_product", argument("t", large)),
+    "identity_product: lam's sign": ("exact.identity_product", argument("lam", flip)),
     "two_imbalances: time 1% fast": ("exact.two_imbalances", argument("t", large)),
     "two_imbalances: q1 1% large": ("exact.two_imbalances", argument("q1", large)),
     "two_imbalances: difference for sum": (

@@ -45,8 +45,9 @@ def identity_imbalance(Y: ArrayLike, weights0: Weights, lam: float, t: ArrayLike
     >>> np.allclose(M, [[4.0, 2.0], [2.0, 1.0]], rtol=1e-15)
     True
     """
-    target, time = _check.target(Y, weights0, stack=True), _check.times(t)
-    return _solution(target, weights0, lam, time)
+    time, w, basis, _ = _prepared(Y, weights0, lam, t)
+    # (30) in other units of time, for which no number is rounded.
+    return from_factor(2 * w, basis, weights0.R, time / 4)
 
 
 def identity_product(Y: ArrayLike, weights0: Weights, lam: float, t: ArrayLike) -> Trajectory:
@@ -73,14 +74,13 @@ def identity_product(Y: ArrayLike, weights0: Weights, lam: float, t: ArrayLike) 
     >>> path.error([[2.0]]).round(12)
     array([0.5, 0. ])
     """
+    time, w, basis, m = _prepared(Y, weights0, lam, t)
+    return Trajectory(time, from_factor(2 * w, basis, weights0.R, time / 4, m))
+
+
+def _prepared(
+    Y: ArrayLike, weights0: Weights, lam: float, t: ArrayLike
+) -> tuple[Array, Array, Array, int]:
     target, time = _check.target(Y, weights0, stack=True), _check.times(t)
-    return Trajectory(time, _solution(target, weights0, lam, time, target.shape[-2]))
-
-
-def _solution(
-    target: Array, weights0: Weights, lam: float, time: Array, split: int = 0
-) -> Array:
-    half = _check.array("lam", lam, 0).item() / 2
-    w, basis = tilted(target, half)
-    # (30) in other units of time, for which no number is rounded.
-    return from_factor(2 * w, basis, weights0.R, time / 4, split)
+    w, basis = tilted(target, _check.array("lam", lam, 0).item() / 2)
+    return time, w, basis, target.shape[-2]

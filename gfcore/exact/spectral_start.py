@@ -160,7 +160,8 @@ def spectral(
             path = spectral_path(sigma, lam, x, time)
         else:
             path = coloured(target[i], Sigma, left, right, (lam, x), time, where)
-        X[i] = (left * path[..., None, :] @ right.conj().T).real
+        path = path[..., None, :]
+        X[i] = (left * path @ right.conj().T).real
     return X
 
 

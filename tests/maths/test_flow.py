@@ -7,6 +7,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
+from scipy.stats import binom
 
 import gfcore as gf
 from gfbook.independent import precise
@@ -689,6 +690,46 @@ def test_which_method_follows_the_path():
     h, left = np.ones(4), np.array([0.0, 100.0, 101.0, np.inf])
     assert not _taylor.hands_over(99, h, left).any()
     assert _taylor.hands_over(100, h, left).tolist() == [False, False, True, True]
+
+
+def test_eulers_sum_weighs_terms_as_a_binomial_law_does():
+    # t^i = beta^i sum_j C(j-1, i-1) z^j, cut at order p, is t^i times the chance of at least
+    # i successes in p trials, each of chance 1 - z.
+    p, beta = _taylor._ORDER, 1.7
+    for t in (0.0, 0.1, 0.5, 2.0):
+        z = t / (t + beta)
+        powers = _taylor._powers(np.array(z)) @ _taylor._EULER
+        weights = (powers * _taylor._powers(np.array(beta)))[::-1]
+        i = np.arange(p + 1)
+        expected = t**i * np.where(i > 0, binom.sf(i - 1, p, 1 - z), 1)
+        np.testing.assert_allclose(weights, expected, rtol=1e-12, atol=1e-300)
+
+
+def test_decays_that_the_series_does_not_see_are_damped_by_its_sum():
+    p, i = _taylor._ORDER, np.arange(_taylor._ORDER + 1)
+    factorials = np.cumprod(np.maximum(i, 1.0))
+    for z in np.linspace(0, 0.8, 41):
+        weights = np.where(i > 0, binom.sf(i - 1, p, 1 - z), 1) / factorials
+        x = np.linspace(0, _taylor._FALL * (1 + 5 * z) * p, 500)[:, None]
+        assert (np.abs(((-x) ** i * weights).sum(1)) <= 1).all()
+
+
+@pytest.mark.parametrize(("std", "least"), [(2.0, 1.8), (0.3, 1.1)])
+def test_eulers_sum_goes_farther_than_the_series_and_errs_by_less_than_the_tolerance(
+    std, least
+):
+    rng = np.random.default_rng(0)
+    Y, R = rng.standard_normal((3, 4)), std * rng.standard_normal((7, 7))
+    for tol in (1e-8, 1e-10, 1e-13):
+        series = _taylor._Series(1, 3, 4, 7, None)
+        series.fill(np.array([0.01]), Y[None], R[None])
+        plain, reach = series.reach(np.array([tol]))
+        assert reach > least * plain
+        for part in (0.5, 1.0):
+            end = series.at(part * reach[:, None]).reshape(R.shape)
+            t = np.array([0.01 * part * reach[0]])
+            exact = longer(Y, gf.Weights(R[:3], R[3:]), t)[0].astype(float)
+            assert np.linalg.norm(end - exact) < (tol + 4e-15) * np.linalg.norm(R)
 
 
 def general(Y, weights, t, Sigma, a, b):

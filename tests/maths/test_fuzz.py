@@ -117,6 +117,11 @@ def identity_imbalance(d):
     return arguments, [(*t.shape, m + n, m + n)]
 
 
+def identity_product(d):
+    arguments, _ = identity_imbalance(d)
+    return arguments, path_shapes(arguments["t"].shape, *arguments["Y"].shape)
+
+
 def two_imbalances(d):
     m, n, k = d.sizes(3)
     t, q1, q2 = d.times(), abs(d.number()), -abs(d.number())
@@ -294,6 +299,7 @@ CASES = {
     gf.exact.spectral_modes: spectral_modes,
     gf.exact.spectral: spectral,
     gf.exact.identity_imbalance: identity_imbalance,
+    gf.exact.identity_product: identity_product,
     gf.exact.two_imbalances: two_imbalances,
     gf.exact.zero_target: zero_target,
     distances: solvable,

@@ -280,6 +280,18 @@ def test_a_priori_holds_along_the_flow(seed):
         assert (error <= error[0] * np.exp(-bound * t) * (1 + 1e-6)).all()
 
 
+def test_rates_of_a_stack_are_those_of_each():
+    rng = np.random.default_rng(0)
+    for k in (1, 4, 9):
+        U, V = rng.standard_normal((2, 3, 2, k)), rng.standard_normal((2, 3, 4, k))
+        Y, stack = (U @ V.mT) + 0.1 * rng.standard_normal((2, 3, 2, 4)), gf.Weights(U, V)
+        bounds, sharp = rates.a_priori(Y, stack), rates.asymptotic(stack)
+        for i in np.ndindex(2, 3):
+            one = gf.Weights(U[i], V[i])
+            assert bounds[i] == pytest.approx(rates.a_priori(Y[i], one), rel=1e-12, abs=1e-14)
+            assert sharp[i] == pytest.approx(rates.asymptotic(one), rel=1e-12, abs=1e-14)
+
+
 def test_a_priori_says_nothing_far_from_a_target_without_imbalance():
     w = gf.initial.balanced(3, 4, 6, 0.1, np.random.default_rng(0))
     assert rates.a_priori(np.eye(3, 4), w) < 1e-15
