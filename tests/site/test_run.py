@@ -19,7 +19,7 @@ from tests.conftest import ROOT
 from tests.site.conftest import VIEWS, watch
 
 CHAPTER = "appendix-d-proposition-4"  # small, and needs no SymPy at first
-EXPLORED = "01-introduction"
+EXPLORED = "02-symmetric-factorization"
 READY = 400_000  # milliseconds, on a machine that does much else
 RUNS = sorted(path.stem for path in (ROOT / "chapters").glob("*.ipynb"))
 WITHOUT = "Python for the pages cannot be had here; make book says why"
@@ -245,7 +245,6 @@ def check_here(reader, chapters):
     pause = page.get_by_role("button", name="Pause")
     pause.click()
     expect(page.get_by_role("button", name="Go on")).to_be_visible()
-    expect(reader.said).to_contain_text("Paused")
     page.get_by_role("button", name="Go on").click()
     claims = [claim for claim in reader.claims if claim["chapter"] in chapters]
     for claim in claims:
