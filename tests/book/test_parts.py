@@ -125,3 +125,47 @@ def test_what_cannot_be_loaded_is_asked_for_again(monkeypatch):
     for _ in range(2):
         with pytest.raises(ImportError, match=r"latecomer could not be loaded; .* \(offline\)"):
             finder.find_spec("latecomer")
+
+
+KERNEL = r"""
+import json
+from gfbook.live.shell import EXPLORER, Kernel
+kernel = Kernel({}, print)
+ask = lambda what, *given: json.loads(kernel.ask(what, json.dumps(given)))
+told = {"quiet": ask("run", "a = 2\na;"), "loud": ask("run", "print('one')\na"),
+        "wrong": ask("run", "b = 1\n\ndef f():\n    return b / 0\n\nf()"),
+        "syntax": ask("run", "c = 1\nd = = 2")}
+told["claim"] = ask("run", "from gfbook.check import check\ncheck('x', residual=0, tol=1)")
+source = '''from gfbook.explore import Answer, Explorer, Slider
+Explorer(lambda s: Answer([0, 1], [[0, s]], f"{s:g}"), {"s": Slider("s", 0, 2, 1, positions=3)},
+         "x", "y", [("line", {"color": "#000000"})], "explore-s")'''
+told["explorer"] = ask("run", source)["outputs"][0]["data"][EXPLORER]
+told["answer"] = ask("answer", "explore-s", [0.5])
+ask("fresh")
+told["fresh"] = ask("run", "a")
+print(json.dumps(told))
+"""
+
+
+def test_kernel_shows_what_a_notebook_would():
+    done = subprocess.run(
+        [sys.executable, "-c", KERNEL], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["quiet"]["outputs"] == []
+    first, second = told["loud"]["outputs"]
+    assert first == {"output_type": "stream", "name": "stdout", "text": "one\n"}
+    assert second["data"] == {"text/plain": "2"}
+    assert told["loud"]["ok"]
+    (error,) = told["wrong"]["outputs"]
+    assert (error["ename"], told["wrong"]["line"], told["wrong"]["ok"]) == (
+        "ZeroDivisionError",
+        4,
+        False,
+    )
+    assert told["syntax"]["line"] == 2
+    (claim,) = told["claim"]["outputs"]
+    assert claim["metadata"]["claim"] == {"id": "x", "residual": 0, "tol": 1, "altered": None}
+    assert told["explorer"]["state"]["text"] == "1"
+    assert told["answer"]["y"] == [[0, 0.5]]
+    assert told["fresh"]["outputs"][0]["ename"] == "NameError"

@@ -154,7 +154,7 @@ export async function start(box) {
     again.disabled = cells.every((cell) => cell.code === cell.original && !cell.done);
   };
 
-  let order = 0, last = Promise.resolve();
+  let order = 0, runs = 0, last = Promise.resolve();
   /** Run one cell; say whether it got to its end. */
   const one = async (cell) => {
     running = cell;
@@ -191,6 +191,7 @@ export async function start(box) {
       if (!(error instanceof Ended)) down(`Python could not go on: ${error.message}.`);
     } finally {
       if (kernel) state("ready");
+      document.documentElement.dataset.liveRuns = ++runs;
     }
   });
   /** Run a cell, and those before it that it needs and that were not run as they are now. */
