@@ -97,7 +97,8 @@ function options(spec, size, log) {
   const ink = getComputedStyle(document.body).color;
   const grid = { stroke: dark() ? "#ffffff16" : "#00000014", width: 1 };
   const font = "14px system-ui, sans-serif";
-  const axis = (label, more) => ({ label, stroke: ink, grid, ticks: grid, font, labelFont: font, labelSize: 24, ...more });
+  const values = (u, splits) => splits.map((v) => String(+v.toFixed(6)).replace("-", "−"));
+  const axis = (label, more) => ({ label, stroke: ink, grid, ticks: grid, font, labelFont: font, labelSize: 24, values, ...more });
   const range = log ? (u, low, high) => [low > 0 ? low : 1e-16, high > 0 ? high * 1.2 : 1]
     : spec.ylim ? spec.ylim
     : (u, low, high) => [low - 0.05 * (high - low), high + 0.05 * (high - low) || 1];
@@ -138,8 +139,8 @@ function render({ model, el }) {
   const form = make("div", { className: "explorer-controls" }, ...rows.map(({ row }) => row));
   const size = () => {
     const width = Math.max(240, Math.floor(board.clientWidth || 600));
-    const [most, share] = spec.xlim ? [420, 0.62] : [320, 0.55];
-    return { width, height: Math.round(Math.min(most, Math.max(220, width * share))) };
+    const [least, most, share] = spec.xlim ? [290, 420, 0.62] : [220, 320, 0.55];
+    return { width, height: Math.round(Math.min(most, Math.max(least, width * share))) };
   };
   const data = (state) => spec.xlim ? [null, ...state.y.map((curve, i) => [state.x[i], curve])] : [state.x[0], ...state.y.map((curve) => log ? curve.map((v) => (v > 0 ? v : null)) : curve)];
   const draw = () => {
