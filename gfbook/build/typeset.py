@@ -30,7 +30,7 @@ def join(app: Sphinx, document: nodes.document, page: str) -> None:
 def number(app: Sphinx, env: Any) -> list[str]:
     """Give the statements of each page numbers of its section, if that has one."""
     for page, kinds in env.toc_fignumbers.items():
-        section = re.match(r"\d+(\.\d+)*", env.titles[page].astext())
+        section = re.search(r"^\d+(\.\d+)*|(?<=^Appendix )[A-Z]\b", env.titles[page].astext())
         own = [ids for kind, ids in kinds.items() if kind in NODE_TYPES]
         for ids in own if section else ():
             ids |= {

@@ -37,7 +37,7 @@ OUT = [
         r"\[[\d.]+\]\([^)\s]*\)|\]\([^)\s]*\)",  # addresses
         r"\b(?:text|eq|fn|def|prop|cor|fig|table|related|app)-[\w-]+",  # claims
         rf"\b(?:{REFERENCE})(?:s|ies|es)?\.?\s+{NUMBER}(?:(?:,|,? and| or| to)\s+{NUMBER})*",
-        r"\([A-D]?\d+(?:\.\d)?\)",  # (8), (C3), (5.1)
+        r"\([A-D]?\d+(?:\.\d|[a-h])?\)",  # (8), (C3), (5.1), (13a)
         r"\b(?:19|20)\d\d[a-z]?(?:/[a-z])?\b",  # years
         r"^#+ (?:\d+|[A-D])(?:\.\d+)?\.? |^\d+\. ",  # headings, lists
         # Names.
@@ -46,7 +46,8 @@ OUT = [
 ]
 ALLOWED = {  # what stands around a number, and why that is typed
     r"95% interval": "the customary level of confidence, SciPy's own",
-    r"half learned|half its strength|within half of": "when a mode counts as learned",
+    r"[Hh]alf-times?|half learned|half its strength|within half of|at one half":
+        "when a mode counts as learned",
     r"at half (?:its|the) speed": "a factor of two between two equations, exact",
     r"half of the \S+ of a square target": "one of two equal terms of a formula, exact",
     r"half the squared Frobenius norm": "the loss in words",

@@ -307,6 +307,6 @@ def test_preview_is_for_links_with_one_and_not_for_a_finger(plain):
     page.wait_for_timeout(600)
     assert page.locator(SHOWN).count() == 0
     page = plain(NAMES[3])
-    page.locator("article p a[href^='#fig-']").first.hover()
+    page.locator("article p a.reference[href^='#fig-']").first.hover()
     page.wait_for_timeout(600)
     assert page.locator(SHOWN).count() == 0
