@@ -93,13 +93,19 @@ function track(line) {
   };
 }
 
+/** Where a logarithmic axis begins: at one digit, or uPlot would step past the next power. */
+function bottom(low) {
+  const power = 10 ** Math.floor(Math.log10(Math.max(low || 0, 1e-15)));
+  return low > power ? Math.floor(low / power) * power : power;
+}
+
 function options(spec, size, log) {
   const ink = getComputedStyle(document.body).color;
   const grid = { stroke: dark() ? "#ffffff16" : "#00000014", width: 1 };
   const font = "14px system-ui, sans-serif";
   const values = (u, splits) => splits.map((v) => String(+v.toFixed(6)).replace("-", "−"));
   const axis = (label, more) => ({ label, stroke: ink, grid, ticks: grid, font, labelFont: font, labelSize: 24, values, ...more });
-  const range = log ? (u, low, high) => [low > 0 ? low : 1e-16, high > 0 ? high * 1.2 : 1]
+  const range = log ? (u, low, high) => [bottom(low), high > 0 ? high * 1.2 : 1]
     : spec.ylim ? spec.ylim
     : (u, low, high) => [low - 0.05 * (high - low), high + 0.05 * (high - low) || 1];
   const y = log ? { distr: 3, range: spec.ylim ? [Math.max(spec.ylim[0], 1e-14), spec.ylim[1]] : range } : { range };
