@@ -95,8 +95,8 @@ function track(line) {
 
 /** Where a logarithmic axis begins: at one digit, or uPlot would step past the next power. */
 function bottom(low) {
-  const power = 10 ** Math.floor(Math.log10(Math.max(low || 0, 1e-15)));
-  return low > power ? Math.floor(low / power) * power : power;
+  const [digit, power] = Math.max(low || 0, 1e-15).toExponential().split("e");
+  return Number(`${Math.floor(digit)}e${power}`);
 }
 
 function options(spec, size, log) {
