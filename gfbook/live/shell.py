@@ -173,9 +173,7 @@ class Kernel:
         shown.clear()
         began = time.perf_counter()
         with redirect_stdout(_Stream("stdout")), redirect_stderr(_Stream("stderr")):
-            result = self.shell.run_cell(
-                source, store_history=True
-            )  # by it a semicolon is seen
+            result = self.shell.run_cell(source, store_history=True)  # sees a semicolon
         error = result.error_before_exec or result.error_in_exec
         return {
             "outputs": list(shown),

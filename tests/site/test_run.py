@@ -175,7 +175,7 @@ def test_what_was_changed_is_there_after_coming_back_and_can_be_taken(reader):
     page, cell = reader.page, reader.cell(0)
     reader.write(cell, "changed = 'by the reader'")
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download").click()
+        page.get_by_role("button", name="Download", exact=True).click()
     notebook = nbformat.read(download.value.path(), 4)
     sources = [c.source for c in notebook.cells if c.cell_type == "code"]
     original = nbformat.read(ROOT / f"chapters/{CHAPTER}.ipynb", 4)
