@@ -56,15 +56,9 @@ ALLOWED = {  # what stands around a number, and why that is typed
     r"halves (?:with the step|that)|half step halves": "the order of a method, exact",
     r"half of (?:its edge|its largest step)|half and (?:of )?twice the (?:best )?number":
         "what the check compares, a choice",
-<<<<<<< HEAD
     r"balanced(?: square)? (?:starts|ones)\W.*half|"
     r"[Hh]alf of the (?:balanced|random|time|starts)|"
     r"half of these starts|one half: reflecting|Half the starts have|the other half a negative":
-=======
-    r"balanced(?: square)? (?:starts|ones)\W.*half|half of the (?:random|time|starts)|"
-    r"[Hh]alf of the balanced|half of these starts|"
-    r"one half: reflecting|Half the starts have|the other half a negative":
->>>>>>> lessons-2
         "one of two signs, exact by symmetry, or drawn so",
     r"[Hh]alf of it|half is enough|half the limit's rate": "the constant of a theorem",
     r"second half of the run|other half of the sentence": "parts, not sizes",
