@@ -289,9 +289,9 @@ MUTANTS: dict[str, tuple[str, Callable[..., Any]]] = {
     "blocks: U U^T for V V^T": ("state.blocks", edit("M[..., m:, m:]", "M[..., :m, :m]")),
     "laws: one more": ("state.laws", result(lambda count: count + 1)),
     "relative_error: 1% small": ("state.relative_error", result(small)),
-    "relative_error: largest singular value": (
+    "relative_error: target 1% large": (
         "state.relative_error",
-        edit("target - products, axis", "target - products, 2, axis"),
+        edit("(products, target)", "(products, 1.01 * target)"),
     ),
     "Weights.X: 1% small": ("Weights.X", result(small)),
     "Weights.Q: sign": ("Weights.Q", result(flip)),
@@ -306,7 +306,10 @@ MUTANTS: dict[str, tuple[str, Callable[..., Any]]] = {
         edit("self.V @ rotation", "self.V @ rotation.T"),
     ),
     "Trajectory.error: 1% small": ("Trajectory.error", result(small)),
-    "Trajectory.error: not relative": ("Trajectory.error", edit(" / size", "")),
+    "Trajectory.error: target 1% large": (
+        "Trajectory.error",
+        edit("(self.X, target)", "(self.X, 1.01 * target)"),
+    ),
     "Trajectory.singular_values: ascending": (
         "Trajectory.singular_values",
         result(lambda s: s[..., ::-1]),

@@ -33,7 +33,7 @@ def public():
                 if known[0] != "_" and function.__module__.startswith(value.__name__):
                     yield f"{name}.{known}"
     for known, function in inspect.getmembers(gf.state, inspect.isfunction):
-        if function.__module__ == gf.state.__name__:
+        if known[0] != "_" and function.__module__ == gf.state.__name__:
             yield f"state.{known}"
     for owner in (gf.Weights, gf.Trajectory):
         for known, value in vars(owner).items():
