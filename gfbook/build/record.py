@@ -195,6 +195,7 @@ class Book:
         totals, own = (ledger.totals(self.claims, by) for by in ("paper", "book"))
         bib = (self.root / "references.bib").read_text(encoding="utf-8")
         (cited,) = re.findall(rf"^@\w+\{{{self.paper['cite']},.*?^\}}", bib, re.M | re.S)
+        used_by = rests.used(self.graph)
         jinja.globals |= {
             "claims": self.claims,
             "items": [*self.items.values()],
@@ -204,10 +205,7 @@ class Book:
             "drawing": self.drawing,
             "findings": self.findings,
             "ways": {
-                id: (
-                    rests.reached(self.graph, id),
-                    rests.reached(rests.used(self.graph), id)[::-1],
-                )
+                id: (rests.reached(self.graph, id), rests.reached(used_by, id)[::-1])
                 for id in self.graph
             },
             "totals": totals,
