@@ -49,9 +49,9 @@ book:
 # cannot, as a checkout, a copy or a restored cache gives files any.
 published: $(READY)
 	@$(PARTS)
-	@$(BOOK) check _build/html 2> /dev/null || { \
+	@$(BOOK) published 2> /dev/null || { \
 	  stale=$$($(BOOK) stale) && $(MAKE) --keep-going -j$(JOBS) executed STALE="$$stale" \
-	  && $(BOOK) pages && $(BOOK) check && $(BOOK) publish; }
+	  && $(BOOK) pages check publish; }
 	@echo "The book is at _build/html/index.html"
 
 executed: $(STALE) ; @:
@@ -97,7 +97,7 @@ mutants: tools
 
 check:
 	@test -x $(BIN)/python || { echo "nothing is built here: run \`make book\`" >&2; exit 1; }
-	@$(BOOK) check _build/html
+	@$(BOOK) published
 
 links:
 	@$(ALONE) linked

@@ -1,8 +1,8 @@
-"""The steps of the Makefile after the chapters: pages, a check of them all, publishing.
+"""The steps of the Makefile around the chapters, one after the other as they are named.
 
 ``python -m gfbook.build.book stale`` names the executed chapters to be made, ``pages`` builds
-the site in _build/next, ``check`` says what is wrong with it (or with the published one, given
-_build/html), ``publish`` puts it in place of the last one, ``links`` looks for dead links.
+the site in _build/next, ``check`` says what is wrong with it, ``publish`` puts it in place of
+the last one, ``published`` says what is wrong with that, ``links`` looks for dead links.
 """
 
 import ctypes
@@ -12,15 +12,15 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from gfbook.build import BuildError
-from gfbook.build.execute import FAILED, PARTS, environment
-from gfbook.build.inputs import EXECUTED, MANIFEST, digest, documents, stale
+from gfbook.build.environment import environment
+from gfbook.build.inputs import EXECUTED, FAILED, MANIFEST, PARTS, digest, documents, stale
 
 BUILD, HERE = Path("_build"), Path()
 HTML, OLD, NEXT = BUILD / "html", BUILD / "old", BUILD / "next"
@@ -141,22 +141,28 @@ def publish() -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
+def check(site: Path = SITE) -> None:
+    """Raise BuildError if something is wrong with a built site."""
+    if found := list(faults(site)):
+        raise BuildError("\n".join(["the book is not whole:", *found]))
+
+
+STEPS: dict[str, Callable[[], None]] = {
+    "stale": lambda: print(names()),
+    "pages": pages,
+    "links": lambda: pages("linkcheck"),
+    "check": check,
+    "publish": publish,
+    "published": lambda: check(HTML),
+}
+
+
 def main() -> None:
-    """Do one step."""
-    step, *rest = sys.argv[1:]
+    """Do the steps that are named."""
     BUILD.mkdir(exist_ok=True)
     try:
-        if step == "stale":
-            print(names())
-        elif step == "pages":
-            pages()
-        elif step == "links":
-            pages("linkcheck")
-        elif step == "check":
-            if found := list(faults(Path(*rest) if rest else SITE)):
-                raise BuildError("\n".join(["the book is not whole:", *found]))
-        else:
-            publish()
+        for step in sys.argv[1:]:
+            STEPS[step]()
     except (BuildError, OSError) as error:
         sys.exit(f"error: {error}")
 

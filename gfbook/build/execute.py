@@ -1,4 +1,4 @@
-"""Execute one chapter with papermill, in an environment that has nothing of the user's.
+"""Execute one chapter with papermill.
 
 ``python -m gfbook.build.execute chapters/X.ipynb`` puts it in _build/executed, whole or not at
 all; what did not get to its end is in _build/failed. ``... X -p NAME VALUE`` runs it at other
@@ -6,7 +6,6 @@ values of its parameters, into _build/chapter.
 """
 
 import hashlib
-import json
 import logging
 import os
 import signal
@@ -19,56 +18,14 @@ from typing import Any
 import nbformat
 
 from gfbook.build import BuildError
-from gfbook.build.inputs import EXECUTED
+from gfbook.build.environment import enter
+from gfbook.build.inputs import EXECUTED, FAILED, PARTS
 from gfbook.parameters import parameters
 from gfbook.ran import METADATA as RAN
 
 CELL_LIMIT = 60  # seconds
 CHAPTER_LIMIT = 300
-FAILED, PARTS, OTHERS = (Path("_build", name) for name in ("failed", "parts", "chapter"))
-HOME = Path("_build/home")  # of the kernels: what the programs in them keep from run to run
-KEPT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
-
-
-def environment() -> dict[str, str]:
-    """Return the environment of all that is run: the same for every user and machine.
-
-    No file or variable of the user's is read (`matplotlibrc`, profiles, kernels, modules, the
-    locale, the time zone), and numbers do not depend on how many cores there are.
-    """
-    home = HOME.absolute()
-    folders = ["MPLCONFIGDIR", "IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR"]
-    folders += ["JUPYTER_RUNTIME_DIR", "JUPYTER_PATH", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"]
-    made = {name: str(home / name.lower()) for name in folders}
-    threads = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-    return {
-        **{name: os.environ[name] for name in KEPT if name in os.environ},
-        **made,
-        **dict.fromkeys(threads, "1"),
-        "HOME": str(home),
-        "LC_ALL": "C",
-        "NO_COLOR": "1",
-        "PYTHONHASHSEED": "0",
-        "PYTHONNOUSERSITE": "1",
-        "PYTHONPATH": os.getcwd(),  # this checkout, wherever the packages were installed from
-        "PYTHONUTF8": "1",
-        "TZ": "UTC",
-    }
-
-
-def enter() -> None:
-    """Take that environment for this process and what it starts, and name the one kernel."""
-    clean = environment()
-    os.environ.clear()
-    os.environ.update(clean)
-    spec = Path(clean["JUPYTER_PATH"], "kernels", "python3", "kernel.json")
-    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    text = json.dumps({"argv": command, "display_name": "Python 3", "language": "python"})
-    if not spec.is_file() or spec.read_text(encoding="utf-8") != text:
-        spec.parent.mkdir(parents=True, exist_ok=True)
-        part = spec.with_suffix(f".{os.getpid()}")
-        part.write_text(text, encoding="utf-8")
-        part.replace(spec)
+OTHERS = Path("_build/chapter")
 
 
 def execute(notebook: Path, output: Path, values: dict[str, Any]) -> None:

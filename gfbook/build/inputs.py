@@ -1,6 +1,7 @@
 """What the pages are made of: which files, and one digest of them all."""
 
 import contextlib
+import functools
 import hashlib
 import json
 import platform
@@ -16,7 +17,7 @@ from gfbook.build.place import repository
 from gfbook.live import parts
 
 CITATION, MANIFEST = "CITATION.cff", "manifest.json"
-EXECUTED = Path("_build/executed")
+EXECUTED, PARTS, FAILED = (Path("_build", name) for name in ("executed", "parts", "failed"))
 
 
 def documents(root: Path) -> list[Path]:
@@ -71,6 +72,15 @@ def recorded(notebook: Path, root: Path) -> dict[str, Any]:
     return {}
 
 
+@functools.cache
+def installed(name: str) -> str | None:
+    """Return the version of a package, or of Python, or nothing where there is none."""
+    try:
+        return platform.python_version() if name == "python" else metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
 def stale(notebook: Path, root: Path) -> bool:
     """Say whether a chapter has to be executed: it, a file it used, or a package is another."""
     record = recorded(notebook, root)
@@ -81,15 +91,9 @@ def stale(notebook: Path, root: Path) -> bool:
         found = next((path for path in places if path.is_file()), None)
         return hashlib.sha256(found.read_bytes()).hexdigest() if found else None
 
-    def version(name: str) -> str | None:
-        try:
-            return platform.python_version() if name == "python" else metadata.version(name)
-        except metadata.PackageNotFoundError:
-            return None
-
     return (
         set(record) != {"source", "files", "versions"}
         or record["source"] != digest(notebook.as_posix())
         or any(digest(name) != known for name, known in record["files"].items())
-        or any(version(name) != known for name, known in record["versions"].items())
+        or any(installed(name) != known for name, known in record["versions"].items())
     )

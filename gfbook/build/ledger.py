@@ -25,7 +25,7 @@ VERDICTS: list[str] = json.loads(SCHEMA.read_bytes())["$defs"]["verdict"]["enum"
 def read(path: Path) -> Any:
     """Return what a YAML file says, or raise BuildError."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise BuildError(f"{path.parent.name}/{path.name}: {error}") from None
 
@@ -80,7 +80,7 @@ def said(file: str, part: str, content: Any, paper: dict[str, Any]) -> Iterator[
         what = error.message
         if field == ["id"] and error.validator == "pattern":
             what = f"no item and no kind of sentence of {PAPER}, with its number or words"
-        elif error.schema == schema(paper)["$defs"]["item"]:
+        elif error.schema == rules["$defs"]["item"]:
             what = f"{error.instance!r} is no numbered item of {PAPER}"
         entry = number
         if isinstance(number, int):

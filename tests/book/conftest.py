@@ -110,6 +110,7 @@ def built_once(tmp_path_factory, worker_id):
             part.mkdir()
             code, said = Tree(part).lay().run()
             assert code == 0, said
+            (part / "said").write_text(said)
             part.rename(root)
     return root
 

@@ -5,6 +5,7 @@ Each page is loaded once, and then looked at in every view.
 
 import functools
 import itertools
+import json
 import re
 from urllib.parse import unquote, urldefrag
 
@@ -12,6 +13,9 @@ import pytest
 
 from benchmarks import live
 from gfbook.build import place
+from gfbook.build.badge import LESSON
+from gfbook.check import METADATA
+from tests.book.test_explore import shown, unpacked
 from tests.conftest import ROOT
 from tests.site.conftest import watch
 
@@ -202,32 +206,134 @@ def test_own_scripts_run_and_no_other(page):
     page.troubles[:] = before
 
 
-@pytest.mark.slow
+def cells(page):
+    """Return the executed code cells of an opened chapter."""
+    content = json.loads((ROOT / f"_build/executed/{page.name}.ipynb").read_bytes())
+    return [cell for cell in content["cells"] if cell["cell_type"] == "code"]
+
+
+def checks(cell):
+    """Return what the checks of an executed cell recorded."""
+    metadata = [output.get("metadata", {}) for output in cell["outputs"]]
+    return [found[METADATA] for found in metadata if METADATA in found]
+
+
+def seen(page, places):
+    """Return how many elements of a page can be seen."""
+    return page.evaluate(
+        """places => [...document.querySelectorAll(places)].filter(
+          e => e.checkVisibility() && e.getClientRects().length).length""",
+        places,
+    )
+
+
+@each_chapter
+def test_what_is_seen_is_the_text_its_results_and_short_code(page):
+    look(page, "1280-light")
+    page.locator("label.checks").wait_for()
+    checked = [found for cell in cells(page) if (found := checks(cell))]
+    assert page.locator("details.check:not([open])").count() == len(checked)
+    claims = [f"#claim-{check['id']}" for found in checked for check in found]
+    assert seen(page, ", ".join(claims) or "#none") == len(claims)
+    assert seen(page, "details.check .cell_input, .residual") == 0
+    assert seen(page, "div.cell:has(figure, .explorer) .cell_input") == 0
+    assert seen(page, "article figure") == page.locator("article figure").count()
+    for code in page.locator("article div.cell_input:visible").all_inner_texts():
+        assert len(code.strip().splitlines()) <= LESSON
+
+
+@each_chapter
+def test_fold_has_the_code_and_the_figures_of_its_checks(page):
+    folds = page.locator("details.check").evaluate_all(
+        """folds => folds.map(fold => [fold.querySelector('pre').textContent,
+          [...fold.querySelectorAll('.residual')].map(e => e.textContent)])"""
+    )
+    checked = [cell for cell in cells(page) if checks(cell)]
+    for cell, (code, said) in zip(checked, folds, strict=True):
+        assert code.strip() == "".join(cell["source"]).strip()
+        assert [line.split()[0] for line in said] == [check["id"] for check in checks(cell)]
+        assert all(re.search(r"residual .+, tolerance .+ when altered$", s) for s in said)
+
+
 @each_page
-@pytest.mark.parametrize("view", ["1280-light", "1280-dark"])
-def test_axe_finds_nothing_serious(page, view):
-    look(page, view)
-    if page.evaluate("!window.axe"):
-        page.evaluate((ROOT / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8"))
-        # MathJax describes its formulas itself, and one code cell is colored as the other;
-        # their thousands of boxes would take axe minutes.
-        page.evaluate(
-            """() => {
-              document.querySelectorAll('mjx-container').forEach(e => e.replaceWith('x'));
-              const code = [...document.querySelectorAll('pre')].slice(3);
-              code.forEach(e => { e.textContent = e.textContent; });
+def test_each_explorer_answers_on_the_page(page, site):
+    """Each control moves the sentence and the picture."""
+    look(page, "1280-light")
+    names = [name for path, name in shown(site) if path == f"{page.name}.html"]
+    assert page.locator(".explorer").count() == len(names)
+    for name in names:
+        box = page.locator(f"#{name}")
+        box.scroll_into_view_if_needed()
+        canvas = box.locator("canvas")
+        canvas.wait_for()
+        text = (site / f"{page.name}.html").read_text().split(f'id="{name}"')[1]
+        data, _ = unpacked(text.split("</script>")[0] + "</script>")
+
+        def state(box=box, canvas=canvas):
+            """The sentence and the picture."""
+            words = box.locator(".explorer-answer").inner_text()
+            assert words in box.locator(".explorer-plot").get_attribute("aria-label")
+            return words, canvas.evaluate("c => c.toDataURL()")
+
+        for i, slider in enumerate(box.locator("input[type=range]").all()):
+            before = state()
+            slider.focus()
+            page.keyboard.press("Home" if int(slider.input_value()) > 0 else "End")
+            after = state()
+            assert before[0] != after[0], f"{name}: slider {i} says nothing"
+            assert before[1] != after[1], f"{name}: slider {i} draws nothing"
+            assert after[0] in data["text"]
+            value = box.locator("output").nth(i).inner_text()
+            assert slider.get_attribute("aria-valuetext") == value
+        for select in box.locator("select").all():
+            before = state()
+            now = select.evaluate("s => s.selectedIndex")
+            select.select_option(index=0 if now else 1)
+            assert state() != before, f"{name}: a choice does nothing"
+        assert box.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
+
+
+@each_page
+def test_explorers_keep_their_height_on_a_phone(page):
+    look(page, "390-light")
+    for box in page.locator(".explorer").all():
+        box.scroll_into_view_if_needed()
+        box.locator("canvas").wait_for()
+        assert box.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
+        heights = box.evaluate(
+            """box => {
+              const found = [];
+              const set = (slider, value) => {
+                slider.value = value;
+                slider.dispatchEvent(new Event('input', { bubbles: true }));
+                found.push(box.getBoundingClientRect().height);
+              };
+              for (const slider of box.querySelectorAll('input[type=range]')) {
+                const first = slider.value, step = Math.max(1, Math.floor(slider.max / 8));
+                for (let value = 0; value <= slider.max; value += step) set(slider, value);
+                set(slider, first);
+              }
+              return found;
             }"""
         )
-    # In the dark only the colors are others.
-    only = {} if view == "1280-light" else {"runOnly": ["color-contrast"]}
-    found = page.evaluate(
-        """only => axe.run({resultTypes: ['violations'], preload: false, ...only}).then(
-          r => r.violations.filter(v => ['serious', 'critical'].includes(v.impact)).map(
-            v => [v.id, v.nodes.slice(0, 3).map(n => n.html.slice(0, 150) + n.failureSummary)]))
-        """,
-        only,
+        assert max(heights) - min(heights) <= 1
+
+
+@each_chapter
+def test_long_equations_scroll_and_keep_their_numbers_on_a_phone(page):
+    look(page, "390-light")
+    places = page.locator("article div.math mjx-labels mjx-mtd").evaluate_all(
+        """all => all.map(e => [e.getBoundingClientRect().left,
+          e.getBoundingClientRect().right])"""
     )
-    assert [(rule, nodes) for rule, nodes in found if rule not in ACCEPTED] == []
+    assert all(0 < left < right <= 390 for left, right in places)
+    cut = page.evaluate(
+        """[...document.querySelectorAll('article div.math')].map(e =>
+          e.querySelector('mjx-mtable[width=full] > mjx-table') ?? e).filter(e =>
+          e.scrollWidth > e.clientWidth + 1).map(e => getComputedStyle(e)).filter(e =>
+          e.overflowX !== 'auto' || !e.backgroundImage.includes('gradient')).length"""
+    )
+    assert cut == 0
 
 
 @each_chapter
@@ -280,6 +386,34 @@ def test_solution_opens(page):
         assert not content.is_visible()
         toggle.locator("button, summary").first.click()
         assert content.is_visible()
+
+
+@pytest.mark.slow
+@each_page
+@pytest.mark.parametrize("view", ["1280-light", "1280-dark"])
+def test_axe_finds_nothing_serious(page, view):
+    look(page, view)
+    if page.evaluate("!window.axe"):
+        page.evaluate((ROOT / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8"))
+        # MathJax describes its formulas itself, and one code cell is colored as the other;
+        # their thousands of boxes would take axe minutes.
+        page.evaluate(
+            """() => {
+              document.querySelectorAll('mjx-container').forEach(e => e.replaceWith('x'));
+              const code = [...document.querySelectorAll('pre')].slice(3);
+              code.forEach(e => { e.textContent = e.textContent; });
+            }"""
+        )
+    # In the dark only the colors are others.
+    only = {} if view == "1280-light" else {"runOnly": ["color-contrast"]}
+    found = page.evaluate(
+        """only => axe.run({resultTypes: ['violations'], preload: false, ...only}).then(
+          r => r.violations.filter(v => ['serious', 'critical'].includes(v.impact)).map(
+            v => [v.id, v.nodes.slice(0, 3).map(n => n.html.slice(0, 150) + n.failureSummary)]))
+        """,
+        only,
+    )
+    assert [(rule, nodes) for rule, nodes in found if rule not in ACCEPTED] == []
 
 
 @pytest.mark.parametrize("page", ["search"], indirect=True, scope="module")

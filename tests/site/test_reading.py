@@ -6,28 +6,10 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from gfbook.build.badge import LESSON
-from gfbook.check import METADATA
 from tests.conftest import ROOT
-from tests.site.conftest import watch
 
 NAMES = sorted(path.stem for path in (ROOT / "chapters").glob("*.ipynb"))
-EXECUTED = ROOT / "_build/executed/chapters"
 SEEN = "[...document.querySelectorAll('{}')].filter(e => e.checkVisibility()).length"
-
-
-def cells(name):
-    return [
-        cell
-        for cell in json.loads((EXECUTED / f"{name}.ipynb").read_bytes())["cells"]
-        if cell["cell_type"] == "code"
-    ]
-
-
-def checks(cell):
-    """Return what the checks of an executed cell recorded."""
-    metadata = [output.get("metadata", {}) for output in cell["outputs"]]
-    return [found[METADATA] for found in metadata if METADATA in found]
 
 
 def closed(page):
@@ -52,51 +34,6 @@ def plain(browser, site):
     yield opened
     for context in contexts:
         context.close()
-
-
-@pytest.fixture(scope="module")
-def chapter(request, browser, site):
-    """Open a chapter once, in a browser that was never here, on a desk or a phone."""
-    name, width = request.param
-    with browser.new_context(viewport={"width": width, "height": 900}) as context:
-        page, page_troubles = context.new_page(), []
-        watch(page, ["file:"], page_troubles)
-        page.goto((site / f"chapters/{name}.html").as_uri())
-        page.wait_for_function("!window.MathJax || MathJax.startup.promise.then(() => true)")
-        page.name = name
-        yield page
-    assert page_troubles == []
-
-
-def each_chapter(width):
-    return pytest.mark.parametrize(
-        "chapter", [(name, width) for name in NAMES], ids=NAMES, indirect=True, scope="module"
-    )
-
-
-@each_chapter(1280)
-def test_what_is_seen_is_the_text_its_results_and_short_code(chapter):
-    page, made = chapter, cells(chapter.name)
-    assert closed(page) == sum(bool(checks(cell)) for cell in made)
-    for check in (check for cell in made for check in checks(cell)):
-        expect(page.locator(f"#claim-{check['id']}")).to_be_visible()
-    assert page.evaluate(SEEN.format("details.check .cell_input, .residual")) == 0
-    assert page.evaluate(SEEN.format("div.cell:has(figure, .explorer) .cell_input")) == 0
-    for image in page.locator("article figure").all():
-        expect(image).to_be_visible()
-    for code in page.locator("article div.cell_input:visible").all():
-        assert len(code.inner_text().strip().splitlines()) <= LESSON
-
-
-@each_chapter(1280)
-def test_fold_has_the_code_and_the_figures_of_its_checks(chapter):
-    folds = chapter.locator("details.check").all()
-    checked = [cell for cell in cells(chapter.name) if checks(cell)]
-    for cell, fold in zip(checked, folds, strict=True):
-        assert fold.locator("pre").text_content().strip() == "".join(cell["source"]).strip()
-        said = fold.locator(".residual").all_text_contents()
-        assert [line.split()[0] for line in said] == [check["id"] for check in checks(cell)]
-        assert all(re.search(r"residual .+, tolerance .+ when altered$", s) for s in said)
 
 
 def test_notebook_is_as_it_was(site):
@@ -206,36 +143,6 @@ def test_theme_is_that_of_the_reader(plain, scheme):
         "before => document.querySelector('.explorer canvas').toDataURL() !== before",
         arg=before,
     )
-
-
-@each_chapter(390)
-def test_long_equations_scroll_and_keep_their_numbers_on_a_phone(chapter):
-    page = chapter
-    for box in page.locator("article div.math mjx-labels mjx-mtd").all():
-        place = box.bounding_box()
-        assert 0 < place["x"] < place["x"] + place["width"] <= 390
-    cut = page.evaluate(
-        """[...document.querySelectorAll('article div.math')].map(e =>
-          e.querySelector('mjx-mtable[width=full] > mjx-table') ?? e).filter(e =>
-          e.scrollWidth > e.clientWidth + 1).map(e => getComputedStyle(e)).filter(e =>
-          e.overflowX !== 'auto' || !e.backgroundImage.includes('gradient')).length"""
-    )
-    assert cut == 0
-
-
-@each_chapter(390)
-def test_explorers_keep_their_height_on_a_phone(chapter):
-    for box in chapter.locator(".explorer").all():
-        box.scroll_into_view_if_needed()
-        box.locator("canvas").wait_for()
-        heights = {box.bounding_box()["height"]}
-        for slider in box.locator("input[type=range]").all():
-            first, last = slider.input_value(), int(slider.get_attribute("max"))
-            for position in range(0, last + 1, max(1, last // 8)):
-                slider.fill(str(position))
-                heights.add(box.bounding_box()["height"])
-            slider.fill(first)
-        assert max(heights) - min(heights) <= 1
 
 
 def test_verdicts_of_one_equation_stand_together(visit):
