@@ -28,6 +28,7 @@ def plain(browser, site):
             browser.new_context(viewport={"width": 1280, "height": 900}, **settings)
         )
         page = contexts[-1].new_page()
+        page.clock.install()
         page.goto((site / f"chapters/{name}.html").as_uri() + query)
         return page
 
@@ -196,7 +197,7 @@ def test_preview_of_what_a_link_leads_to(plain):
     assert place["x"] + place["width"] <= 1280
     assert 0 <= place["y"] <= place["y"] + place["height"] <= 900
     page.mouse.move(place["x"] + 20, place["y"] + 10, steps=8)
-    page.wait_for_timeout(500)
+    page.clock.run_for(500)
     expect(box).to_be_visible()
     page.mouse.move(5, 5)
     expect(box).to_have_count(0)
@@ -211,9 +212,9 @@ def test_preview_is_for_links_with_one_and_not_for_a_finger(plain):
     page.locator("article p a[href*='#eq-']").first.dispatch_event(
         "pointerover", {"pointerType": "touch", "bubbles": True}
     )
-    page.wait_for_timeout(600)
+    page.clock.run_for(600)
     assert page.locator(SHOWN).count() == 0
     page = plain(NAMES[3])
     page.locator("article p a.reference[href^='#fig-']").first.hover()
-    page.wait_for_timeout(600)
+    page.clock.run_for(600)
     assert page.locator(SHOWN).count() == 0

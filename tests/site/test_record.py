@@ -108,7 +108,7 @@ def test_pointing_at_a_statement_leaves_its_ways_lit(visit, id):
     assert min(page.evaluate(DIM.format("node"))) == 1
     page.locator(f"#n-{id}").focus()
     page.wait_for_function(f"() => Math.min(...{DIM.format('node')}) < 0.2")
-    page.wait_for_timeout(300)
+    page.evaluate("Promise.all(document.getAnimations().map((each) => each.finished))")
     names = page.locator(".graph .node").evaluate_all("nodes => nodes.map(e => e.id.slice(2))")
     lit = {n for n, a in zip(names, page.evaluate(DIM.format("node")), strict=True) if a > 0.9}
     up = rests.used(graph)
