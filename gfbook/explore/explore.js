@@ -113,7 +113,7 @@ function options(spec, size, log) {
     ...size,
     ...(spec.xlim && { mode: 2 }),
     scales: { x: { time: false, ...(spec.xlim && { range: spec.xlim }) }, y },
-    axes: [axis(spec.x), axis(spec.y, { size: 64, ...(log && { values: decades, grid: { ...grid, filter: labelled }, ticks: { ...grid, filter: labelled } }) })],
+    axes: [axis(spec.x), axis(spec.y, { size: 64, ...(log && { values: decades, filter: (u, splits) => splits, grid: { ...grid, filter: labelled }, ticks: { ...grid, filter: labelled } }) })],
     legend: { live: false, markers: { width: 0, fill: (u, i) => i ? sample(spec.lines[i - 1]) : "" } },
     cursor: { show: false },
     series: [{}, ...spec.lines.map((line) => ({
