@@ -1,4 +1,4 @@
-"""Print the built book as one PDF, with page numbers in its table of contents.
+"""Print the built book as one PDF to be read, with page numbers in its table of contents.
 
 ``python -m gfbook.build.pdf`` joins the pages of _build/html to one document, prints it in
 Chromium to see on which page each of them begins, and prints it again with these numbers, to
@@ -11,7 +11,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urldefrag
+from urllib.parse import urldefrag, urljoin
 
 import yaml
 from bs4 import BeautifulSoup, Tag
@@ -24,7 +24,9 @@ from gfbook.build.browser import chromium
 
 PDF = BUILD / "book.pdf"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
-PAPER = {"width": 643, "height": 971}  # pixels of an A4 sheet within its margins of 2 cm
+PAPER = {"width": 658, "height": 994}  # pixels of an A4 sheet within its margins
+# What one looks things up in stays where one can search, filter and click.
+ELSEWHERE = ("record/claims", "record/faults", "record/rests")
 WAIT = 180_000  # milliseconds
 READY = """async () => {
   await window.MathJax?.startup.promise;
@@ -60,13 +62,20 @@ def parsed(path: Path) -> BeautifulSoup:
 
 
 def article(site: Path, name: str, names: list[str]) -> Tag:
-    """Return what a page says, its links and pictures as the joined document needs them."""
+    """Return what a page says, its links and pictures as the joined document needs them.
+
+    What leads elsewhere leads to the site, if that says where it is, or nowhere. Of folded code
+    only the bars of checks are left.
+    """
 
     def place(url: str) -> str:
         return posixpath.normpath(posixpath.join(posixpath.dirname(name), url))
 
-    (said,) = parsed(site / f"{name}.html").select("article.bd-article")
-    for extra in said.select(".headerlink, .toctree-wrapper"):
+    whole = parsed(site / f"{name}.html")
+    (said,) = whole.select("article.bd-article")
+    home = whole.select_one("link[rel=canonical]")
+    code = "details.hide, details.check > :not(summary)"
+    for extra in said.select(f".headerlink, .toctree-wrapper, {code}"):
         extra.decompose()
     for element in said.select("[id]"):
         element["id"] = anchor(name, str(element["id"]))
@@ -75,8 +84,10 @@ def article(site: Path, name: str, names: list[str]) -> Tag:
         page = place(target).removesuffix(".html") if target else name
         if page in names:
             link["href"] = f"#{anchor(page, fragment)}"
+        elif ":" not in target and home:
+            link["href"] = urljoin(str(home["href"]), str(link["href"]))
         elif ":" not in target:
-            link.unwrap()  # a file beside the pages
+            link.unwrap()
     for key in ("src", "href"):
         for loaded in said.select(f"img[{key}], script[{key}], link[{key}]"):
             loaded[key] = f"html/{place(str(loaded[key]))}"
@@ -167,7 +178,7 @@ def offer() -> None:
 def main() -> None:
     """Print the whole book."""
     try:
-        make(list(parse_toc_yaml("_toc.yml")))
+        make([name for name in parse_toc_yaml("_toc.yml") if name not in ELSEWHERE])
         offer()
     except (BuildError, OSError) as error:
         sys.exit(f"error: {error}")

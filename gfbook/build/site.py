@@ -236,19 +236,24 @@ def lost(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
 
 
 class Statements(SphinxTransform):
-    """Put each numbered statement into the index, by which the search finds it as well."""
+    """Put each numbered statement and equation into the index, where the search finds them."""
 
     default_priority = 800  # before the index is collected
 
     def apply(self, **options: Any) -> None:
-        """Put an entry before each statement whose label ends in its number."""
+        """Put an entry before each whose label ends in its number."""
         for node in [*self.document.findall(nodes.Element)]:
-            if "realtype" not in node:  # of sphinx-proof
+            if "realtype" in node:  # of sphinx-proof
+                named = {node["label"]: node["realtype"].capitalize()}
+            elif isinstance(node, nodes.math_block):
+                named = {id: "Equation" for id in node["ids"] if id.startswith("eq-")}
+            else:
                 continue
-            if numbered := re.fullmatch(r"[a-z]+-(\d+)", node["label"]):
-                name = f"{node['realtype'].capitalize()} {numbered[1]}"
-                entry = ("single", name, node["label"], "main", None)
-                node.parent.insert(node.parent.index(node), addnodes.index(entries=[entry]))
+            for label, kind in named.items():
+                if numbered := re.fullmatch(r"[a-z]+-(\d+)", label):
+                    entry = ("single", f"{kind} {numbered[1]}", label, "main", None)
+                    place = node.parent.index(node)
+                    node.parent.insert(place, addnodes.index(entries=[entry]))
 
 
 class Letters(SearchEnglish):

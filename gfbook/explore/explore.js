@@ -38,7 +38,7 @@ function controls(spec, first, live, moved) {
 const dark = () => document.documentElement.dataset.theme === "dark" ||
   document.body.dataset.jpThemeLight === "false";
 
-/** A color that shows on the page: what is nearly black or very dark is lightened in the dark. */
+/** A color that shows on the page: in the dark the darker one is the lighter, as in the figures. */
 function shown(color) {
   if (!dark()) return color;
   const parts = /^#(..)(..)(..)$/.exec(color);
@@ -46,7 +46,7 @@ function shown(color) {
   const [r, g, b] = parts.slice(1).map((part) => parseInt(part, 16));
   const light = 0.2126 * r + 0.7152 * g + 0.0722 * b;
   if (light < 8) return "#eeeeee";
-  const mix = Math.max(0, (150 - light) / 255);
+  const mix = Math.max(0, (235 - 1.55 * light) / (255 - light));
   return `rgb(${[r, g, b].map((part) => Math.round(part + (255 - part) * mix)).join(",")})`;
 }
 
@@ -113,7 +113,7 @@ function options(spec, size, log) {
     ...size,
     ...(spec.xlim && { mode: 2 }),
     scales: { x: { time: false, ...(spec.xlim && { range: spec.xlim }) }, y },
-    axes: [axis(spec.x), axis(spec.y, { size: 64, ...(log && { values: decades, grid: { ...grid, filter: labelled }, ticks: { ...grid, filter: labelled } }) })],
+    axes: [axis(spec.x), axis(spec.y, { size: 64, ...(log && { values: decades, filter: (u, splits) => splits, grid: { ...grid, filter: labelled }, ticks: { ...grid, filter: labelled } }) })],
     legend: { live: false, markers: { width: 0, fill: (u, i) => i ? sample(spec.lines[i - 1]) : "" } },
     cursor: { show: false },
     series: [{}, ...spec.lines.map((line) => ({
