@@ -142,7 +142,7 @@ def distances(Y, weights0):
 
 def solvable(d):
     m, n, k = d.sizes(3)
-    return {"Y": d.array(m, n), "weights0": d.weights(m, n, k)}, [(4,), ()]
+    return {"Y": d.array(m, n), "weights0": d.weights(m, n, k)}, [(5,), ()]
 
 
 def solve(d):
