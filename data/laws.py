@@ -47,7 +47,7 @@ def rates(n: int, k: int, chunk: int, step: float = 0.1, steps: int = 60) -> np.
         K[:, :2, 2:] = Y - M[:, :2, 2:]
         K[:, 2:, :2] = K[:, :2, 2:].mT
         half = K @ M
-        return half + half.mT
+        return np.asarray(half + half.mT)
 
     for _ in range(steps):
         a = slope(M)

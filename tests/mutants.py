@@ -200,7 +200,7 @@ MUTANTS: dict[str, tuple[str, Callable[..., Any]]] = {
     ),
     "zero_target: time 1% fast": ("exact.zero_target", argument("t", large)),
     "zero_target: a factor of 2 dropped": ("exact.zero_target", edit("2 * path", "path")),
-    "solvable: q2's sign": ("exact.solvable", edit("common(q[~up]", "common(-q[~up]")),
+    "solvable: q2's sign": ("exact.solvable", edit("'q2': q2", "'q2': -q2")),
     "solve: time 1% fast": ("flow.solve", argument("t", large)),
     "solve: target 1% large": ("flow.solve", argument("Y", large)),
     "solve: hidden units exchanged": ("flow.solve", argument("weights0", shifted)),
