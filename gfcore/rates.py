@@ -289,6 +289,57 @@ def a_priori(Y: ArrayLike, weights0: Weights) -> Array:
     return np.asarray(both + (first + second) / 2)[()]
 
 
+def tangent_kernel(weights: Weights, covariance: ArrayLike | None = None) -> Array:
+    """Return the tangent kernel E -> U U^T E + E V V^T as a matrix on the entries of E.
+
+    For any loss of X = U V^T with the gradient -G, the flow U' = G V, V' = G^T U moves X by
+    X' = U U^T G + G V V^T, which is this kernel times G. At an end of the flow its eigenvalues
+    are the exponents of the error, the smallest of them `asymptotic`.
+
+    For inputs with the covariance Sigma, E = Y - U V^T Sigma, the kernel is that of the outputs
+    on the inputs Sigma^(1/2): F -> U U^T F Sigma + F Sigma^(1/2) V V^T Sigma^(1/2) for
+    F = E Sigma^(-1/2), and its eigenvalues at an end are the exponents again.
+
+    Parameters
+    ----------
+    weights : Weights
+        U (m, k) and V (n, k), or a stack of them.
+    covariance : (n, n) array_like, optional
+        Sigma, symmetric positive semidefinite. The identity if it is not given.
+
+    Returns
+    -------
+    (*stack, m n, m n) array
+        Symmetric; the entries of E are counted row by row, as ``E.ravel()`` does.
+
+    Raises
+    ------
+    ValueError
+        If `weights` are not Weights, or covariance is not a covariance of n inputs.
+
+    Examples
+    --------
+    >>> weights = Weights([[2.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 3.0]])
+    >>> tangent_kernel(weights).diagonal()
+    array([ 5., 13.,  2., 10.])
+    >>> tangent_kernel(weights, covariance=np.diag([0.5, 1.0])).diagonal()
+    array([ 2.5, 13. ,  1. , 10. ])
+    """
+    if not isinstance(weights, Weights):
+        raise ValueError(f"weights must be Weights, got {type(weights).__name__}")
+    U, V = weights.U, weights.V
+    m, n = U.shape[-2], V.shape[-2]
+    Sigma = np.eye(n)
+    if covariance is not None:
+        Sigma = _check.covariance(covariance, n)
+        d, P = np.linalg.eigh(Sigma)
+        V = (P * np.sqrt(np.maximum(d, 0))) @ P.T @ V
+    A, B = U @ U.mT, V @ V.mT
+    K = A[..., :, None, :, None] * Sigma[:, None, :]
+    K = K + np.eye(m)[:, None, :, None] * B[..., None, :, None, :]
+    return np.asarray(K.reshape(*A.shape[:-2], m * n, m * n))
+
+
 def _clean(error: Array) -> tuple[slice, float]:
     """Find where `error` falls, after its last rise and above its floor; return both."""
     # Some 500 samples, or the fall from one to the next drowns in rounding too early.

@@ -192,9 +192,15 @@ MUTANTS: dict[str, tuple[str, Callable[..., Any]]] = {
         "exact.two_imbalances",
         edit("q1 - below", "q1 + below"),
     ),
+    "direct_sum: time 1% fast": ("exact.direct_sum", argument("t", large)),
+    "direct_sum: target 1% large": ("exact.direct_sum", argument("Y", large)),
+    "direct_sum: bases exchanged": (
+        "exact.direct_sum",
+        edit("part.basis.T", "part.basis[::-1].T"),
+    ),
     "zero_target: time 1% fast": ("exact.zero_target", argument("t", large)),
     "zero_target: a factor of 2 dropped": ("exact.zero_target", edit("2 * path", "path")),
-    "solvable: q2's sign": ("exact.solvable", edit("common(q[~up]", "common(-q[~up]")),
+    "solvable: q2's sign": ("exact.solvable", edit("'q2': q2", "'q2': -q2")),
     "solve: time 1% fast": ("flow.solve", argument("t", large)),
     "solve: target 1% large": ("flow.solve", argument("Y", large)),
     "solve: hidden units exchanged": ("flow.solve", argument("weights0", shifted)),
@@ -256,6 +262,14 @@ MUTANTS: dict[str, tuple[str, Callable[..., Any]]] = {
     "rates.asymptotic: larger for smaller": (
         "rates.asymptotic",
         edit("np.minimum(u, v)", "np.maximum(u, v)"),
+    ),
+    "rates.tangent_kernel: U's part 1% large": (
+        "rates.tangent_kernel",
+        edit("A, B = (U @ U.mT", "A, B = (1.01 * U @ U.mT"),
+    ),
+    "rates.tangent_kernel: covariance dropped": (
+        "rates.tangent_kernel",
+        argument("covariance", none),
     ),
     "rates.a_priori: 1% large": ("rates.a_priori", result(large)),
     "rates.a_priori: Delta_3 dropped": ("rates.a_priori", edit("asarray(both + ", "asarray(")),

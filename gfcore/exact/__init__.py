@@ -7,10 +7,12 @@ say how. As in NumPy's linear algebra, the arguments may be stacks of problems, 
 axes that all of them share.
 
 Beyond the paper, `two_imbalances` solves the flow where Q has two eigenvalues, `zero_target`
-without a target, and `solvable` says which formula a start has.
+without a target, `direct_sum` where both fall into parts of their own, and `solvable` says
+which formula a start has.
 """
 
 from gfcore.exact._signs import FiniteEscapeError
+from gfcore.exact.direct_sum import direct_sum
 from gfcore.exact.identity import identity_imbalance, identity_product
 from gfcore.exact.kinds import Solvable, solvable
 from gfcore.exact.no_target import zero_target
@@ -22,6 +24,7 @@ from gfcore.exact.two_values import two_imbalances
 __all__ = [
     "FiniteEscapeError",
     "Solvable",
+    "direct_sum",
     "identity_imbalance",
     "identity_product",
     "linear",

@@ -7,12 +7,46 @@ for T J T^T. Then Q = B diag(q) B^T with q_i = t_i J t_i, the columns of B being
 and the errors of a row are relative to its own length. J = diag(I_m, -I_n).
 """
 
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
 from gfcore._check import EPS, Array
+from gfcore.exact._modes import quotient
 from gfcore.exact._pivots import independent, positive
 
 SWEEPS = 40  # it takes about 8
+
+
+class Values(NamedTuple):
+    """How far Q is from one eigenvalue, and from two at full rank, and which are nearest."""
+
+    one: float
+    two: float
+    lam: float
+    q1: float
+    q2: float
+
+
+def values(R: Array, m: int) -> Values:
+    """Return the one and the two values nearest to the eigenvalues of Q on the rows of R."""
+    q, T, _ = eigenrows(R, m)
+    size = (T * T).sum(1)
+    lam, one = common(q, size)
+    up = q > 0
+    (q1, above), (q2, below) = common(q[up], size[up]), common(q[~up], size[~up])
+    return Values(one, max(above, below) if len(q) == len(R) else np.inf, lam, q1, q2)
+
+
+def common(q: Array, size: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the number nearest to all of q, relative to their sizes, and its distance."""
+    if not q.size:
+        return 0.0, 0.0
+    # Below the smallest normal number a square has lost its digits.
+    weight = quotient(size.min(), size, 1.0) ** 2
+    middle = float(weight @ q / weight.sum())
+    return middle, float(quotient(np.abs(q - middle), size).max())
 
 
 def eigenrows(R: Array, m: int) -> tuple[Array, Array, Array]:

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from gfcore import _check
 from gfcore._check import EPS, Array
 from gfcore.exact._basis import in_modes
-from gfcore.exact._imbalance import eigenrows
-from gfcore.exact._modes import quotient
+from gfcore.exact._imbalance import values
+from gfcore.exact.direct_sum import in_parts
 from gfcore.state import Weights
 
 
@@ -44,8 +44,8 @@ def solvable(Y: ArrayLike, weights0: Weights) -> Solvable:
     The kinds are those of `identity_imbalance` (one eigenvalue of Q on the row space of
     R0 = [U0; V0]; balanced starts, starts of one hidden unit and U0 = V0 are among them),
     `two_imbalances` (two, and R0 of rank m+n; so is every start for m = n = 1, if not of the
-    first kind), `zero_target` (U0^T Y = 0 and Y V0 = 0) and `spectral` (Definition 3). Direct
-    sums of such starts, which can be solved part by part, are not looked for.
+    first kind), `zero_target` (U0^T Y = 0 and Y V0 = 0), `spectral` (Definition 3) and
+    `direct_sum` (problems of the first two kinds side by side, hidden by rotations).
 
     Parameters
     ----------
@@ -62,7 +62,8 @@ def solvable(Y: ArrayLike, weights0: Weights) -> Solvable:
         |v_i|^2 of Q from the one or two values nearest to all, relative to |u_i|^2 + |v_i|^2,
         u_i and v_i being the weights of an eigenvector; of `zero_target`, the larger of
         ||U0^T Y||/(||U0|| ||Y||) and ||Y V0||/(||Y|| ||V0||); of `spectral`, what is left off
-        the diagonals in the best common basis, relative to Y and each layer.
+        the diagonals in the best common basis, relative to Y and each layer; of `direct_sum`,
+        the largest distance of a part, the parts being those that are apart to rounding.
 
     Raises
     ------
@@ -83,19 +84,17 @@ def solvable(Y: ArrayLike, weights0: Weights) -> Solvable:
     target = _check.target(Y, weights0)
     U, V = weights0.U, weights0.V
     m, n = target.shape
-    q, T, _ = eigenrows(weights0.R, m)
-    size = (T * T).sum(1)
-    lam, identity = common(q, size)
-    up = q > 0
-    (q1, above), (q2, below) = common(q[up], size[up]), common(q[~up], size[~up])
-    two = max(above, below) if len(q) == m + n else np.inf
+    one, two, lam, q1, q2 = values(weights0.R, m)
+    parts = in_parts(target, U, V)
+    alone = len(parts) == 1
     seen = max(share(U.T @ target, U, target), share(target @ V, target, V))
     tolerance = 64 * (m + n) * EPS
     distances = {
-        "identity_imbalance": identity,
+        "identity_imbalance": one,
         "two_imbalances": two,
         "zero_target": seen,
         "spectral": float(in_modes(target, U, V)[2]) * tolerance,
+        "direct_sum": min(one, two) if alone else max(part.distance for part in parts),
     }
     solved = [name for name, distance in distances.items() if distance <= tolerance]
     nearest = solved[0] if solved else min(distances, key=lambda name: distances[name])
@@ -107,16 +106,6 @@ def solvable(Y: ArrayLike, weights0: Weights) -> Solvable:
         parameters.get(nearest, {}),
         distances,
     )
-
-
-def common(q: Array, size: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the number nearest to all of q, relative to their sizes, and its distance."""
-    if not q.size:
-        return 0.0, 0.0
-    # Below the smallest normal number a square has lost its digits.
-    weight = quotient(size.min(), size, 1.0) ** 2
-    middle = float(weight @ q / weight.sum())
-    return middle, float(quotient(np.abs(q - middle), size).max())
 
 
 def share(product: Array, A: Array, B: Array) -> float:

@@ -106,6 +106,19 @@ def test_numbers_in_prose_are_computed(path):
     assert used <= literal or formatted, source
 
 
+@pytest.mark.parametrize(
+    ("table", "chapter"), [("laws", "11-how-fast"), ("digits", "13-not-white")]
+)
+def test_numbers_of_a_program_stand_in_the_chapter_as_it_wrote_them(table, chapter):
+    def words(text):
+        return " ".join(text.replace(",", " ").split())
+
+    numbers = (ROOT / f"data/{table}.csv").read_text(encoding="utf-8")
+    numbers = numbers.removeprefix("law,k,x,count,first\n")
+    source = "\n".join(c.source for c in code_cells(read(ROOT / f"chapters/{chapter}.ipynb")))
+    assert words(numbers) in words(source)
+
+
 @named
 def test_each_check_shows_that_it_can_fail(path):
     for call in calls(read(path), "check"):

@@ -1,9 +1,9 @@
-"""Two eigenvalues of Q, no target, and by which formula a start is solved."""
+"""Two eigenvalues of Q, direct sums, no target, and by which formula a start is solved."""
 
 import mpmath as mp
 import numpy as np
 import pytest
-from scipy.linalg import expm
+from scipy.linalg import block_diag, expm
 
 import gfcore as gf
 from gfcore import exact
@@ -192,6 +192,168 @@ def test_stacks_widths_and_rotations_of_two_imbalances():
         assert distance(swapped[np.ix_(swap, swap)], M[i, 1]) < 1e-14
 
 
+# Direct sums.
+
+
+def summed(rng, kinds, boost=0.7):
+    """Y, R0, Lam, Theta of parts of these kinds, and the bases that hide them."""
+    Ys, tops, lows, Lams, Thetas = [], [], [], ([], []), ([], [])
+    for kind in kinds:
+        q1, q2 = 10.0 ** rng.uniform(-2, 1), -(10.0 ** rng.uniform(-2, 1))
+        m, n = (int(a) for a in rng.integers(1, 4, 2))
+        if kind == "two":
+            A = two_valued(rng, m, n, q1, q2, boost)
+            A = np.linalg.qr(A.T, mode="r").T  # (m + n) hidden units
+        elif kind == "one":  # of rank m <= n, and of either sign
+            m, n = min(m, n), max(m, n)
+            W = gf.initial.imbalanced(m, n, m, q1 if rng.random() < 0.5 else q2, 1.0, rng)
+            A, (q1, q2) = W.R, (np.diag(W.Q)[0], 0.0)
+        elif kind == "balanced":
+            A, (q1, q2) = gf.initial.balanced(m, n, min(m, n), 1.0, rng).R, (0.0, 0.0)
+        else:  # outputs alone, which rest
+            n, (q1, q2) = 0, (0.0, 0.0)
+            A = rng.standard_normal((m, m))
+        Ys.append(rng.standard_normal((m, n)))
+        tops.append(A[:m])
+        lows.append(A[m:])
+        for both, value in ((Lams, q1 + q2), (Thetas, -q1 * q2)):
+            for blocks, size in zip(both, (m, n), strict=True):
+                blocks.append(value * np.eye(size))
+        if not n:
+            Lams[0][-1] = A @ A.T
+    U, V = (
+        block_diag(*tops),
+        block_diag(*[a if a.size else np.zeros((0, a.shape[1])) for a in lows]),
+    )
+    P, B, G = (orthogonal(rng, size) for size in (len(U), len(V), U.shape[1] + 1))
+    G = G[: U.shape[1]]
+    turned = [
+        block_diag(P @ block_diag(*a) @ P.T, B @ block_diag(*b) @ B.T)
+        for a, b in (Lams, Thetas)
+    ]
+    return P @ block_diag(*Ys) @ B.T, np.concatenate([P @ U, B @ V]) @ G, *turned
+
+
+def riccati(Y, R, Lam, Theta, t):
+    """M' = H M + M H - M^2 + Theta, H = S + J Lam/2, by its linear system."""
+    Y, R, Lam, Theta, t = *map(matrix, (Y, R, Lam, Theta)), mp.mpf(t)
+    m, N = Y.rows, R.rows
+    both = mp.zeros(2 * N)
+    H = mp.diag([1] * m + [-1] * (N - m)) * (Lam + Lam.T) / 4
+    H[:m, m:], H[m:, :m] = Y, Y.T
+    both[:N, :N], both[:N, N:] = H, (Theta + Theta.T) / 2
+    both[N:, :N], both[N:, N:] = mp.eye(N), -H
+    E, M0 = mp.expm(t * both), R * R.T
+    return (E[:N, :N] * M0 + E[:N, N:]) * (E[N:, :N] * M0 + E[N:, N:]) ** -1
+
+
+KINDS = [
+    ["two", "one"],
+    ["two", "two"],
+    ["one", "one", "rest"],
+    ["balanced", "two"],
+    ["two", "balanced", "one"],
+    ["rest", "two", "two"],
+]
+
+
+@pytest.mark.parametrize("kinds", KINDS, ids="-".join)
+@pytest.mark.parametrize("seed", range(2))
+def test_a_direct_sum_is_found_and_solved(kinds, seed):
+    rng = np.random.default_rng(seed)
+    Y, R, Lam, Theta = summed(rng, kinds)
+    start, m, times = gf.Weights(R[: len(Y)], R[len(Y) :]), len(Y), (0.0, 0.3, 2.0, 10.0)
+    got = exact.direct_sum(Y, start, times)
+    for M, t in zip(got, times, strict=True):
+        with mp.workdps(100 + int(3 * t * np.linalg.norm(Lam, 2))):
+            expected = riccati(Y, R, Lam, Theta, t)
+            error = distance(M, expected)
+            if error > 1e-12:
+                near = riccati(*(moved(a, rng) for a in (Y, R, Lam, Theta)), t)
+                floor = distance(near, expected)
+                assert error < 10 * floor, (t, error, floor)
+    path = gf.flow.solve(Y, start, times, rtol=1e-12)
+    assert np.abs(got[:, :m, m:] - path.X).max() < 1e-10 * max(1, np.abs(path.X).max())
+    found = exact.solvable(Y, start)
+    assert found.formula in ("direct_sum", "spectral")
+    assert found.distances["direct_sum"] < 1e-13 < 1e-3 < found.distances["two_imbalances"]
+
+
+def sides(rng, m, n):
+    return orthogonal(rng, m), orthogonal(rng, n)
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1e-3, 1.0, 1e4])
+@pytest.mark.parametrize("sigma", [[2.0, 1.0, 0.5], [1.0, 1.0, 1.0], [2.0, 2.0, 0.0]])
+def test_direct_sum_of_a_spectral_start_is_spectral(scale, sigma):
+    rng = np.random.default_rng(4)
+    P, B = sides(rng, 3, 4)
+    Y = P * sigma @ B[:, :3].T
+    start = gf.initial.spectral(Y, [scale, 0.7, 0.0], [1.0, -0.2 * scale, 0.4], 5, rng)
+    t = [0.0, 0.1, 1.0, 30.0, 1e6]
+    M, X = exact.direct_sum(Y, start, t), exact.spectral(Y, start, t)
+    size = np.linalg.norm(M, axis=(1, 2))
+    # Rounding of the start, of the size of its largest layer, grows as fast as weights do.
+    noise = 1e-15 * max(1.0, scale) / min(1.0, scale)
+    assert (np.linalg.norm(M[:, :3, 3:] - X, axis=(1, 2)) <= (1e-12 + noise) * size).all()
+    assert distance(M[0], start.R @ start.R.T) < 1e-13
+    assert (np.abs(M - M.mT).max((1, 2)) <= 1e-15 * size).all()
+
+
+def test_parts_that_are_equal_to_one_another_stay_together():
+    """Circulant weights: their modes are complex, and each real part has two of them."""
+    rng = np.random.default_rng(0)
+    Y, U, V = (sum(c * np.roll(np.eye(5), j, 0) for j, c in enumerate(rng.standard_normal(5)))
+               for _ in range(3))  # fmt: skip
+    start, t = gf.Weights(U, V), np.array([0.0, 0.2, 1.0, 4.0])
+    found = exact.solvable(Y, start)
+    assert found.formula == "spectral"
+    assert found.distances["direct_sum"] < 1e-13 < found.distances["two_imbalances"]
+    path = gf.flow.solve(Y, start, t, rtol=1e-12)
+    M = exact.direct_sum(Y, start, t)
+    assert np.abs(M[:, :5, 5:] - path.X).max() < 1e-10
+    R = np.concatenate([path.U, path.V], axis=1)
+    assert np.abs(M - R @ R.mT).max() < 1e-9
+
+
+def test_one_output_and_one_input_are_solved_at_any_width():
+    rng = np.random.default_rng(0)
+    t = np.array([0.0, 0.4, 2.0, 1e3])
+    for k in (1, 2, 3, 1000):
+        for u, v in ((1.0, 1.0), (1e-6, 3.0), (0.0, 1.0), (0.0, 0.0)):
+            start = gf.Weights(u * rng.standard_normal((1, k)), v * rng.standard_normal((1, k)))
+            M = exact.direct_sum([[1.5]], start, t)
+            found = exact.solvable([[1.5]], start)
+            assert found.formula in ("identity_imbalance", "two_imbalances")
+            again = getattr(exact, found.formula)([[1.5]], start, *found.parameters.values(), t)
+            assert np.abs(M - again).max() <= 1e-13 * np.abs(again).max()
+            path = gf.flow.solve([[1.5]], start, t, rtol=1e-12)
+            R = np.concatenate([path.U, path.V], axis=1)
+            assert np.abs(M - R @ R.mT).max() < 1e-10 * np.abs(M).max() + 1e-300
+
+
+def test_direct_sums_in_stacks_and_starts_that_are_none():
+    rng = np.random.default_rng(1)
+    Y, R, *_ = summed(rng, ["two", "one"])
+    m, t = len(Y), [0.1, 2.0]
+    P, B = sides(rng, *Y.shape)
+    both = np.stack([Y, P @ Y @ B.T])
+    stack = gf.Weights(np.stack([R[:m], P @ R[:m]]), np.stack([R[m:], B @ R[m:]]))
+    M = exact.direct_sum(both, stack, t)
+    turn = block_diag(P, B)
+    assert distance(M[1, 1], turn @ M[0, 1] @ turn.T) < 1e-13
+    assert exact.direct_sum(both, stack, 0.1).shape == M[:, 0].shape
+    bent = stack.U + 1e-6 * np.array([0.0, 1.0])[:, None, None] * rng.standard_normal(
+        R[:m].shape
+    )
+    with pytest.raises(
+        ValueError, match=r"one or two imbalances in problem \(1,\), not off by"
+    ):
+        exact.direct_sum(both, gf.Weights(bent, stack.V), t)
+    with pytest.raises(ValueError, match="weights0 must fall into parts"):
+        exact.direct_sum(np.ones((2, 3)), gf.initial.gaussian(2, 3, 4, 1.0, rng), t)
+
+
 # No target.
 
 
@@ -287,6 +449,8 @@ def solved(Y, start, found, t):
         return np.trace(solve(start, t) @ N, axis1=1, axis2=2)
     if found.formula == "spectral":
         return solve(Y, start, t)
+    if found.formula == "direct_sum":
+        return solve(Y, start, t)[:, :m, m:]
     return solve(Y, start, *found.parameters.values(), t)[:, :m, m:]
 
 
@@ -334,11 +498,11 @@ def test_a_general_start_is_solved_by_none():
 def test_the_distance_is_that_of_the_start():
     rng = np.random.default_rng(0)
     R = gf.initial.orthogonal(2, 3, 9, 1e-12, -1e4, rng).R
-    bent, step = R.copy(), rng.standard_normal(R.shape[1])
+    bent, step, Y = R.copy(), rng.standard_normal(R.shape[1]), rng.standard_normal((2, 3))
     distances = []
     for epsilon in (1e-9, 1e-6, 1e-3):
         bent[0] = R[0] + epsilon * np.linalg.norm(R[0]) * step
-        found = exact.solvable(np.ones((2, 3)), gf.Weights(bent[:2], bent[2:]))
+        found = exact.solvable(Y, gf.Weights(bent[:2], bent[2:]))
         assert (found.formula, found.nearest) == (None, "two_imbalances")
         distances.append(found.distance / epsilon)
     assert min(distances) > 0.01

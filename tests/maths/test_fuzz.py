@@ -129,6 +129,16 @@ def two_imbalances(d):
     return arguments | {"t": t}, [(*t.shape, m + n, m + n)]
 
 
+def direct_sum(d):
+    """A spectral start in the standard basis, so that its parts are exact."""
+    m, n = d.sizes(2)
+    r, t = min(m, n), d.times()
+    Y, U, V = np.zeros((m, n)), np.zeros((m, r)), np.zeros((n, r))
+    for A in (Y, U, V):
+        A[range(r), range(r)] = d.array(r)
+    return {"Y": Y, "weights0": gf.Weights(U, V), "t": t}, [(*t.shape, m + n, m + n)]
+
+
 def zero_target(d):
     m, n, k = d.sizes(3)
     t = d.times()
@@ -142,7 +152,7 @@ def distances(Y, weights0):
 
 def solvable(d):
     m, n, k = d.sizes(3)
-    return {"Y": d.array(m, n), "weights0": d.weights(m, n, k)}, [(4,), ()]
+    return {"Y": d.array(m, n), "weights0": d.weights(m, n, k)}, [(5,), ()]
 
 
 def solve(d):
@@ -242,6 +252,11 @@ def asymptotic(d):
     return {"weights": d.weights(*d.sizes(3))}, [()]
 
 
+def tangent_kernel(d):
+    m, n, k = d.sizes(3)
+    return {"weights": d.weights(m, n, k)}, [(m * n, m * n)]
+
+
 def a_priori(d):
     m, n, k = d.sizes(3)
     return {"Y": d.array(m, n), "weights0": d.weights(m, n, k)}, [()]
@@ -301,6 +316,7 @@ CASES = {
     gf.exact.identity_imbalance: identity_imbalance,
     gf.exact.identity_product: identity_product,
     gf.exact.two_imbalances: two_imbalances,
+    gf.exact.direct_sum: direct_sum,
     gf.exact.zero_target: zero_target,
     distances: solvable,
     gf.flow.solve: solve,
@@ -319,6 +335,7 @@ CASES = {
     gf.rates.spectral: rates_spectral,
     gf.rates.identity_imbalance: rates_identity,
     gf.rates.asymptotic: asymptotic,
+    gf.rates.tangent_kernel: tangent_kernel,
     gf.rates.a_priori: a_priori,
     gf.rates.measured: measured,
     gf.rates.reach: reach,

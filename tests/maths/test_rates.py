@@ -3,6 +3,7 @@
 import mpmath as mp
 import numpy as np
 import pytest
+from scipy.linalg import sqrtm
 
 import gfcore as gf
 from gfcore import rates
@@ -400,3 +401,59 @@ def test_reach_is_exact_for_an_exponential_and_brackets_any_error():
 def test_reach_names_a_bad_argument(t, error, level, named):
     with pytest.raises(ValueError, match=named):
         rates.reach(t, error, level)
+
+
+@pytest.mark.parametrize(("m", "n", "k"), [(2, 3, 4), (3, 2, 1), (1, 4, 2), (3, 3, 3)])
+def test_tangent_kernel_is_what_a_small_step_does(m, n, k):
+    """Central differences of outputs on the inputs Sigma^(1/2), against the kernel."""
+    rng = np.random.default_rng(10 * m + n)
+    C = rng.standard_normal((n, n))
+    zero = np.diag(np.arange(n) / 1.0)
+    for Sigma, root in ((None, np.eye(n)), (C @ C.T, sqrtm(C @ C.T)), (zero, np.sqrt(zero))):
+        S = root @ root
+        U, V, F = (rng.standard_normal(s) for s in ((m, k), (n, k), (m, n)))
+        K = rates.tangent_kernel(gf.Weights(U, V), Sigma)
+        assert K.shape == (m * n, m * n)
+        assert np.array_equal(K, K.T) or np.abs(K - K.T).max() < 1e-14 * np.abs(K).max()
+        # The gradient of <F, U V^T root> in U and V, and how it moves the outputs U V^T root.
+        dU, dV, h = F @ root @ V, root @ F.T @ U, 1e-6
+        ahead, behind = ((U + s * h * dU) @ (V + s * h * dV).T @ root for s in (1, -1))
+        moved = (ahead - behind) / (2 * h)
+        assert np.abs(K @ F.ravel() - moved.ravel()).max() < 1e-7 * np.abs(moved).max()
+        wrong = K @ F.ravel() + 0.01 * (U @ U.T @ F @ S).ravel()
+        assert np.abs(wrong - moved.ravel()).max() > 1e-5 * np.abs(moved).max()
+
+
+def test_tangent_kernel_has_the_exponents_of_the_flow():
+    rng = np.random.default_rng(1)
+    start = gf.initial.gaussian(2, 3, 6, 1.0, rng)
+    C = rng.standard_normal((3, 3))
+    Y, Sigma = rng.standard_normal((2, 3)), C @ C.T + 0.2 * np.eye(3)
+    end = gf.flow.solve(Y, start, [0.0, 400.0], covariance=Sigma)
+    r, following = np.linalg.eigvalsh(
+        rates.tangent_kernel(gf.Weights(end.U[-1], end.V[-1]), Sigma)
+    )[:2]
+    t = np.linspace(0, 25 / r, 101)
+    X = gf.flow.solve(Y, start, t, rtol=1e-12, covariance=Sigma).X
+    seen = rates.measured(t, np.linalg.norm(Y - X @ Sigma, axis=(1, 2)))
+    assert following > 1.2 * r
+    assert abs(seen.rate / r - 1) < 2e-3
+    white = gf.flow.solve(Y, start, [0.0, 400.0])
+    weights = gf.Weights(white.U[-1], white.V[-1])
+    least = np.linalg.eigvalsh(rates.tangent_kernel(weights))[0]
+    assert abs(least / rates.asymptotic(weights) - 1) < 1e-12
+
+
+def test_tangent_kernels_come_in_stacks():
+    rng = np.random.default_rng(2)
+    stack = gf.Weights(rng.standard_normal((2, 5, 2, 4)), rng.standard_normal((2, 5, 3, 4)))
+    K = rates.tangent_kernel(stack, np.diag([1.0, 2.0, 3.0]))
+    assert K.shape == (2, 5, 6, 6)
+    one = rates.tangent_kernel(
+        gf.Weights(stack.U[1, 2], stack.V[1, 2]), np.diag([1.0, 2.0, 3.0])
+    )
+    assert np.abs(K[1, 2] - one).max() < 1e-14
+    with pytest.raises(ValueError, match="weights must be Weights, got tuple"):
+        rates.tangent_kernel((np.eye(2), np.eye(2)))
+    with pytest.raises(ValueError, match=r"covariance must have shape \(3, 3\)"):
+        rates.tangent_kernel(stack, np.eye(2))
