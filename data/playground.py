@@ -164,7 +164,7 @@ def covariance(text: str, Y: Any) -> list[list[float | str]]:
 def descend(lines: Lines, given: Given) -> str:
     """Write the lines of times and of gradient descent; say why where that is not whole."""
     step, horizon = number(given.get("step", "1")), number(given["t"])
-    gf.exact.linear(lines["Y"], lines["Y"], horizon)  # type: ignore[arg-type]
+    gf.exact.linear(lines["Y"], lines["Y"], horizon)
     end = float(horizon)
     if end == 0:
         raise ValueError("t must be above 0, got 0")
@@ -253,11 +253,9 @@ def riccati(lines: Lines) -> str:
 
 def held(times: Array, values: Array, t: Array) -> Array:
     """Return iterates at other times: each until the next, none after the last."""
-    if times is t:
-        return values
     step = times[1] if len(times) > 1 else np.inf
     place = np.floor(t / step + 1e-9).astype(int)
-    found = values[np.minimum(place, len(times) - 1)].copy()
+    found: Array = values[np.minimum(place, len(times) - 1)].copy()
     found[place >= len(times)] = np.nan
     return found
 

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from gfbook import plots
 from gfbook.explore import Explorer
+from gfbook.glue import powers
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,9 @@ def answer(shown: Shown) -> dict[str, Any]:
         for line, (_, style) in zip(spec["lines"], panel.lines, strict=True):
             line["quiet"] = bool(style.get("quiet"))
         panels.append({"spec": spec, "state": panel.start})
-    return {"panels": panels, "rows": shown.rows, "said": shown.said, "code": shown.code}
+    rows = [[*map(powers, row)] for row in shown.rows]
+    said = [*map(powers, shown.said)]
+    return {"panels": panels, "rows": rows, "said": said, "code": shown.code}
 
 
 def refused(error: Exception, given: dict[str, str]) -> dict[str, str | None]:
