@@ -4,7 +4,7 @@ import explore from "./explore.mjs";
 import { Ended, Kernel, button, give, make, parts, progress, seconds } from "./kernel.mjs";
 
 const WAIT = 300; // milliseconds after a key, before Python is asked
-const { fields, targets, presets } = JSON.parse(document.getElementById("playground").textContent);
+const { fields, targets, presets } = JSON.parse(document.getElementById("play-data").textContent);
 const first = Object.fromEntries(fields.map(({ id, value }) => [id, value]));
 const fills = { targets };
 
@@ -19,16 +19,16 @@ const of = (preset) => ({ ...first, ...preset.state });
 
 /** What an address asks for: nothing, a preset, or values. */
 function asked() {
-  const words = new URLSearchParams(location.hash.slice(1));
-  const preset = presets.find(({ id }) => id === words.get("preset"));
-  const own = Object.fromEntries([...words].filter(([id]) => id in first));
-  return preset || Object.keys(own).length ? { ...first, ...preset?.state, ...own } : null;
+  const preset = presets.find(({ id }) => location.hash === `#preset-${id}`);
+  if (preset) return of(preset);
+  const own = [...new URLSearchParams(location.hash.slice(1))].filter(([id]) => id in first);
+  return own.length ? { ...first, ...Object.fromEntries(own) } : null;
 }
 
 /** The address of some values. */
 function address(values) {
   const preset = presets.find((each) => same(of(each), values));
-  if (preset) return `#preset=${preset.id}`;
+  if (preset) return `#preset-${preset.id}`;
   const own = Object.entries(given(values)).filter(([id, value]) => id === "start" || value !== first[id]);
   return `#${new URLSearchParams(own)}`.replaceAll("%2C", ",").replaceAll("%3B", ";");
 }
@@ -119,7 +119,7 @@ export async function start(box) {
     later = setTimeout(run, now ? 0 : WAIT);
   }));
   const choose = make("select", { id: "play-preset" }, make("option", { value: "", textContent: "your own" }), ...presets.map(({ id, title }) => make("option", { value: id, textContent: title })));
-  choose.addEventListener("change", () => { if (choose.value) { location.hash = `preset=${choose.value}`; } });
+  choose.addEventListener("change", () => { if (choose.value) { location.hash = `preset-${choose.value}`; } });
 
   const said = make("div", { className: "play-said" });
   said.setAttribute("aria-live", "polite");
