@@ -22,9 +22,10 @@ Line = tuple[str, dict[str, Any], Array]
 
 POINTS = 240  # times that are shown
 MOST = {"rows": 30, "k": 20_000, "steps": 50_000}  # what a browser does in a few seconds
-LINES = 4  # singular values and modes that are drawn
+INDICES = "₁₂₃₄"  # of the singular values and modes that are drawn
 BEYOND = 1e6  # what has left is not drawn
 ARRIVED = 0.01  # of the error
+TINY = 1e-12  # what is told as 0
 GREY = "#6b7280"
 
 STYLES: dict[str, dict[str, Any]] = {
@@ -233,7 +234,10 @@ def solve(lines: Lines, given: Given) -> tuple[str, gf.exact.Solvable | None]:
             found,
         )
     if found.formula:
-        known = "".join(f", {name} = {value:.4g}" for name, value in found.parameters.items())
+        known = "".join(
+            f", {name} = {value if abs(value) > TINY else 0:.4g}"
+            for name, value in found.parameters.items()
+        )
         return f"Closed form: exact.{found.formula}{known}.", found
     away = f"{found.distance:.1e} away" if np.isfinite(found.distance) else "out of reach"
     return f"No closed form: the nearest kind of start, {found.nearest}, is {away}.", found
@@ -334,21 +338,22 @@ def strengths(lines: Lines, paths: dict[str, Array]) -> Explorer:
         squares = np.sort(np.maximum(np.linalg.eigvals(P @ (P - Q)).real, 0))[:, ::-1]
         least = np.zeros((len(P), len(sigma)))
         values["closed form"] = np.concatenate([squares, least], 1)[:, : len(sigma)] ** 0.5
-    count = min(LINES, len(sigma))
+    count = min(len(INDICES), len(sigma))
     more = f" ({len(sigma) - count} more are not drawn)" if len(sigma) > count else ""
     listed = ", ".join(f"{a:.3g}" for a in sigma[:count])
-    tops = [np.nanmax(v) for kind, v in values.items() if kind != "descent"]
+    tops = {kind: float(np.nanmax(v)) for kind, v in values.items()}
+    top = max(size for kind, size in tops.items() if kind != "descent")
     return panel(
         "Singular values",
         "singular values of X",
         lines["t"],
         [
-            (f"{kind} {i + 1}", STYLES[kind] | {"quiet": i > 0}, v[:, i])
+            (f"{kind} σ{INDICES[i]}", STYLES[kind] | {"quiet": i > 0}, v[:, i])
             for kind, v in values.items()
             for i in range(count)
         ],
         f"Those of Y are {listed}{more}.",
-        ylim=(0.0, 1.1 * float(min(max(tops), 20 * sigma[0]))),
+        ylim=(0.0, 1.1 * min(max(tops.values()), 2 * top, 20 * float(sigma[0]))),
     )
 
 
@@ -372,7 +377,10 @@ def determinant(lines: Lines, paths: dict[str, Array]) -> Explorer:
         np.linalg.det(lines["Y"]),
         {k: along(np.linalg.det, X) for k, X in paths.items()},
     )
-    high = 1.5 * max(abs(end), *(abs(d[0]) for d in found.values()))
+    edge = 1.5 * max(abs(end), *(abs(d[0]) for d in found.values()))
+    every = np.clip(np.concatenate([[end], *found.values()]), -edge, edge)
+    low, high = float(np.nanmin(every)), float(np.nanmax(every))
+    room = 0.08 * (high - low)
     return panel(
         "Determinant",
         "det X",
@@ -382,7 +390,7 @@ def determinant(lines: Lines, paths: dict[str, Array]) -> Explorer:
             *((kind, STYLES[kind], d) for kind, d in found.items()),
         ],
         f"det Y is {end:.3g}; det X begins at {found['one layer'][0]:.3g}.",
-        ylim=(-high, high) if high else None,
+        ylim=(low - room, high + room) if room else None,
     )
 
 
@@ -412,7 +420,7 @@ def plane(lines: Lines) -> Explorer:
     Y, flow, size = np.array(lines["Y"]), lines["flow"], len(lines["t"])
     u, v = modes(Y, flow.U, flow.V)
     sigma = singular(Y)
-    count = min(LINES, len(sigma))
+    count = min(len(INDICES), len(sigma))
     reach = 1.15 * float(max(np.abs([u[:, :count], v[:, :count]]).max(), sigma[0] ** 0.5))
     least = max(float(sigma[count - 1]), 1e-3 * reach) / (2 * reach)
     way = np.geomspace(least, 2 * reach, size)
@@ -423,9 +431,9 @@ def plane(lines: Lines) -> Explorer:
         across += [on[0], way, u[:, i], u[:1, i].repeat(size)]
         kept = {"color": GREY, "linestyle": (0, (4, 3)), **quiet}
         drawn += [
-            (f"u² − v² of mode {i + 1}", kept, on[1]),
-            (f"uv = σ {i + 1}", plots.THEORY | quiet, sigma[i] / way),
-            (f"mode {i + 1}", style | {"linestyle": "-"}, v[:, i]),
+            (f"hyperbola of mode {i + 1}", kept, on[1]),
+            (f"uv = σ{INDICES[i]}", plots.THEORY | quiet, sigma[i] / way),
+            (f"mode {i + 1}", style, v[:, i]),
             (f"start {i + 1}", style | {"marker": "o", "quiet": True}, v[:1, i].repeat(size)),
         ]
     lam, whole = (u**2 - v**2)[:, :count], (u**2 + v**2)[:, :count]
@@ -452,17 +460,25 @@ def predicted(
         yield "predicted", f"{gf.rates.symmetric(Y):.4g}", "rates.symmetric (Proposition 2)"
     elif found and found.formula == "identity_imbalance":
         rate = gf.rates.identity_imbalance(Y, found.parameters["lam"], "X")
-        yield "predicted", f"{rate:.4g}", "rates.identity_imbalance (Proposition 5)"
-    if found and found.distances["spectral"] < 1e-12:
+        yield (
+            "predicted",
+            f"{rate:.4g}",
+            "rates.identity_imbalance (Proposition 5), of almost every such start",
+        )
+    if found and found.distances["spectral"] < TINY:
         Phi, sigma, PsiT = np.linalg.svd(Y, full_matrices=False)
         u, v = Phi.T @ start.U, PsiT @ start.V
         size, lam, x = (u * u + v * v).sum(1), (u * u - v * v).sum(1), (u * v).sum(1)
-        never = (np.abs(lam) <= 1e-12 * size) & (x <= 1e-12 * size)
+        never = (np.abs(lam) <= TINY * size) & (x <= TINY * size)
         each = [
             "none" if not_so else f"{rate:.4g}"
             for rate, not_so in zip(gf.rates.spectral(sigma, lam), never, strict=True)
         ]
-        yield "predicted, by mode", ", ".join(each[:LINES]), "rates.spectral (Proposition 3)"
+        yield (
+            "predicted, by mode",
+            ", ".join(each[: len(INDICES)]),
+            "rates.spectral (Proposition 3)",
+        )
     if start is not None and lines["covariance"] is None:
         rate = gf.rates.a_priori(Y, start).item()
         yield "guaranteed", f"{rate:.4g}", "rates.a_priori, from the start alone"

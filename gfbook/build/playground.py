@@ -56,7 +56,7 @@ def picture(preset: Content, panel: Content, kinds: dict[str, str]) -> Content:
     names = [line["name"] for line in panel["spec"]["lines"]]
     lines = [
         {
-            "series": [name for name in names if name.rstrip(" 0123456789") == line],
+            "series": [name for name in names if name.startswith(line)],
             "as": kinds[line],
         }
         for line in preset["lines"]

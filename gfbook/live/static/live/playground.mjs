@@ -91,11 +91,12 @@ function pictures(place) {
       known?.end();
       const el = known?.el ?? make("div", { className: "explorer" });
       const element = known?.element ?? make("section", {}, make("h3", { textContent: name }), el);
-      place.append(element);
       const model = new Picture(shown), end = explore.render({ model, el });
       if (log === false) el.querySelector("input[type=checkbox]")?.click();
       there.set(name, { kind, model, el, element, end });
     }
+    const order = panels.map(({ spec }) => there.get(spec.name).element);
+    if (order.some((element, i) => place.children[i] !== element)) place.replaceChildren(...order);
   };
 }
 
