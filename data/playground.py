@@ -25,6 +25,7 @@ MOST = {"rows": 30, "k": 20_000, "steps": 50_000}  # what a browser does in a fe
 INDICES = "₁₂₃₄"  # of the singular values and modes that are drawn
 BEYOND = 1e6  # what has left is not drawn
 ARRIVED = 0.01  # of the error
+DOUBTED = 1e-6  # of Y: an error of the integration that is told
 TINY = 1e-12  # what is told as 0
 GREY = "#6b7280"
 
@@ -543,6 +544,10 @@ def show(given: Given) -> Shown:
         size = max(np.abs(of).max(), np.abs(lines["Y"]).max())
         off = np.abs(paths["closed form"] - of).max() / size
         form += f" It is {off:.0e} from what was integrated."
+    if lines["flow"] is not None:
+        doubt = float(lines["flow"].error_estimate.max())
+        if doubt > DOUBTED * np.linalg.norm(lines["Y"]):
+            form += f" The flow may be off by {doubt:.0e}: a saddle multiplies what is rounded."
     panels = [strengths(lines, paths), errors(lines, paths)]
     if lines["flow"] is not None:
         panels += [plane(lines), drift(lines)]
