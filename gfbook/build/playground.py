@@ -90,5 +90,5 @@ def touched(content: Content) -> defaultdict[str, list[Content]]:
 def page(content: Content) -> str:
     """Return what the script of the page needs, for a script of data in it."""
     presets = [{key: p[key] for key in ("id", "title", "state")} for p in content["presets"]]
-    whole = {"fields": content["fields"], "targets": content["targets"], "presets": presets}
+    whole = {"fields": content["fields"], "presets": presets}
     return json.dumps(whole, ensure_ascii=False).replace("<", "\\u003c")

@@ -22,6 +22,7 @@ from gfbook.live import playground
 from tests.conftest import ROOT
 
 DATA = yaml.safe_load((ROOT / built.FILE).read_text(encoding="utf-8"))
+TARGETS = DATA["fields"][0]["fill"]
 PRESETS = {preset["id"]: preset for preset in DATA["presets"]}
 KINDS = ("flow", "regularized flow", "descent", "one layer", "closed form")
 
@@ -270,7 +271,7 @@ def test_inputs_that_are_not_white_are_divided_by(seen):
                                    for v in f["options"]])  # fmt: skip
 @pytest.mark.parametrize("target", ["two strengths", "rank one", "more columns than rows"])
 def test_each_start_and_target_is_shown_or_refused_in_words(page, start, target):
-    found = page.show(given(Y=DATA["targets"][target], start=start))
+    found = page.show(given(Y=TARGETS[target], start=start))
     square = target != "more columns than rows"
     symmetric = target == "two strengths"
     fits = {"orthogonal": square, "typed": square, "imbalanced": False,
@@ -280,9 +281,9 @@ def test_each_start_and_target_is_shown_or_refused_in_words(page, start, target)
         assert found["field"] in ("Y", "k", "lam", "X0"), found
 
 
-@pytest.mark.parametrize("target", DATA["targets"])
+@pytest.mark.parametrize("target", TARGETS)
 def test_each_target_of_the_book_is_learned(page, target):
-    Y = DATA["targets"][target]
+    Y = TARGETS[target]
     found = Seen(page, given(Y=Y, k="16", t="60"))
     assert found.panel("Error")[1]["flow"][-1] < 1e-4
 

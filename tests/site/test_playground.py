@@ -53,7 +53,7 @@ class Player(Reader):
     def shown(self):
         """Return what the pictures have, by name, and the table."""
         boards = self.page.locator(BOARDS).evaluate_all(
-            "all => all.map((b) => [b.closest('section').querySelector('h3').textContent,"
+            "all => all.map((b) => [b.closest('section').querySelector('h2').textContent,"
             " JSON.stringify(b.plot.data)])"
         )
         rows = self.page.locator(".play-table tbody tr").evaluate_all(
@@ -112,7 +112,7 @@ def test_a_preset_is_opened_by_its_address_changed_and_taken_away(player):
     expect(player.field("start")).to_have_value("spectral")
     player.set("v", "0.3, 0.2")
     alike(player.shown(), expected("blind", v="0.3, 0.2"))
-    assert player.hash == "#start=spectral&u=0.3,+0&v=0.3,+0.2"
+    assert player.hash == "#start=spectral&u=0.3,0&v=0.3,0.2"
     expect(player.field("preset")).to_have_value("")
     code = player.take("Python")
     run = [sys.executable, "-c", code]

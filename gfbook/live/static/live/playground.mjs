@@ -4,16 +4,15 @@ import explore from "./explore.mjs";
 import { Ended, Kernel, button, give, make, parts, progress, seconds } from "./kernel.mjs";
 
 const WAIT = 300; // milliseconds after a key, before Python is asked
-const { fields, targets, presets } = JSON.parse(document.getElementById("play-data").textContent);
+const { fields, presets } = JSON.parse(document.getElementById("play-data").textContent);
 const first = Object.fromEntries(fields.map(({ id, value }) => [id, value]));
-const fills = { targets };
 
 /** Which fields there are for some values. */
 const there = (values) => fields.filter(({ when }) => Object.entries(when ?? {}).every(([id, some]) => some.includes(values[id])));
 /** The values of these alone. */
 const given = (values) => Object.fromEntries(there(values).map(({ id }) => [id, values[id]]));
-/** Rows between semicolons, as an address has them. */
-const flat = (text) => text.trim().split(/\s*[\n;]+\s*/).join("; ");
+/** Rows, each on a line. */
+const lined = (text) => text.trim().split(/\s*[\n;]+\s*/).join("\n");
 const same = (a, b) => JSON.stringify(given(a)) === JSON.stringify(given(b));
 const of = (preset) => ({ ...first, ...preset.state });
 
@@ -29,8 +28,9 @@ function asked() {
 function address(values) {
   const preset = presets.find((each) => same(of(each), values));
   if (preset) return `#preset-${preset.id}`;
-  const own = Object.entries(given(values)).filter(([id, value]) => id === "start" || value !== first[id]);
-  return `#${new URLSearchParams(own)}`.replaceAll("%2C", ",").replaceAll("%3B", ";");
+  const every = Object.entries(given(values)), own = every.filter(([id, value]) => value !== first[id]);
+  const short = (own.length ? own : every.slice(0, 1)).map(([id, value]) => [id, lined(value).replaceAll("\n", ";").replace(/,\s+/g, ",")]);
+  return `#${new URLSearchParams(short)}`.replaceAll("%2C", ",").replaceAll("%3B", ";");
 }
 
 /** One field with its label, its help and a place for what is wrong with it. */
@@ -45,18 +45,18 @@ function row(field, set) {
   input.addEventListener(kind === "choice" ? "change" : "input", () => set(id, input.value));
   const element = make("div", { className: "play-field" }, make("label", { htmlFor: name, textContent: label }));
   if (fill) {
-    const choose = make("select", { className: "play-fill" }, make("option", { value: "", textContent: "one of this book's …" }), ...Object.keys(fills[fill]).map((said) => make("option", { textContent: said })));
+    const choose = make("select", { className: "play-fill" }, make("option", { value: "", textContent: "one of this book's …" }), ...Object.keys(fill).map((said) => make("option", { textContent: said })));
     choose.setAttribute("aria-label", `${label}: one of this book's`);
-    choose.addEventListener("change", () => { if (choose.value) set(id, fills[fill][choose.value], true); choose.selectedIndex = 0; });
+    choose.addEventListener("change", () => { if (choose.value) set(id, fill[choose.value], true); choose.selectedIndex = 0; });
     element.append(choose);
   }
   element.append(input, wrong, told);
   return {
     id, element,
     get shown() { return !element.hidden; },
-    put(value) {
-      const text = kind === "matrix" ? flat(value).replaceAll("; ", "\n") : value;
-      if (input !== document.activeElement || input.value !== text) input.value = text;
+    put(value, now) {
+      const text = kind === "matrix" ? lined(value) : value;
+      if (now || input !== document.activeElement) input.value = text;
       if (kind === "matrix") input.rows = Math.min(8, Math.max(2, text.split("\n").length));
     },
     fault(said) {
@@ -90,7 +90,7 @@ function pictures(place) {
       const log = known?.el.querySelector("input[type=checkbox]")?.checked;
       known?.end();
       const el = known?.el ?? make("div", { className: "explorer" });
-      const element = known?.element ?? make("section", {}, make("h3", { textContent: name }), el);
+      const element = known?.element ?? make("section", {}, make("h2", { textContent: name }), el);
       const model = new Picture(shown), end = explore.render({ model, el });
       if (log === false) el.querySelector("input[type=checkbox]")?.click();
       there.set(name, { kind, model, el, element, end });
@@ -139,9 +139,9 @@ export async function start(box) {
   const stop = button("Stop", () => down("Stopped. Change a value, and Python starts anew."), { disabled: true });
 
   /** Show the fields that there are, with their values. */
-  const form = () => {
+  const form = (all) => {
     const now = new Set(there(values).map(({ id }) => id));
-    for (const each of rows) { each.element.hidden = !now.has(each.id); each.put(values[each.id]); }
+    for (const each of rows) { each.element.hidden = !now.has(each.id); each.put(values[each.id], all); }
     choose.value = presets.find((each) => same(of(each), values))?.id ?? "";
   };
   const down = (why) => {
@@ -198,9 +198,9 @@ export async function start(box) {
   };
 
   const output = make("div", { className: "play-output" }, said, boards,
-    make("h3", { textContent: "Rates" }),
+    make("h2", { textContent: "Rates" }),
     make("div", { className: "play-table" }, make("table", {}, make("thead", {}, make("tr", {}, ...["Rate", "Value", "From"].map((name) => make("th", { scope: "col", textContent: name })))), table)),
-    make("h3", { textContent: "Take it away" }),
+    make("h2", { textContent: "Take it away" }),
     make("div", { className: "live-row" }, ...taken), listing);
   const sides = make("form", { className: "play-form" },
     make("div", { className: "play-field" }, make("label", { htmlFor: choose.id, textContent: "Example" }), choose), ...rows.map(({ element }) => element), general,
@@ -212,7 +212,7 @@ export async function start(box) {
     const now = asked();
     if (!now) return;
     values = now;
-    form();
+    form(true);
     place.scrollIntoView();
     run();
   });
