@@ -120,7 +120,12 @@ export async function start(box) {
     later = setTimeout(run, now ? 0 : WAIT);
   }));
   const choose = make("select", { id: "play-preset" }, make("option", { value: "", textContent: "your own" }), ...presets.map(({ id, title }) => make("option", { value: id, textContent: title })));
-  choose.addEventListener("change", () => { if (choose.value) { location.hash = `preset-${choose.value}`; } });
+  choose.addEventListener("change", () => { // to go there would take the focus away
+    const preset = presets.find(({ id }) => id === choose.value);
+    if (!preset) return;
+    history.pushState(null, "", `#preset-${preset.id}`);
+    enter(of(preset));
+  });
 
   const said = make("div", { className: "play-said" });
   said.setAttribute("aria-live", "polite");
@@ -197,6 +202,11 @@ export async function start(box) {
     }
   };
 
+  const enter = (now) => {
+    values = now;
+    form(true);
+    run();
+  };
   const output = make("div", { className: "play-output" }, said, boards,
     make("h2", { textContent: "Rates" }),
     make("div", { className: "play-table" }, make("table", {}, make("thead", {}, make("tr", {}, ...["Rate", "Value", "From"].map((name) => make("th", { scope: "col", textContent: name })))), table)),
@@ -211,10 +221,8 @@ export async function start(box) {
   addEventListener("hashchange", () => {
     const now = asked();
     if (!now) return;
-    values = now;
-    form(true);
     place.scrollIntoView();
-    run();
+    enter(now);
   });
   form();
   await run();
