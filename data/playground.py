@@ -122,8 +122,9 @@ def begin(given: Given) -> Lines:
     if given["start"] == "riccati":
         lines.add(f"X0 = {matrix(given['X0'])}")
         return lines
-    if isinstance(number(given.get("k", "1")), int) and int(given.get("k", "1")) > MOST["k"]:
-        raise ValueError(f"k must be at most {MOST['k']} on this page, got {given['k']}")
+    width = number(given.get("k", "1"))
+    if isinstance(width, int) and width > MOST["k"]:
+        raise ValueError(f"k must be at most {MOST['k']} on this page, got {width}")
     seed = number(given.get("seed", "0"))
     if not isinstance(seed, int) or seed < 0:
         raise ValueError(f"seed must be an integer of at least 0, got {seed!r}")
@@ -152,11 +153,8 @@ def covariance(text: str, Y: Any) -> list[list[float | str]]:
     [[1.0, 0.0], [0.0, 4.0]]
     """
     rows = matrix(text)
-    if (
-        len(rows) != 1
-        or len(rows[0]) != np.shape(Y)[1]
-        or any(isinstance(a, str) for a in rows[0])
-    ):
+    by_eigenvalues = len(rows) == 1 and len(rows[0]) == np.shape(Y)[1]
+    if not by_eigenvalues or any(isinstance(word, str) for word in rows[0]):
         return rows
     Psi = np.linalg.svd(Y)[2].T
     made: list[list[float | str]] = (((Psi * rows[0]) @ Psi.T).round(15) + 0.0).tolist()
@@ -203,16 +201,16 @@ def solve(lines: Lines, given: Given) -> tuple[str, gf.exact.Solvable | None]:
     if lines["start"] is None:
         return riccati(lines), None
     lines.add(f"flow = gf.flow.solve(Y, start, t{also})")
-    if given.get("Q0", "").strip() and not also:
-        lines.add(
-            f"regularized = gf.flow.solve_regularized(Y, start, {number(given['Q0'])!r}, t)"
+    if towards := given.get("Q0", "").strip():
+        if also:
+            raise ValueError("Q0 must be empty with a covariance: (26) is for white inputs")
+        lam = number(towards)
+        lines.add(f"regularized = gf.flow.solve_regularized(Y, start, Q0={lam!r}, t=t)")
+        lines.add(f"closed = gf.exact.identity_product(Y, start, lam={lam!r}, t=t).X")
+        said = (
+            f"Closed form of the regularized flow: (30), exact.identity_product, lam = {lam}."
         )
-        lam = f"lam={number(given['Q0'])!r}"
-        lines.add(f"closed = gf.exact.identity_product(Y, start, {lam}, t=t).X")
-        return (
-            f"Closed form of the regularized flow: (30), exact.identity_product with {lam}.",
-            None,
-        )
+        return said, None
     if also:
         try:
             lines.add(f"closed = gf.exact.spectral(Y, start, t{also})")
@@ -230,10 +228,8 @@ def solve(lines: Lines, given: Given) -> tuple[str, gf.exact.Solvable | None]:
         lines.add(f"closed = gf.exact.two_imbalances(Y, start{values}, t=t)[:, :{m}, {m}:]")
     elif found.formula == "zero_target":
         lines.add("P = gf.exact.zero_target(start, t)  # U^T U")
-        return (
-            "Closed form: exact.zero_target, of U^T U: these weights see nothing of Y.",
-            found,
-        )
+        said = "Closed form: exact.zero_target, of U^T U: these weights see nothing of Y."
+        return said, found
     if found.formula:
         known = "".join(
             f", {name} = {value if abs(value) > TINY else 0:.4g}"

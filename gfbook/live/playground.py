@@ -11,14 +11,15 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from gfbook import plots
 from gfbook.explore import Explorer
 from gfbook.glue import powers
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,12 @@ def complete(fields: list[dict[str, Any]], state: dict[str, str]) -> dict[str, s
     return {name: every[name] for name in there}
 
 
-def draw(shown: Shown) -> Figure:
+def draw(shown: Shown) -> "Figure":
     """Return all pictures as one figure."""
+    from matplotlib.figure import Figure
+
+    from gfbook import plots
+
     count = len(shown.panels)
     figure = Figure((plots.WIDTH, 2.9 * count), layout="constrained")
     for axes, panel in zip(np.ravel(figure.subplots(count)), shown.panels, strict=True):

@@ -267,6 +267,16 @@ def test_inputs_that_are_not_white_are_divided_by(seen):
     assert found.panel("Error")[1]["flow"][-1] < 1e-8
 
 
+def test_weights_that_see_nothing_have_singular_values_in_closed_form(seen):
+    weights = {"U": "0, 0; 1, 0.5; 0.2, 1", "V": "0, 0; 0.3, 1; 1, -0.4"}
+    found = seen(Y="3, 0, 0; 0, 0, 0; 0, 0, 0", start="typed", t="3", **weights)
+    assert "exact.zero_target" in found.said
+    X = integrated(found.names["Y"], found.names["start"], found.names["t"])
+    _, lines = found.panel("Singular values")
+    for i, line in enumerate(np.linalg.svd(X, compute_uv=False).T):
+        assert np.allclose(lines[f"closed form σ{'₁₂₃'[i]}"], line, atol=1e-5)
+
+
 @pytest.mark.parametrize("start", [v for f in DATA["fields"] if f["id"] == "start"
                                    for v in f["options"]])  # fmt: skip
 @pytest.mark.parametrize("target", ["two strengths", "rank one", "more columns than rows"])
@@ -307,6 +317,7 @@ def test_each_target_of_the_book_is_learned(page, target):
         ({"step": "0"}, "step", "step must be above 0"),
         ({"step": "1e-9"}, "step", "step must be at least"),
         ({"Q0": "x"}, "Q0", "Q0 must be"),
+        ({"Q0": "2", "covariance": "1, 2"}, "Q0", "Q0 must be empty"),
         ({"covariance": "1, 2; 0, 1"}, "covariance", "covariance must be symmetric"),
         ({"covariance": "1, -2"}, "covariance", "positive semidefinite"),
         ({"start": "imbalanced", "k": "3"}, "lam", "Q = lam I_k needs k <= m"),
