@@ -48,7 +48,7 @@ def digest(root: Path) -> str:
     ]
     for folder in (root / "assets", own):
         files += [path for path in folder.rglob("*") if path.suffix != ".pyc"]
-    for pattern in ("*.yml", "data/*.[cy]*", "*.bib", "*.lock", "pyproject.toml", CITATION):
+    for pattern in ("*.yml", "data/*.[cpy]*", "*.bib", "*.lock", "pyproject.toml", CITATION):
         files += root.glob(pattern)
     named = {
         path.relative_to(own.parent if path.is_relative_to(own) else root).as_posix(): path

@@ -15,11 +15,15 @@ from typing import Any
 from sphinx.application import Sphinx
 
 from gfbook import explore
+from gfbook.build import playground
 from gfbook.live import parts
 
 STATIC = Path(parts.__file__).with_name("static")
-LEDGER = "record/claims"
-SCRIPTS = {LEDGER: ("Check the paper in this browser", "ledger")}
+LEDGER, PLAYGROUND = "record/claims", "record/playground"
+SCRIPTS = {
+    LEDGER: ("Check the paper in this browser", "ledger"),
+    PLAYGROUND: ("Run this page", "playground"),
+}
 # What no wheel says of itself.
 NOTICES = {
     "Pyodide": "Copyright (C) 2018-2025 the Pyodide developers and Mozilla. MPL-2.0, below.",
@@ -53,6 +57,8 @@ def begin(app: Sphinx, env: Any, names: list[str]) -> None:
     wheel = Path(app.outdir, how.wheel).read_bytes()
     files = {f"{p.name}": p.read_bytes() for p in sorted((STATIC / "live").iterdir())}
     files["explore.mjs"] = explore.module().encode()
+    if (own := Path(app.srcdir, playground.MODULE)).is_file():
+        files[own.name] = own.read_bytes()
     for name, notebook in app.gfbook.chapters.items():  # type: ignore[attr-defined]
         files[f"{name}.ipynb"] = source(notebook).encode()
     about = json.loads((folder / "parts.json").read_bytes())

@@ -21,7 +21,7 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
 from gfbook import explore
-from gfbook.build import BuildError, badge, findings, ledger, rests, take, verdict
+from gfbook.build import BuildError, badge, findings, ledger, playground, rests, take, verdict
 from gfbook.build.inputs import (
     CITATION,
     EXECUTED,
@@ -94,6 +94,11 @@ class Book:
             finding["plot"] = f"{chapter}.html#{name}"
             finding["drawn"] = findings.draw(finding["picture"], data)
         return found
+
+    @cached_property
+    def playground(self) -> playground.Content:
+        """The fields and presets of the page on which a reader sets all values."""
+        return playground.load(self.root, {entry["id"] for entry in self.entries})
 
     @cached_property
     def chapters(self) -> dict[str, dict[str, Any]]:
@@ -190,6 +195,7 @@ class Book:
         jinja.filters["ranked"] = lambda found: sorted(
             found, key=lambda c: c.get("rank", math.inf)
         )
+        jinja.filters["page"] = playground.page
         jinja.filters["slug"] = lambda name: re.sub(r"\W+", "-", name.lower())
         used = Counter(claim["section"] for claim in self.claims)
         totals, own = (ledger.totals(self.claims, by) for by in ("paper", "book"))
@@ -204,6 +210,8 @@ class Book:
             "titles": self.titles,
             "drawing": self.drawing,
             "findings": self.findings,
+            "playground": self.playground,
+            "touched": playground.touched(self.playground),
             "ways": {
                 id: (rests.reached(self.graph, id), rests.reached(used_by, id)[::-1])
                 for id in self.graph

@@ -117,7 +117,7 @@ function options(spec, size, log) {
     legend: { live: false, markers: { width: 0, fill: (u, i) => i ? sample(spec.lines[i - 1]) : "" } },
     cursor: { show: false },
     series: [{}, ...spec.lines.map((line) => ({
-      label: line.name, stroke: shown(line.color), dash: line.dash, width: 2, pxAlign: 0, points: { show: false }, spanGaps: false,
+      label: line.name, class: line.quiet ? "quiet" : null, stroke: shown(line.color), dash: line.dash, width: 2, pxAlign: 0, points: { show: false }, spanGaps: false,
       ...(spec.xlim && { paths: track(line), facets: [{ scale: "x" }, { scale: "y" }] }),
     }))],
   };

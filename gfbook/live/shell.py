@@ -195,6 +195,22 @@ class Kernel:
         """Return the state of an explorer at a position of its controls."""
         return explorers[name].answer(position)
 
+    def play(self, source: str) -> None:
+        """Take the module of a playground."""
+        from gfbook.live.playground import Playground
+
+        path = Path("playground.py")
+        path.write_text(source, encoding="utf-8")
+        self.playground = Playground(path)
+
+    def show(self, given: dict[str, str]) -> Any:
+        """Return what a playground shows for what is typed."""
+        return self.playground.show(given)
+
+    def take(self, what: str) -> str:
+        """Return what a playground showed last, as CSV or SVG."""
+        return self.playground.take(what)
+
     def versions(self) -> dict[str, str]:
         """Return what runs."""
         loaded = {name: sys.modules.get(name) for name in ("numpy", "scipy", "sympy")}

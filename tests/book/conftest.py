@@ -31,7 +31,8 @@ class Tree:
         for name in (*names, "requirements.lock", "package-lock.json"):
             shutil.copy(ROOT / name, root)
         (root / "data" / "claims.yml").write_text("[]\n")  # nothing that must be checked
-        (root / "data" / "findings.yml").unlink()  # about claims
+        for name in ("findings.yml", "playground.yml"):  # about claims
+            (root / "data" / name).unlink()
         (root / "node_modules").symlink_to(ROOT / "node_modules")
         self.edit("_config.yml", "      - sphinx-mathjax-offline\n", "")  # 24 MB a copy
         (root / "chapters").mkdir()

@@ -1,0 +1,555 @@
+"""The playground: what a reader's settings give, as lines of Python, in curves and in words.
+
+The page runs the very lines that it gives away. Each is executed as it is written, by the names
+and values that gfcore takes, so that what gfcore says of a bad one is what the reader is told.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import gfcore as gf
+from gfbook import plots
+from gfbook.explore import Answer, Explorer
+from gfbook.live.playground import Shown
+
+Array = NDArray[np.float64]
+Given = dict[str, str]
+Line = tuple[str, dict[str, Any], Array]
+
+POINTS = 240  # times that are shown
+MOST = {"rows": 30, "k": 20_000, "steps": 50_000}  # what a browser does in a few seconds
+INDICES = "₁₂₃₄"  # of the singular values and modes that are drawn
+BEYOND = 1e6  # what has left is not drawn
+ARRIVED = 0.01  # of the error
+DOUBTED = 1e-6  # of Y: an error of the integration that is told
+TINY = 1e-12  # what is told as 0
+GREY = "#6b7280"
+
+STYLES: dict[str, dict[str, Any]] = {
+    "flow": plots.TWO_LAYER,
+    "regularized flow": {"color": "#882255", "linestyle": (0, (3, 1, 1, 1))},
+    "descent": {"color": "#007a55", "linestyle": (0, (7, 2, 1, 2))},
+    "one layer": plots.ONE_LAYER,
+    "closed form": plots.THEORY,
+}
+STARTS = {
+    "gaussian": "gf.initial.gaussian({m}, {n}, k={k}, std={std}, rng={rng})",
+    "orthogonal": "gf.initial.orthogonal({m}, {n}, k={k}, q1={q1}, q2={q2}, rng={rng})",
+    "balanced": (
+        "gf.initial.balanced({m}, {n}, k={k}, scale={scale}, rng={rng}, det_sign={det_sign})"
+    ),
+    "imbalanced": "gf.initial.imbalanced({m}, {n}, k={k}, lam={lam}, scale={scale}, rng={rng})",
+    "spectral": "gf.initial.spectral(Y, u={u}, v={v}, k={k}, rng={rng})",
+    "symmetric_spectral": "gf.initial.symmetric_spectral(Y, sigma0={sigma0})",
+    "typed": "gf.Weights(U={U}, V={V})",
+}
+
+
+class Lines:
+    """Lines of Python, each executed when it is added."""
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+        self.names: dict[str, Any] = {"nan": np.nan, "inf": np.inf}
+
+    def add(self, line: str) -> None:
+        """Execute a line, and keep it if it did not fail."""
+        exec(line, self.names)
+        self.text.append(line)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.names.get(name)
+
+    def error(self, X: Array) -> Array:
+        """Return the error of products, seen through inputs that are not white."""
+        seen = X if self["covariance"] is None else X @ np.array(self["covariance"])
+        return gf.state.relative_error(seen, self["Y"])
+
+
+def number(text: str) -> int | float | str:
+    """Return a number as one types it; what is none stays a word, which gfcore refuses.
+
+    Examples
+    --------
+    >>> number("3"), number("\u22121e-3"), number("three")
+    (3, -0.001, 'three')
+    """
+    text = text.strip().replace("\u2212", "-")
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
+
+
+def matrix(text: str) -> list[list[float | str]]:
+    """Return rows, one a line or between semicolons, of numbers between commas or spaces.
+
+    Examples
+    --------
+    >>> matrix("1, 2; 3 4")
+    [[1.0, 2.0], [3.0, 4.0]]
+    """
+    rows = [row.replace(",", " ").split() for row in re.split(r"[;\n]", text.strip())]
+    words = [[number(word) for word in row] for row in rows if row]
+    return [
+        [float(word) if not isinstance(word, str) else word for word in row] for row in words
+    ]
+
+
+def row(text: str) -> list[float | str]:
+    """Return the numbers of a row or a column."""
+    return [word for row in matrix(text) for word in row]
+
+
+def begin(given: Given) -> Lines:
+    """Write the lines that make target, inputs and start."""
+    lines = Lines()
+    lines.add("import numpy as np")
+    lines.add("import gfcore as gf")
+    lines.add(f"Y = {matrix(given['Y'])}")
+    gf.exact.linear(lines["Y"], lines["Y"], 0.0)  # says what is wrong with Y
+    m, n = np.shape(lines["Y"])
+    if max(m, n) > MOST["rows"]:
+        raise ValueError(f"Y must have at most {MOST['rows']} rows and columns on this page")
+    if given.get("covariance", "").strip():
+        lines.add(f"covariance = {covariance(given['covariance'], lines['Y'])}")
+    if given["start"] == "riccati":
+        lines.add(f"X0 = {matrix(given['X0'])}")
+        return lines
+    width = number(given.get("k", "1"))
+    if isinstance(width, int) and width > MOST["k"]:
+        raise ValueError(f"k must be at most {MOST['k']} on this page, got {width}")
+    seed = number(given.get("seed", "0"))
+    if not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"seed must be an integer of at least 0, got {seed!r}")
+    single = {name: repr(number(text)) for name, text in given.items()}
+    several = {name: repr(row(given.get(name, ""))) for name in ("u", "v", "sigma0")}
+    typed = {name: repr(matrix(given.get(name, ""))) for name in "UV"}
+    signs = {"det_sign": {"1": "1", "-1": "-1"}.get(given.get("det_sign", ""), "None")}
+    rng = {"rng": f"np.random.default_rng({seed})", "m": m, "n": n}
+    made = STARTS[given["start"]].format(**single | several | typed | signs | rng)
+    if given["start"] == "symmetric_spectral":
+        lines.add(f"U0 = {made}")
+        made = "gf.Weights(U0, U0)"
+    lines.add(f"start = {made}")
+    gf.flow.solve(lines["Y"], lines["start"], 0.0)  # says whether they fit
+    return lines
+
+
+def covariance(text: str, Y: Any) -> list[list[float | str]]:
+    """Return the covariance of the inputs as typed, or by eigenvalues.
+
+    A row of n > 1 numbers has its eigenvalues, along the right singular vectors of Y.
+
+    Examples
+    --------
+    >>> covariance("4, 1", [[0.0, 1.0]])
+    [[1.0, 0.0], [0.0, 4.0]]
+    """
+    rows = matrix(text)
+    by_eigenvalues = len(rows) == 1 and len(rows[0]) == np.shape(Y)[1]
+    if not by_eigenvalues or any(isinstance(word, str) for word in rows[0]):
+        return rows
+    Psi = np.linalg.svd(Y)[2].T
+    made: list[list[float | str]] = (((Psi * rows[0]) @ Psi.T).round(15) + 0.0).tolist()
+    return made
+
+
+def descend(lines: Lines, given: Given) -> str:
+    """Write the lines of times and of gradient descent; say why where that is not whole."""
+    step, horizon = number(given.get("step", "1")), number(given["t"])
+    gf.exact.linear(lines["Y"], lines["Y"], horizon)
+    end = float(horizon)
+    if end == 0:
+        raise ValueError("t must be above 0, got 0")
+    even = f"t = np.linspace(0, {horizon}, {POINTS + 1})"
+    if lines["start"] is None or lines["covariance"] is not None:
+        lines.add(even)
+        what = "for weights" if lines["start"] is None else "for inputs that are white"
+        return f"Gradient descent of gfcore is {what}, and is not shown."
+    gf.descent.run(lines["Y"], lines["start"], step, 0)  # type: ignore[arg-type]
+    steps = max(1, round(end / float(step)))
+    if steps > MOST["steps"]:
+        least = end / MOST["steps"]
+        raise ValueError(f"step must be at least {least:.2g} for this time, got {step}")
+    every = max(1, steps // POINTS)
+    why = ""
+    try:
+        gf.descent.run(lines["Y"], lines["start"], float(step), steps, every)
+    except ArithmeticError as error:
+        why = f"Gradient descent leaves: {error}."
+        try:
+            gf.descent.run_many(lines["Y"], [lines["start"]], float(step), steps)
+        except gf.BatchError as batch:
+            steps = int(np.isfinite(batch.result[0].X).all((1, 2)).sum()) - 1
+            every = 1
+    each = f"gf.descent.run(Y, start, step={step}, steps={steps}, every={every})"
+    lines.add(f"descent = {each}")
+    lines.add("t = descent.t" if not why and steps >= POINTS / 2 else even)
+    return why
+
+
+def solve(lines: Lines, given: Given) -> tuple[str, gf.exact.Solvable | None]:
+    """Write the lines of the flow and of its closed form; say which that is, or why not."""
+    also = ", covariance=covariance" if lines["covariance"] is not None else ""
+    if lines["start"] is None:
+        return riccati(lines), None
+    lines.add(f"flow = gf.flow.solve(Y, start, t{also})")
+    if towards := given.get("Q0", "").strip():
+        if also:
+            raise ValueError("Q0 must be empty with a covariance: (26) is for white inputs")
+        lam = number(towards)
+        lines.add(f"regularized = gf.flow.solve_regularized(Y, start, Q0={lam!r}, t=t)")
+        lines.add(f"closed = gf.exact.identity_product(Y, start, lam={lam!r}, t=t).X")
+        said = (
+            f"Closed form of the regularized flow: (30), exact.identity_product, lam = {lam}."
+        )
+        return said, None
+    if also:
+        try:
+            lines.add(f"closed = gf.exact.spectral(Y, start, t{also})")
+        except ValueError as error:
+            return f"No closed form: {error}.", None
+        return "Closed form: exact.spectral, with the covariance.", None
+    found = gf.exact.solvable(lines["Y"], lines["start"])
+    values = "".join(f", {name}={value!r}" for name, value in found.parameters.items())
+    if found.formula == "spectral":
+        lines.add("closed = gf.exact.spectral(Y, start, t)")
+    elif found.formula == "identity_imbalance":
+        lines.add(f"closed = gf.exact.identity_product(Y, start{values}, t=t).X")
+    elif found.formula == "two_imbalances":
+        m = len(lines["Y"])
+        lines.add(f"closed = gf.exact.two_imbalances(Y, start{values}, t=t)[:, :{m}, {m}:]")
+    elif found.formula == "zero_target":
+        lines.add("P = gf.exact.zero_target(start, t)  # U^T U")
+        said = "Closed form: exact.zero_target, of U^T U: these weights see nothing of Y."
+        return said, found
+    if found.formula:
+        known = "".join(
+            f", {name} = {value if abs(value) > TINY else 0:.4g}"
+            for name, value in found.parameters.items()
+        )
+        return f"Closed form: exact.{found.formula}{known}.", found
+    away = f"{found.distance:.1e} away" if np.isfinite(found.distance) else "out of reach"
+    return f"No closed form: the nearest kind of start, {found.nearest}, is {away}.", found
+
+
+def riccati(lines: Lines) -> str:
+    """Write the lines of (5) from any symmetric X0, up to where its solution escapes."""
+    try:
+        lines.add("closed = gf.exact.riccati(Y, X0, t)")
+    except gf.FiniteEscapeError as error:
+        lines.text.pop()
+        lines.add(f"t = np.linspace(0, {0.999 * error.time!r}, {POINTS + 1})")
+        lines.add("closed = gf.exact.riccati(Y, X0, t)")
+        return f"The solution (8) of (5) escapes to infinity at t = {error.time:.6g}."
+    return "Closed form: (8), exact.riccati, which exists for all these times."
+
+
+def held(times: Array, values: Array, t: Array) -> Array:
+    """Return iterates at other times: each until the next, none after the last."""
+    step = times[1] if len(times) > 1 else np.inf
+    place = np.floor(t / step + 1e-9).astype(int)
+    found: Array = values[np.minimum(place, len(times) - 1)].copy()
+    found[place >= len(times)] = np.nan
+    return found
+
+
+def modes(Y: Any, U: Array, V: Array) -> tuple[Array, Array]:
+    """Return (u, v) of each mode along its own hidden direction, (T, r) each.
+
+    For a spectral start that is all of them, and u^2 - v^2 is kept; from others the weights of
+    a mode turn, and leave the hyperbola of their start.
+    """
+    Phi, _, PsiT = np.linalg.svd(Y, full_matrices=False)
+    a, b = Phi.T @ U, PsiT @ V  # (T, r, k)
+    both = np.concatenate([a, b]).swapaxes(0, 1)  # (r, 2 T, k)
+    along = np.linalg.svd(both, full_matrices=False)[2][:, 0]
+    u, v = (np.einsum("trk,rk->tr", w, along) for w in (a, b))
+    end = np.where(np.abs(u[-1]) > np.abs(v[-1]), u[-1], v[-1])
+    sign = np.where(end < 0, -1.0, 1.0)
+    return u * sign, v * sign
+
+
+def hyperbola(u: float, v: float, reach: float, points: int) -> tuple[Array, Array]:
+    """Return the branch of u^2 - v^2 = const that a point is on, out to the edge."""
+    lam = u * u - v * v
+    if lam == 0:
+        way = np.linspace(-reach, reach, points)
+        return way, way * (1 if u * v >= 0 else -1)
+    a = np.sqrt(abs(lam))
+    way = a * np.sinh(np.linspace(-1, 1, points) * np.arcsinh(reach / a))
+    far = np.sqrt(lam + way**2 if lam > 0 else way**2 - lam)
+    return (np.copysign(far, u), way) if lam > 0 else (way, np.copysign(far, v))
+
+
+def curves(lines: Lines) -> dict[str, Array]:
+    """Return X (T, m, n) by its kind, at the times that are shown."""
+    several = {"flow": "flow", "regularized flow": "regularized"}
+    paths = {kind: lines[name].X for kind, name in several.items() if lines[name] is not None}
+    if (descent := lines["descent"]) is not None:
+        paths["descent"] = held(descent.t, descent.X, lines["t"])
+    paths["one layer"] = lines["one"]
+    if lines["closed"] is not None:
+        paths["closed form"] = lines["closed"]
+    for kind, X in paths.items():
+        left = ~(np.abs(X).max((1, 2)) <= BEYOND)
+        paths[kind] = np.where(left[:, None, None], np.nan, X)
+    return paths
+
+
+def panel(name: str, y: str, t: Any, lines: Sequence[Line], text: str, **more: Any) -> Explorer:
+    """Return a picture: an explorer without controls, against time if `x` is not given."""
+    answer = Answer(t, [curve for *_, curve in lines], text)
+    drawn = [(label, style) for label, style, _ in lines]
+    x = more.pop("x", "time t")
+    return Explorer(lambda: answer, {}, x=x, y=y, lines=drawn, name=name, **more)
+
+
+def along(f: Callable[[Array], Any], X: Array) -> Array:
+    """Return a function of a path at each of its times, NaN where it has left."""
+    there = np.isfinite(X).all((1, 2))
+    some = np.asarray(f(X[there]), float)
+    found = np.full((len(X), *some.shape[1:]), np.nan)
+    found[there] = some
+    return found
+
+
+def singular(X: Array) -> Array:
+    """Return the singular values (T, r) of a path."""
+    return np.asarray(np.linalg.svd(X, compute_uv=False))
+
+
+def strengths(lines: Lines, paths: dict[str, Array]) -> Explorer:
+    """Return the picture of the singular values."""
+    Y = np.array(lines["Y"])
+    sigma, values = singular(Y), {kind: along(singular, X) for kind, X in paths.items()}
+    if lines["P"] is not None:  # of this closed form they are the roots of P (P - Q)
+        P, Q = lines["P"], lines["start"].Q
+        squares = np.sort(np.maximum(np.linalg.eigvals(P @ (P - Q)).real, 0))[:, ::-1]
+        least = np.zeros((len(P), len(sigma)))
+        values["closed form"] = np.concatenate([squares, least], 1)[:, : len(sigma)] ** 0.5
+    count = min(len(INDICES), len(sigma))
+    more = f" ({len(sigma) - count} more are not drawn)" if len(sigma) > count else ""
+    listed = ", ".join(f"{a:.3g}" for a in sigma[:count])
+    tops = {kind: float(np.nanmax(v)) for kind, v in values.items()}
+    top = max(size for kind, size in tops.items() if kind != "descent")
+    return panel(
+        "Singular values",
+        "singular values of X",
+        lines["t"],
+        [
+            (f"{kind} σ{INDICES[i]}", STYLES[kind] | {"quiet": i > 0}, v[:, i])
+            for kind, v in values.items()
+            for i in range(count)
+        ],
+        f"Those of Y are {listed}{more}.",
+        ylim=(0.0, 1.1 * min(max(tops.values()), 2 * top, 20 * float(sigma[0]))),
+    )
+
+
+def errors(lines: Lines, paths: dict[str, Array]) -> Explorer:
+    """Return the picture of the error."""
+    found = {kind: along(lines.error, X) for kind, X in paths.items()}
+    told = ", ".join(f"{kind} {e[np.isfinite(e)][-1]:.1e}" for kind, e in found.items())
+    return panel(
+        "Error",
+        "‖Y − X‖/‖Y‖" if lines["covariance"] is None else "‖Y − XΣ‖/‖Y‖",
+        lines["t"],
+        [(kind, STYLES[kind], e) for kind, e in found.items()],
+        f"At the end: {told}.",
+        log=True,
+    )
+
+
+def determinant(lines: Lines, paths: dict[str, Array]) -> Explorer:
+    """Return the picture of det X, for a square target."""
+    end, found = (
+        np.linalg.det(lines["Y"]),
+        {k: along(np.linalg.det, X) for k, X in paths.items()},
+    )
+    edge = 1.5 * max(abs(end), *(abs(d[0]) for d in found.values()))
+    every = np.clip(np.concatenate([[end], *found.values()]), -edge, edge)
+    low, high = float(np.nanmin(every)), float(np.nanmax(every))
+    room = 0.08 * (high - low)
+    return panel(
+        "Determinant",
+        "det X",
+        lines["t"],
+        [
+            ("det Y", {"color": GREY, "linestyle": (0, (1, 3))}, np.full(len(lines["t"]), end)),
+            *((kind, STYLES[kind], d) for kind, d in found.items()),
+        ],
+        f"det Y is {end:.3g}; det X begins at {found['one layer'][0]:.3g}.",
+        ylim=(low - room, high + room) if room else None,
+    )
+
+
+def drift(lines: Lines) -> Explorer:
+    """Return the picture of how far Q is from what it was."""
+    found = {"flow": lines["flow"].Q_drift}
+    if lines["regularized"] is not None:
+        found["regularized flow"] = lines["regularized"].Q_drift
+    if (descent := lines["descent"]) is not None:
+        far = held(descent.t, descent.Q_drift, lines["t"])
+        found["descent"] = np.where(far > BEYOND, np.nan, far)
+    q = np.sort(np.linalg.eigvalsh(lines["start"].compress().Q))[::-1] + 0.0
+    some = [f"{a:.3g}" for a in q]
+    some = some if len(q) <= 6 else [*some[:3], "…", *some[-3:]]
+    return panel(
+        "Drift of Q",
+        "‖Q(t) − Q(0)‖",
+        lines["t"],
+        [(kind, STYLES[kind], d) for kind, d in found.items()],
+        f"Q has the eigenvalues {', '.join(some)}; its norm is {np.linalg.norm(q):.3g}.",
+        log=True,
+    )
+
+
+def plane(lines: Lines) -> Explorer:
+    """Return the picture of each mode of the flow in its plane."""
+    Y, flow, size = np.array(lines["Y"]), lines["flow"], len(lines["t"])
+    u, v = modes(Y, flow.U, flow.V)
+    sigma = singular(Y)
+    count = min(len(INDICES), len(sigma))
+    reach = 1.15 * float(max(np.abs([u[:, :count], v[:, :count]]).max(), sigma[0] ** 0.5))
+    least = max(float(sigma[count - 1]), 1e-3 * reach) / (2 * reach)
+    way = np.geomspace(least, 2 * reach, size)
+    drawn: list[Line] = []
+    across: list[Array] = []
+    for i, style in enumerate(plots.components(count)):
+        on, quiet = hyperbola(u[0, i], v[0, i], 1.5 * reach, size), {"quiet": i > 0}
+        across += [on[0], way, u[:, i], u[:1, i].repeat(size)]
+        kept = {"color": GREY, "linestyle": (0, (4, 3)), **quiet}
+        drawn += [
+            (f"hyperbola of mode {i + 1}", kept, on[1]),
+            (f"uv = σ{INDICES[i]}", plots.THEORY | quiet, sigma[i] / way),
+            (f"mode {i + 1}", style, v[:, i]),
+            (f"start {i + 1}", style | {"marker": "o", "quiet": True}, v[:1, i].repeat(size)),
+        ]
+    lam, whole = (u**2 - v**2)[:, :count], (u**2 + v**2)[:, :count]
+    off = float(np.abs(lam - lam[0]).max() / max(whole.max(), 1e-300))
+    stay = "Each mode stays on its hyperbola" if off < 1e-8 else "Modes leave their hyperbolas"
+    return panel(
+        "Modes in the plane",
+        "v of the mode",
+        across,
+        drawn,
+        f"{stay}: u² − v² changes by {off:.1e}, relative.",
+        x="u of the mode",
+        xlim=(-reach, reach),
+        ylim=(-reach, reach),
+    )
+
+
+def predicted(
+    lines: Lines, given: Given, found: gf.exact.Solvable | None
+) -> Iterator[tuple[str, str, str]]:
+    """Yield the rates that are known beforehand: of what, the number, and where it is from."""
+    Y, start = np.array(lines["Y"]), lines["start"]
+    if given["start"] in ("symmetric_spectral", "riccati"):
+        yield "predicted", f"{gf.rates.symmetric(Y):.4g}", "rates.symmetric (Proposition 2)"
+    elif found and found.formula == "identity_imbalance":
+        rate = gf.rates.identity_imbalance(Y, found.parameters["lam"], "X")
+        yield (
+            "predicted",
+            f"{rate:.4g}",
+            "rates.identity_imbalance (Proposition 5), of almost every such start",
+        )
+    if found and found.distances["spectral"] < TINY:
+        Phi, sigma, PsiT = np.linalg.svd(Y, full_matrices=False)
+        u, v = Phi.T @ start.U, PsiT @ start.V
+        size, lam, x = (u * u + v * v).sum(1), (u * u - v * v).sum(1), (u * v).sum(1)
+        never = (np.abs(lam) <= TINY * size) & (x <= TINY * size)
+        each = [
+            "none" if not_so else f"{rate:.4g}"
+            for rate, not_so in zip(gf.rates.spectral(sigma, lam), never, strict=True)
+        ]
+        yield (
+            "predicted, by mode",
+            ", ".join(each[: len(INDICES)]),
+            "rates.spectral (Proposition 3)",
+        )
+    if start is not None and lines["covariance"] is None:
+        rate = gf.rates.a_priori(Y, start).item()
+        yield "guaranteed", f"{rate:.4g}", "rates.a_priori, from the start alone"
+
+
+def measured(
+    lines: Lines, paths: dict[str, Array], given: Given
+) -> Iterator[tuple[str, str, str]]:
+    """Yield the rates that are read off."""
+    if lines["flow"] is not None and lines["covariance"] is None:
+        end = gf.Weights(lines["flow"].U[-1], lines["flow"].V[-1])
+        left = float(lines.error(end.X))
+        rate, why = "none", f"the flow has not arrived: what is left is {left:.2g}"
+        if left < ARRIVED:
+            rate = f"{gf.rates.asymptotic(end).item():.4g}"
+            why = "rates.asymptotic, of almost every start that ends where this flow is"
+        yield "at the end", rate, why
+    for kind, X in paths.items():
+        t = lines["t"]
+        if kind == "descent":
+            t, X = lines["descent"].t, lines["descent"].X
+        there = np.isfinite(X).all((1, 2)) & (np.abs(X).max((1, 2)) < BEYOND)
+        try:
+            found = gf.rates.measured(t[there], lines.error(X[there]))
+            told = f"{found.rate:.4g} ± {found.uncertainty:.0e}", "rates.measured"
+        except ValueError as problem:
+            told = "none", str(problem)
+        yield f"measured, {kind}", *told
+    if lines["descent"] is not None:
+        edge = 2 / (np.linalg.norm(end.U, 2) ** 2 + np.linalg.norm(end.V, 2) ** 2)
+        said = f"2/(σ₁(U)² + σ₁(V)²) where the flow ends; the step is {given['step']}"
+        yield "largest step", f"{edge:.4g}", said
+
+
+def show(given: Given) -> Shown:
+    """Return what the page shows for the settings of a reader.
+
+    Parameters
+    ----------
+    given : dict
+        What is typed into each field, by its id, as data/playground.yml has them.
+
+    Returns
+    -------
+    Shown
+        Pictures, rates, sentences, and the lines of Python.
+
+    Raises
+    ------
+    ValueError
+        Of gfcore, which names the argument that has the name of the field.
+    """
+    lines = begin(given)
+    why = descend(lines, given)
+    form, found = solve(lines, given)
+    also = ", covariance=covariance" if lines["covariance"] is not None else ""
+    X0 = "X0" if lines["start"] is None else "start.X"
+    lines.add(f"one = gf.exact.linear(Y, {X0}, t{also})")
+    paths = curves(lines)
+    of = paths.get("regularized flow", paths.get("flow"))
+    if of is not None and "closed form" in paths:
+        size = max(np.abs(of).max(), np.abs(lines["Y"]).max())
+        off = np.abs(paths["closed form"] - of).max() / size
+        form += f" It is {off:.0e} from what was integrated."
+    if lines["flow"] is not None:
+        doubt = float(lines["flow"].error_estimate.max())
+        if doubt > DOUBTED * np.linalg.norm(lines["Y"]):
+            form += f" The flow may be off by {doubt:.0e}: a saddle multiplies what is rounded."
+    panels = [strengths(lines, paths), errors(lines, paths)]
+    if lines["flow"] is not None:
+        panels += [plane(lines), drift(lines)]
+    if np.shape(lines["Y"])[0] == np.shape(lines["Y"])[1]:
+        panels.append(determinant(lines, paths))
+    rows = [*predicted(lines, given, found), *measured(lines, paths, given)]
+    last = "closed" if lines["flow"] is None else "flow.X"
+    code = [*lines.text, f"print(np.linalg.svd({last}[-1], compute_uv=False))"]
+    return Shown(panels, rows, [form, *([why] if why else [])], "\n".join(code) + "\n")

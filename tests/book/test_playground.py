@@ -1,0 +1,389 @@
+"""The playground without a browser: each preset shows what it says, and its lines make it.
+
+The references are SciPy's integration of the printed equation (12), and formulas by hand.
+"""
+
+import csv
+import io
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+import yaml
+from scipy.integrate import solve_ivp
+
+import gfcore as gf
+from gfbook.build import BuildError
+from gfbook.build import playground as built
+from gfbook.live import playground
+from tests.conftest import ROOT
+
+DATA = yaml.safe_load((ROOT / built.FILE).read_text(encoding="utf-8"))
+TARGETS = DATA["fields"][0]["fill"]
+PRESETS = {preset["id"]: preset for preset in DATA["presets"]}
+KINDS = ("flow", "regularized flow", "descent", "one layer", "closed form")
+
+
+def given(id=None, **more):
+    """Return the values of all fields, those of a preset and others."""
+    return playground.complete(DATA["fields"], (PRESETS[id]["state"] if id else {}) | more)
+
+
+@pytest.fixture(scope="module")
+def page():
+    return playground.Playground(ROOT / built.MODULE)
+
+
+class Seen:
+    """What is shown for some values, as a reader has it."""
+
+    def __init__(self, page, values):
+        self.values, self.answer = values, page.show(values)
+        assert "error" not in self.answer, self.answer
+        self.rows = {what: value for what, value, _ in self.answer["rows"]}
+        self.said = " ".join(self.answer["said"])
+        self.names = {}
+        exec(self.answer["code"].replace("print(", "shown = ("), self.names)
+
+    def panel(self, name):
+        """Return x, and each line of a picture by its name."""
+        (panel,) = (p for p in self.answer["panels"] if p["spec"]["name"] == name)
+        names = [line["name"] for line in panel["spec"]["lines"]]
+        lines = (np.array(y, float) for y in panel["state"]["y"])
+        return np.array(panel["state"]["x"][0]), dict(zip(names, lines, strict=True))
+
+    def rate(self, what):
+        """Return a measured rate and its uncertainty."""
+        numbers = re.findall(r"[\d.]+", self.rows[f"measured, {what}"].replace("·10", ""))
+        return float(numbers[0])
+
+    def reaches(self, level, kind="flow"):
+        """Return when an error is below a level."""
+        t, lines = self.panel("Error")
+        return gf.rates.reach(t, np.nan_to_num(lines[kind]), level)
+
+
+@pytest.fixture
+def seen(page):
+    return lambda id=None, **more: Seen(page, given(id, **more))
+
+
+def integrated(Y, start, t, Sigma=None):
+    """Return X of (12) by SciPy, from the equation as it is printed."""
+    Y, m = np.array(Y), len(Y)
+    shape = start.R.shape
+
+    def slope(_, R):
+        R = R.reshape(shape)
+        if Sigma is None:
+            return np.concatenate(gf.paper.eq_12(Y, R[:m], R[m:])).ravel()
+        E = Y - R[:m] @ R[m:].T @ Sigma
+        return np.concatenate([E @ R[m:], E.T @ R[:m]]).ravel()
+
+    options = {"method": "DOP853", "rtol": 1e-11, "atol": 1e-13, "max_step": t[-1] / 250}
+    R = solve_ivp(slope, (0, t[-1]), start.R.ravel(), t_eval=t, **options).y.T
+    R = R.reshape(-1, *shape)
+    return R[:, :m] @ R[:, m:].mT
+
+
+@pytest.mark.parametrize("id", PRESETS)
+def test_lines_of_a_preset_make_what_is_shown(seen, id):
+    found = seen(id)
+    assert 8 <= len(found.answer["code"].splitlines()) <= 12
+    names, (t, shown) = found.names, found.panel("Singular values")
+    assert np.allclose(names["t"], t, rtol=1e-5)
+    paths = {"one layer": names["one"]}
+    if "closed" in names:
+        paths["closed form"] = names["closed"]
+    if "flow" in names:
+        paths["flow"] = names["flow"].X
+    if names.get("descent") is not None and len(names["descent"].t) == len(t):
+        paths["descent"] = names["descent"].X
+    assert {"one layer", "closed form"} <= paths.keys() or "No closed form" in found.said
+    for kind, X in paths.items():
+        values = np.linalg.svd(X, compute_uv=False)
+        for i in range(values.shape[1]):
+            line = shown[f"{kind} σ{'₁₂₃₄'[i]}"]
+            assert np.allclose(line, values[:, i], rtol=1e-5, atol=1e-12), kind
+    _, errors = found.panel("Error")
+    for kind, X in paths.items():
+        seen_as = X @ np.array(names.get("covariance", np.eye(X.shape[-1])))
+        error = np.linalg.norm(names["Y"] - seen_as, axis=(1, 2)) / np.linalg.norm(names["Y"])
+        assert np.allclose(np.nan_to_num(errors[kind]), error, rtol=1e-5, atol=1e-30), kind
+
+
+@pytest.mark.parametrize("id", [id for id in PRESETS if id != "escape"])
+def test_flow_and_closed_form_are_those_of_the_printed_equation(seen, id):
+    found = seen(id)
+    names, Sigma = found.names, found.names.get("covariance")
+    start, t = names["start"].compress(), names["t"]
+    X = integrated(names["Y"], start, t, None if Sigma is None else np.array(Sigma))
+    assert np.abs(names["flow"].X - X).max() < 2e-8 * np.abs(X).max()
+    if "regularized" in names:
+        assert np.abs(names["closed"] - names["regularized"].X).max() < 1e-8 * np.abs(X).max()
+    elif "closed" in names:
+        assert np.abs(names["closed"] - X).max() < 2e-8 * np.abs(X).max()
+
+
+def test_strong_direction_is_first_and_one_layer_knows_no_order(seen):
+    t, lines = seen("order").panel("Singular values")
+    half = {name: t[np.argmax(lines[name] > end / 2)] for name, end in zip(
+        ("flow σ₁", "flow σ₂", "one layer σ₁", "one layer σ₂"), (3, 1, 3, 1), strict=True
+    )}  # fmt: skip
+    assert half["flow σ₂"] > 2.5 * half["flow σ₁"]
+    assert half["one layer σ₁"] == half["one layer σ₂"] == pytest.approx(np.log(2), abs=0.06)
+
+
+def test_imbalance_turns_the_order(seen):
+    found = seen("modes")
+    t, lines = found.panel("Singular values")
+    assert t[np.argmax(lines["flow σ₁"] > 0.5)] < 0.2  # the weak one, then alone
+    assert lines["flow σ₁"][len(t) // 3] == pytest.approx(1, abs=1e-3)
+    first, second = map(float, found.rows["predicted, by mode"].split(", "))
+    assert first == 6
+    assert second == pytest.approx(np.hypot(2, 16 - 1e-4), abs=0.01)
+    _, plane = found.panel("Modes in the plane")
+    assert "Each mode stays on its hyperbola" in found.answer["panels"][2]["state"]["text"]
+    assert len(plane) == 8
+
+
+@pytest.mark.parametrize("id", ["blind", "negative", "narrow"])
+def test_a_direction_is_never_learned(seen, id):
+    found = seen(id, t="20")
+    _, lines = found.panel("Error")
+    assert lines["flow"][-1] == pytest.approx(1 / np.sqrt(10), rel=1e-6)
+    assert lines["one layer"][-1] < 1e-8
+    assert found.rows["at the end"] == "none"
+    if id == "negative":
+        assert found.rows["predicted, by mode"] == "6, none"
+        _, lines = seen(id, v="0.1, -0.09", t="20").panel("Error")
+        assert lines["flow"][-1] < 1e-6
+
+
+def test_what_rounding_becomes_near_a_saddle_is_told(seen):
+    assert "may be off" not in seen("negative").said
+    found = seen("negative", t="40")
+    _, lines = found.panel("Error")
+    assert lines["closed form"][-1] == pytest.approx(1 / np.sqrt(10), rel=1e-6)
+    assert lines["flow"][-1] < 0.9 * lines["closed form"][-1]
+    assert "may be off by" in found.said
+
+
+def test_determinant_keeps_its_sign_and_descent_does_not(seen):
+    found = seen("determinant")
+    _, lines = found.panel("Determinant")
+    assert lines["det Y"][0] == pytest.approx(3)
+    assert (lines["flow"] < 0).all()
+    assert abs(lines["flow"][-1]) < 1e-3
+    assert lines["descent"][-1] > 0
+    values = np.linalg.svd(found.names["flow"].X[-1], compute_uv=False)
+    assert values[1] < 1e-4 < values[0]
+
+
+def test_the_same_norm_of_Q_is_fast_in_all_directions_alone(seen):
+    one, every = seen("one-direction"), seen("all-directions")
+    for found in (one, every):
+        assert np.linalg.norm(found.names["start"].Q) == pytest.approx(36, abs=0.02)
+    assert one.reaches(1e-3) > 10 * every.reaches(1e-3)
+    assert one.rate("flow") == pytest.approx(2, abs=0.05)
+
+
+def test_the_end_of_the_path_tells_the_rate(seen):
+    found = seen("wide")
+    flow = found.names["flow"]
+    end = sum(np.linalg.eigvalsh(W @ W.T)[0] for W in (flow.U[-1], flow.V[-1]))
+    assert float(found.rows["at the end"]) == pytest.approx(end, rel=1e-3)
+    assert found.rate("flow") == pytest.approx(end, rel=0.01)
+    assert "No closed form" in found.said
+    assert float(found.rows["guaranteed"]) < end
+
+
+@pytest.mark.parametrize(
+    ("id", "least", "lam"), [("identity", 1.0, 3.0), ("sigma-min", 0.302775638, 0.5)]
+)
+def test_rate_of_proposition_5_is_measured(seen, id, least, lam):
+    found = seen(id)
+    rate = 2 * np.hypot(least, lam / 2)
+    assert float(found.rows["predicted"]) == pytest.approx(rate, rel=1e-3)
+    assert found.rate("flow") == pytest.approx(rate, rel=1e-3)
+    assert np.allclose(found.names["start"].Q, lam * np.eye(2), atol=1e-12)
+
+
+def test_two_values_of_Q_have_a_closed_form(seen):
+    found = seen("two-values")
+    assert "exact.two_imbalances, q1 = 1.5, q2 = -0.5" in found.said
+    assert "two_imbalances(" in found.answer["code"]
+
+
+def test_the_regularized_flow_agrees_at_first(seen):
+    found = seen("regularized")
+    flow, other = found.names["flow"].error(found.names["Y"]), found.names["regularized"]
+    other = other.error(found.names["Y"])
+    assert np.abs(flow - other).max() < 0.1
+    assert flow[-1] > 100 * other[-1]
+    assert found.rate("flow") < 0.8 * found.rate("regularized flow")
+
+
+def test_a_step_above_the_edge_ends_in_a_cycle_of_two(seen):
+    found = seen("edge")
+    u, path = 0.5, []
+    for _ in range(39):
+        path.append(u * u)
+        u += 1.05 * (1 - u * u) * u
+    descent = found.names["descent"]
+    assert np.allclose(descent.X[:, 0, 0], path, atol=1e-9)
+    assert abs(path[-1] - path[-3]) < 1e-5 < 0.1 < abs(path[-1] - path[-2])
+    assert float(found.rows["largest step"]) == pytest.approx(1)
+    assert found.rows["measured, descent"] == "none"
+
+
+def test_descent_that_leaves_is_told_and_shown_up_to_there(seen):
+    found = seen("diverge")
+    u, count = 3.0, 0
+    while abs(u) <= 1e75:
+        u += 0.4 * (1 - u * u) * u
+        count += 1
+    assert f"at iteration {count}" in found.said
+    assert len(found.names["descent"].t) == count
+    assert found.panel("Error")[1]["flow"][-1] < 1e-3
+
+
+def test_the_escape_is_where_the_formula_by_hand_has_it(seen):
+    found = seen("escape")
+    t = found.names["t"]
+    assert f"t = {np.log(2) / 4:.6g}" in found.said
+    assert np.log(2) / 4 * 0.99 < t[-1] < np.log(2) / 4
+    exact = 1 / (1 - 2 * np.exp(-4 * t))
+    assert np.allclose(found.names["closed"][:, 0, 0], exact, rtol=1e-9)
+
+
+def test_inputs_that_are_not_white_are_divided_by(seen):
+    found = seen("not-white", t="40")
+    assert np.allclose(found.names["flow"].X[-1], np.diag([0.75, 2]), atol=1e-6)
+    assert np.allclose(found.names["covariance"], np.diag([4, 0.5]))
+    assert found.panel("Error")[1]["flow"][-1] < 1e-8
+
+
+def test_weights_that_see_nothing_have_singular_values_in_closed_form(seen):
+    weights = {"U": "0, 0; 1, 0.5; 0.2, 1", "V": "0, 0; 0.3, 1; 1, -0.4"}
+    found = seen(Y="3, 0, 0; 0, 0, 0; 0, 0, 0", start="typed", t="3", **weights)
+    assert "exact.zero_target" in found.said
+    X = integrated(found.names["Y"], found.names["start"], found.names["t"])
+    _, lines = found.panel("Singular values")
+    for i, line in enumerate(np.linalg.svd(X, compute_uv=False).T):
+        assert np.allclose(lines[f"closed form σ{'₁₂₃'[i]}"], line, atol=1e-5)
+
+
+@pytest.mark.parametrize("start", [v for f in DATA["fields"] if f["id"] == "start"
+                                   for v in f["options"]])  # fmt: skip
+@pytest.mark.parametrize("target", ["two strengths", "rank one", "more columns than rows"])
+def test_each_start_and_target_is_shown_or_refused_in_words(page, start, target):
+    found = page.show(given(Y=TARGETS[target], start=start))
+    square = target != "more columns than rows"
+    symmetric = target == "two strengths"
+    fits = {"orthogonal": square, "typed": square, "imbalanced": False,
+            "symmetric_spectral": symmetric, "riccati": symmetric}.get(start, True)  # fmt: skip
+    assert ("error" not in found) == fits, found
+    if not fits:
+        assert found["field"] in ("Y", "k", "lam", "X0"), found
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_each_target_of_the_book_is_learned(page, target):
+    Y = TARGETS[target]
+    found = Seen(page, given(Y=Y, k="16", t="60"))
+    assert found.panel("Error")[1]["flow"][-1] < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "words"),
+    [
+        ({"Y": "1, 2; 3"}, "Y", "Y must be a real array"),
+        ({"Y": "1, two"}, "Y", "Y must be real numbers"),
+        ({"Y": ""}, "Y", "Y must have 2 or more axes"),
+        ({"Y": "0, 0; 0, 0"}, "Y", "must not be zero"),
+        ({"Y": "; ".join(["1 " * 31] * 2)}, "Y", "at most 30"),
+        ({"k": "0"}, "k", "k must be an integer of at least 1"),
+        ({"k": "many"}, "k", "k must be an integer"),
+        ({"k": "30000"}, "k", "at most 20000"),
+        ({"std": "-1"}, "std", "std must be >= 0"),
+        ({"std": "nan"}, "std", "not finite"),
+        ({"seed": "-1"}, "seed", "seed must be an integer"),
+        ({"t": "-2"}, "t", "t must be >= 0"),
+        ({"t": "0"}, "t", "t must be above 0"),
+        ({"step": "0"}, "step", "step must be above 0"),
+        ({"step": "1e-9"}, "step", "step must be at least"),
+        ({"Q0": "x"}, "Q0", "Q0 must be"),
+        ({"Q0": "2", "covariance": "1, 2"}, "Q0", "Q0 must be empty"),
+        ({"covariance": "1, 2; 0, 1"}, "covariance", "covariance must be symmetric"),
+        ({"covariance": "1, -2"}, "covariance", "positive semidefinite"),
+        ({"start": "imbalanced", "k": "3"}, "lam", "Q = lam I_k needs k <= m"),
+        ({"start": "orthogonal", "q1": "-1"}, "q1", "q1 must be >= 0"),
+        ({"start": "orthogonal", "k": "2"}, "k", "orthogonal rows need"),
+        ({"start": "spectral", "u": "1, 2, 3"}, "u", "u must have at most 2 entries"),
+        ({"start": "symmetric_spectral", "Y": "1, 2; 0, 1"}, "Y", "Y must be symmetric"),
+        ({"start": "typed", "U": "1; 2", "V": "1, 2; 3, 4"}, "U", "same width k"),
+        ({"start": "typed", "U": "__import__('os')"}, "U", "U must be real numbers"),
+        ({"start": "riccati", "X0": "1"}, "X0", "X0 must have shape (2, 2)"),
+    ],
+)
+def test_a_bad_value_is_told_beside_its_field(page, values, field, words):
+    found = page.show(given(**values))
+    assert found["field"] == field, found
+    assert words in found["error"]
+
+
+def test_numbers_are_read_as_they_are_typed_or_pasted(page):
+    module = page.module
+    for text in ("1,2\n3,4\n", "1 2; 3 4", "1\t2\n3\t4", " 1, 2 ;\n3, 4"):
+        assert module.matrix(text) == [[1, 2], [3, 4]], text
+    assert module.covariance("4, 1", [[0.0, 2.0], [1.0, 0.0]]) == [[1, 0], [0, 4]]
+
+
+def test_what_is_taken_away_is_what_is_shown(page):
+    found = Seen(page, given("identity"))
+    rows = [*csv.reader(io.StringIO(page.take("csv")))]
+    assert rows[0] == ["panel", "series", "x", "y"]
+    t, lines = found.panel("Error")
+    taken = [list(map(float, r[2:])) for r in rows if r[:2] == ["Error", "closed form"]]
+    assert np.allclose(taken, np.transpose([t, lines["closed form"]]))
+    table = {r[1]: r[2] for r in rows if r[0] == "table"}
+    assert float(table["predicted"]) == pytest.approx(np.sqrt(13), rel=1e-3)
+    root = ET.fromstring(page.take("svg"))
+    axes = [g for g in root.iter() if re.fullmatch(r"axes_\d+", g.get("id", ""))]
+    assert len(axes) == len(found.answer["panels"]) == 5
+
+
+def test_lines_run_elsewhere(page):
+    found = Seen(page, given("two-values"))
+    done = subprocess.run(
+        [sys.executable, "-c", found.answer["code"]], capture_output=True, text=True, check=True
+    )
+    last = [lines[-1] for name, lines in found.panel("Singular values")[1].items()
+            if name.startswith("flow")]  # fmt: skip
+    assert np.allclose([*map(float, done.stdout.strip("[] \n").split())], last, rtol=1e-5)
+
+
+def test_presets_are_about_claims_and_drawn(tmp_path):
+    claims = {claim["id"] for claim in yaml.safe_load((ROOT / "data/claims.yml").read_text())}
+    content = built.load(ROOT, claims)
+    assert all(preset["drawn"] and preset["claims"] for preset in content["presets"])
+    touched = built.touched(content)
+    amiss = {"prop-1", "prop-3", "text-1-convergence", "text-6-imbalance", "text-5-flow"}
+    assert amiss <= touched.keys()
+    (tmp_path / "data").mkdir()
+    text = (ROOT / built.FILE).read_text()
+    (tmp_path / built.MODULE).write_text((ROOT / built.MODULE).read_text())
+    for old, new, words in (
+        ("[prop-1]", "[prop-0]", "escape: no claim and no field prop-0"),
+        ('X0: "-1"', 'X1: "-1"', "escape: no claim and no field X1"),
+        ('X0: "-1"', 'X0: "-1, 1"', "escape: X0 must be"),
+        ("panel: Determinant", "panel: Nothing", "determinant: no panel Nothing"),
+    ):
+        (tmp_path / built.FILE).write_text(text.replace(old, new, 1))
+        with pytest.raises(BuildError, match=re.escape(words)):
+            built.load(tmp_path, claims)
+    assert built.load(tmp_path / "data", claims) == {}

@@ -1,0 +1,209 @@
+"""The playground, as a reader meets it: opened by an address, run, changed, taken away."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+import yaml
+from playwright.sync_api import expect
+
+from gfbook.build import playground as built
+from gfbook.live import playground
+from tests.conftest import ROOT
+from tests.site.test_run import READY, Reader, served  # noqa: F401 - a fixture
+
+PAGE = "record/playground"
+DATA = yaml.safe_load((ROOT / built.FILE).read_text(encoding="utf-8"))
+BOARDS = ".play-boards .explorer-plot"
+
+
+class Player(Reader):
+    """A reader of the playground."""
+
+    def field(self, id):
+        return self.page.locator(f"#play-{id}")
+
+    def runs(self):
+        return int(self.page.evaluate("document.documentElement.dataset.liveRuns ?? 0"))
+
+    def after(self, before):
+        """Wait until something more was calculated."""
+        late = time.monotonic() + READY / 1000
+        while self.runs() == before:
+            assert time.monotonic() < late
+            time.sleep(0.1)
+        self.state("ready")
+
+    def open(self, hash):
+        before = self.runs()
+        self.page.evaluate("hash => { location.hash = hash; }", hash)
+        self.after(before)
+
+    def set(self, id, value):
+        before = self.runs()
+        self.field(id).fill(value)
+        self.after(before)
+
+    def shown(self):
+        """Return what the pictures have, by name, and the table."""
+        boards = self.page.locator(BOARDS).evaluate_all(
+            "all => all.map((b) => [b.closest('section').querySelector('h2').textContent,"
+            " JSON.stringify(b.plot.data)])"
+        )
+        rows = self.page.locator(".play-table tbody tr").evaluate_all(
+            "all => all.map((r) => [...r.cells].map((c) => c.textContent))"
+        )
+        return {name: json.loads(data) for name, data in boards}, rows
+
+    def take(self, what):
+        with self.page.expect_download() as download:
+            self.page.get_by_role("button", name=f"Download {what}", exact=True).click()
+        return download.value.path().read_text(encoding="utf-8")
+
+    @property
+    def hash(self):
+        return self.page.evaluate("location.hash")
+
+
+def expected(id=None, **more):
+    """Return what the module gives here, in this Python."""
+    state = next((p["state"] for p in DATA["presets"] if p["id"] == id), {}) | more
+    return playground.Playground(ROOT / built.MODULE).show(
+        playground.complete(DATA["fields"], state)
+    )
+
+
+def alike(shown, answer):
+    """Check that the pictures of a page are those of the module."""
+    pictures, rows = shown
+    assert [*pictures] == [panel["spec"]["name"] for panel in answer["panels"]]
+    for panel in answer["panels"]:
+        name, state = panel["spec"]["name"], panel["state"]
+        if name in ("Error", "Drift of Q", "Modes in the plane"):
+            continue  # on logarithmic axes down to rounding; signs of vectors
+        _, *lines = pictures[name]
+        assert np.allclose(
+            np.array(lines, float), np.array(state["y"], float), rtol=1e-4, atol=1e-6
+        ), name
+    assert [row[0] for row in rows] == [row[0] for row in answer["rows"]]
+
+
+@pytest.fixture(scope="module")
+def player(browser, served):  # noqa: F811
+    """A reader who came by the address of a preset and ran the page."""
+    player = Player(browser, served, f"{PAGE}")
+    player.page.goto(f"{served}{PAGE}.html#preset-blind")
+    player.before = list(player.asked)
+    player.start()
+    yield player
+    player.context.close()
+
+
+def test_a_preset_is_opened_by_its_address_changed_and_taken_away(player):
+    assert not [url for url in player.before if "/python-" in url or "/live-" in url]
+    alike(player.shown(), expected("blind"))
+    assert player.hash == "#preset-blind"
+    expect(player.field("start")).to_have_value("spectral")
+    player.set("v", "0.3, 0.2")
+    alike(player.shown(), expected("blind", v="0.3, 0.2"))
+    assert player.hash == "#start=spectral&u=0.3,0&v=0.3,0.2"
+    expect(player.field("preset")).to_have_value("")
+    code = player.take("Python")
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True)
+    pictures, _ = player.shown()
+    last = [line[-1] for line in pictures["Singular values"][1:3]]
+    assert np.allclose([*map(float, done.stdout.strip("[] \n").split())], last, rtol=1e-5)
+    rows = [*csv.reader(io.StringIO(player.take("CSV")))]
+    flow = [float(y) for panel, name, _, y in rows if (panel, name) == ("Determinant", "flow")]
+    assert np.allclose(flow, pictures["Determinant"][2], rtol=1e-5)
+    assert ET.fromstring(player.take("SVG")).tag.endswith("svg")
+    assert player.troubles == []
+
+
+def test_an_address_has_the_whole_state(player, served):  # noqa: F811
+    player.open("#start=orthogonal&Y=2,0,0;0,1,0&k=6&q1=3&t=3")
+    answer = expected(start="orthogonal", Y="2,0,0;0,1,0", k="6", q1="3", t="3")
+    alike(player.shown(), answer)
+    assert "Determinant" not in player.shown()[0]
+    expect(player.field("Y")).to_have_value("2,0,0\n0,1,0")
+    expect(player.field("std")).to_be_hidden()
+    player.open("#preset-escape")
+    alike(player.shown(), expected("escape"))
+    expect(player.page.locator(".play-said")).to_contain_text("escapes to infinity")
+    expect(player.field("step")).to_be_hidden()
+
+
+def test_what_is_wrong_is_told_beside_its_field(player):
+    player.open("#preset-identity")
+    before = player.shown()
+    player.set("k", "3")
+    wrong = player.page.locator("#play-lam-wrong")
+    expect(wrong).to_contain_text("Q = lam I_k needs k <= m for lam > 0")
+    expect(player.field("lam")).to_have_attribute("aria-invalid", "true")
+    assert player.shown() == before
+    expect(player.page.get_by_role("button", name="Download CSV")).to_be_disabled()
+    player.set("k", "2")
+    expect(wrong).to_be_hidden()
+    player.set("Y", "1, 2; 3")
+    expect(player.page.locator("#play-Y-wrong")).to_contain_text("Y must be a real array")
+    choose = player.page.get_by_label("Target Y: one of this book's")
+    before = player.runs()
+    choose.select_option("two strengths")
+    player.after(before)
+    assert player.hash == "#preset-identity"
+
+
+def test_every_preset_is_chosen_by_keyboard(player):
+    player.open("#preset-order")
+    choose = player.field("preset")
+    choose.focus()
+    for preset in DATA["presets"][1:]:
+        before = player.runs()
+        player.page.keyboard.press("ArrowDown")
+        player.after(before)
+        assert player.hash == f"#preset-{preset['id']}"
+        alike(player.shown(), expected(preset["id"]))
+    player.page.keyboard.press("Tab")
+    player.page.keyboard.press("Tab")
+    assert player.page.evaluate("document.activeElement.id") == "play-Y"
+
+
+def test_python_is_stopped_and_starts_with_the_next_value(player):
+    player.open("#preset-blind")
+    player.page.get_by_role("button", name="Stop", exact=True).click()
+    expect(player.page.locator(".live-start")).to_contain_text("Stopped")
+    player.set("t", "4")
+    alike(player.shown(), expected("blind", t="4"))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_page_is_accessible_and_fits(player, theme):
+    page = player.page
+    page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
+    if page.evaluate("!window.axe"):
+        page.evaluate((ROOT / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8"))
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        found = page.evaluate(
+            """() => axe.run('.play, .live-start', {resultTypes: ['violations']})
+              .then(({violations}) => violations.filter(v => /serious|critical/.test(v.impact))
+                .map(v => [v.id, v.nodes[0].html.slice(0, 160)]))"""
+        )
+        assert found == []
+
+
+def test_errata_lead_to_what_can_be_touched(visit):
+    page = visit("record/errata", "desk")
+    page.get_by_role("link", name="A large norm of Q in one direction").first.click()
+    assert page.url.endswith("playground.html#preset-one-direction")
+    entry = page.locator("[id=preset-one-direction]")
+    expect(entry).to_be_in_viewport()
+    expect(page.locator("#play")).to_contain_text("The form comes here when Python runs")
