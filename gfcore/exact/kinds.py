@@ -1,5 +1,6 @@
 """Which of the exact solutions a start has, and how far it is from the others."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,15 +82,18 @@ def solvable(Y: ArrayLike, weights0: Weights) -> Solvable:
     (None, 'two_imbalances', '4e-02')
     """
     target = _check.target(Y, weights0)
-    U, V = weights0.U, weights0.V
     m, n = target.shape
-    q, T, _ = eigenrows(weights0.R, m)
+    # Weights to the size of 1, as their squares and products may underflow.
+    _, exponent = np.frexp(np.abs(weights0.R).max())
+    R = np.ldexp(weights0.R, -exponent)
+    U, V = R[:m], R[m:]
+    q, T, _ = eigenrows(R, m)
     size = (T * T).sum(1)
     lam, identity = common(q, size)
     up = q > 0
     (q1, above), (q2, below) = common(q[up], size[up]), common(q[~up], size[~up])
     two = max(above, below) if len(q) == m + n else np.inf
-    seen = max(share(U.T @ target, U, target), share(target @ V, target, V))
+    seen = max(share(U.T, target), share(target, V))
     tolerance = 64 * (m + n) * EPS
     distances = {
         "identity_imbalance": identity,
@@ -99,6 +103,7 @@ def solvable(Y: ArrayLike, weights0: Weights) -> Solvable:
     }
     solved = [name for name, distance in distances.items() if distance <= tolerance]
     nearest = solved[0] if solved else min(distances, key=lambda name: distances[name])
+    lam, q1, q2 = (math.ldexp(value, 2 * int(exponent)) for value in (lam, q1, q2))
     parameters = {"identity_imbalance": {"lam": lam}, "two_imbalances": {"q1": q1, "q2": q2}}
     return Solvable(
         solved[0] if solved else None,
@@ -119,7 +124,9 @@ def common(q: Array, size: NDArray[np.float64]) -> tuple[float, float]:
     return middle, float(quotient(np.abs(q - middle), size).max())
 
 
-def share(product: Array, A: Array, B: Array) -> float:
+def share(A: Array, B: Array) -> float:
     """Return the size of a product relative to its factors, 0 if one is zero."""
-    a, b = np.linalg.norm(A), np.linalg.norm(B)
-    return float(np.linalg.norm(product) / a / b) if a > 0 and b > 0 else 0.0
+    if not (A.any() and B.any()):
+        return 0.0
+    A, B = (M / np.abs(M).max() for M in (A, B))
+    return float(np.linalg.norm(A @ B) / np.linalg.norm(A) / np.linalg.norm(B))
