@@ -1,6 +1,7 @@
 """Checks of arguments: each names the argument, what was wrong and the shape seen."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,15 +40,7 @@ def array(
         ...
     ValueError: Y has entries that are not finite, got shape (1, 2)
     """
-    _whole(name, value)
-    try:
-        given = np.asarray(value)
-    except Exception as error:  # whatever the conversion of an object raises
-        raise ValueError(f"{name} must be a real array: {error}") from None
-    if given.dtype.kind not in "iuf":
-        raise ValueError(
-            f"{name} must be real numbers, got {given.dtype} entries, shape {given.shape}"
-        )
+    given = real(name, value)
     allowed = (ndim,) if isinstance(ndim, int) else ndim
     if given.ndim not in allowed and not (stack and given.ndim > min(allowed)):
         axes = " or ".join(map(str, allowed))
@@ -68,9 +61,29 @@ def array(
     return result
 
 
+def real(name: str, value: ArrayLike) -> NDArray[Any]:
+    """Return `value` as an array of real numbers of whatever size, or raise ValueError."""
+    try:
+        _whole(name, value)
+    except RecursionError:
+        raise ValueError(f"{name} must be a real array, but holds itself") from None
+    try:
+        given = np.asanyarray(value)
+    except Exception as error:  # whatever the conversion of an object raises
+        raise ValueError(f"{name} must be a real array: {error}") from None
+    _whole(name, given)  # an object may become an array that has a mask or a unit
+    if given.dtype.kind not in "iuf":
+        raise ValueError(
+            f"{name} must be real numbers, got {given.dtype} entries, shape {given.shape}"
+        )
+    return np.asarray(given)
+
+
 def _whole(name: str, value: object) -> None:
     """Raise ValueError where an array of `value` would drop or reinterpret a part of it."""
-    if isinstance(value, list | tuple):
+    if isinstance(value, bytearray):
+        raise ValueError(f"{name} must be real numbers, got a bytearray")
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes | memoryview | range):
         for part in value:
             _whole(name, part)
     elif isinstance(value, bool | np.bool_) or getattr(value, "dtype", None) == np.bool_:
@@ -137,14 +150,24 @@ def target(Y: ArrayLike, weights0: "Weights", stack: bool = False) -> Array:
 
     In a stack both have leading axes, the same.
     """
-    matrix = array("Y", Y, 2, stack)
-    try:
-        *leading, m, _ = weights0.U.shape
-        n = weights0.V.shape[-2]
-    except AttributeError:
-        raise ValueError(f"weights0 must be Weights, got {type(weights0).__name__}") from None
-    shape("Y", matrix, (*leading, m, n))
+    matrix, start = array("Y", Y, 2, stack), weights("weights0", weights0, stack)
+    *leading, m, _ = start.U.shape
+    shape("Y", matrix, (*leading, m, start.V.shape[-2]))
     return matrix
+
+
+def weights(name: str, value: "Weights", stack: bool = False) -> "Weights":
+    """Return `value` if it is Weights, those of one model unless a stack will do."""
+    from gfcore.state import Weights
+
+    if not isinstance(value, Weights):
+        raise ValueError(f"{name} must be Weights, got {type(value).__name__}")
+    if value.U.ndim > 2 and not stack:
+        raise ValueError(
+            f"{name} must be the Weights of one model, got a stack of shape "
+            f"{value.U.shape[:-2]}"
+        )
+    return value
 
 
 def times(t: ArrayLike) -> Array:

@@ -38,9 +38,8 @@ def path(Y: Array, R: Array, t: Array, tol: float) -> Reached:
     states[:done] = R
     steps, now = 0, 0.0
     if done < t.size:
-        solver = DOP853(
-            slope, 0.0, R.ravel(), t[-1], rtol=tol, atol=1e-3 * tol * np.abs(R).max()
-        )
+        least = max(1e-3 * tol * float(np.abs(R).max()), 1e-300)  # weights may all be zero
+        solver = DOP853(slope, 0.0, R.ravel(), t[-1], rtol=tol, atol=least)
         while done < t.size and solver.status == "running":
             solver.step()
             steps, now = steps + 1, solver.t

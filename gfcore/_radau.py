@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from gfcore import paper
 from gfcore._check import Array
+from gfcore._taylor import SLOWEST
 
 _EPS = float(np.finfo(float).eps)
 ROUNDING = 16 * _EPS  # what a few dozen operations lose
@@ -155,7 +156,7 @@ def _collocate(frame: _Frame, h: float, tol: float) -> tuple[Array, int, float] 
     margin = ROUNDING / accuracy  # X = U V^T is known no better than this allows
     shape = max(1.0, _SHAPE / tol)
     # Small hidden units keep their digits too.
-    column = np.linalg.norm(Z0, axis=0)
+    column = np.hypot.reduce(Z0, axis=0, initial=1e-300)  # squares of it may underflow
     column += margin * column.max()
     changes: list[float] = []
     for sweep in range(1, _SWEEPS + 1):
@@ -221,7 +222,7 @@ def conserve(Z: Array, K: Array, J: Array, scale: Array | None = None) -> Array:
     R = Z * scale
     weight = scale[:, None] * scale
     n, B = np.linalg.eigh(R.mT @ R)
-    n = np.maximum(n, _EPS * n[:, -1:])
+    n = np.maximum(n, np.maximum(_EPS * n[:, -1:], 1e-300))
     for _ in range(3):  # Newton steps
         drift = weight * (Z.mT @ (J * Z) - K)
         turn = B.mT @ drift @ B / (n[:, :, None] + n[:, None])
@@ -265,7 +266,7 @@ def path(
     fastest = np.linalg.norm(Y) + np.linalg.norm(R) ** 2
     if Q0 is not None:
         fastest += np.linalg.norm(Q0)
-    h = (0.5 if fine else 1.0) / max(float(fastest), 1e-300)
+    h = (0.5 if fine else 1.0) / max(float(fastest), SLOWEST)
     done = int(np.searchsorted(times, now, side="right"))
     states = np.empty((times.size, *R.shape))
     states[:done] = R

@@ -37,6 +37,7 @@ _ORDER = 20  # where the calls and the operations of a path together cost least
 _FALL = 0.4
 _POLES = np.array([5.0, 8.0, 13.0])  # beta, in steps of the plain series
 _CACHE = 2**20  # bytes of coefficients that go through the orders together
+SLOWEST = 1e-100  # what moves more slowly does not move by 1e75, the last of all times
 ATTEMPTS = 100_000  # steps at most, to reach the last time
 _PATIENCE = 100  # steps that cost about as much as all implicit ones to any time
 
@@ -94,7 +95,8 @@ def _advance(path: Reached, Y: Array, t: Array, tol: Array, Sigma: Array | None)
     """Bring a group of paths, in place, to the last time or to where they hand over."""
     steps = 0
     # The unit of time of a series: what the plain one of the step before was good for.
-    h = 1 / np.maximum(np.vecdot(Y, Y).sum(1) ** 0.5 + np.vecdot(path.R, path.R).sum(1), 1e-300)
+    speed = np.vecdot(Y, Y).sum(1) ** 0.5 + np.vecdot(path.R, path.R).sum(1)
+    h = 1 / np.maximum(speed, SLOWEST)
     active = np.flatnonzero(path.done < t.size)
     series = None
     while active.size:

@@ -381,7 +381,7 @@ def solve_many(
         As for `solve`, the same for all.
     progress : callable, optional
         Is given the groups that are worked on one after the other, as a sequence, and returns
-        what to loop over: `tqdm.tqdm` shows how far it is.
+        what to loop over: `tqdm.tqdm` shows how far it is. What it leaves out is NaN.
 
     Returns
     -------
@@ -415,8 +415,9 @@ def solve_many(
         R = np.asarray(np.linalg.qr(R.mT, mode="r")).mT
     Ys = np.broadcast_to(target, (*stack, m, n)).reshape(-1, m, n)
     moments = np.atleast_1d(times)
-    paths = np.empty((len(R), moments.size, *R.shape[1:]))
-    error = np.empty(paths.shape[:2])
+    # NaN, so that what `progress` may leave out is seen.
+    paths = np.full((len(R), moments.size, *R.shape[1:]), np.nan)
+    error = np.full(paths.shape[:2], np.nan)
     failed: dict[tuple[int, ...], ArithmeticError] = {}
     size = max(1, min(_GROUP // paths[0].nbytes, 128))
     for begin in progress(range(0, len(R), size)):
@@ -476,6 +477,10 @@ def solve_regularized(
     is done there: with m+n hidden units at any width for Q0 = lam I and for the imbalance of
     the start, with at most d (m+n) if Q0 has d distinct eigenvalues, and with all k in general.
 
+    Where no weights have the imbalance Q0, P does not vanish, and a step is never much longer
+    than 1/||P||: a horizon of many thousand times that may need too many. For Q0 = lam I
+    `gfcore.exact.identity_imbalance` has no such limit.
+
     Examples
     --------
     The penalty brings back an imbalance that the start does not have.
@@ -487,11 +492,11 @@ def solve_regularized(
     """
     target = _check.target(Y, weights0)
     k = weights0.U.shape[1]
-    if np.ndim(Q0) == 0:
-        imbalance = float(_check.array("Q0", Q0, 0)) * np.eye(k)
-    else:
-        imbalance = _check.symmetric("Q0", Q0)
+    if (given := _check.array("Q0", Q0, (0, 2))).ndim:
+        imbalance = _check.symmetric("Q0", given)
         _check.shape("Q0", imbalance, (k, k))
+    else:
+        imbalance = given * np.eye(k)
     times, tol = _check.times(t), _tolerance(rtol)
     B = _invariant_basis(weights0.R.T, imbalance)
     (y,), (R,), bases = _few_rows(target[None], (weights0.R @ B)[None])

@@ -147,7 +147,7 @@ def balanced(
     m, n, k = _sizes(m, n, k)
     scale, rng = _check.nonnegative("scale", scale), _check.generator(rng)
     if det_sign is not None:
-        if det_sign not in (1, -1):
+        if isinstance(det_sign, bool) or not np.isscalar(det_sign) or det_sign not in (1, -1):
             raise ValueError(f"det_sign must be 1, -1 or None, got {det_sign!r}")
         if m != n or k < m or scale == 0:
             raise ValueError(

@@ -177,7 +177,7 @@ def identity_imbalance(Y: ArrayLike, lam: float, of: str = "RRT") -> float:
         "VVT": 2 * (odd if m < n else s),
     }
     slowest["RRT"] = min(slowest.values())
-    if of not in list(slowest):  # Compared, not hashed: a list is refused as well.
+    if not isinstance(of, str) or of not in slowest:
         raise ValueError(f"of must be one of RRT, X, UUT and VVT, got {of!r}")
     return slowest[of]
 
@@ -213,8 +213,7 @@ def asymptotic(weights: Weights) -> Array:
     >>> float(asymptotic(Weights([[2.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 3.0]])))
     2.0
     """
-    if not isinstance(weights, Weights):
-        raise ValueError(f"weights must be Weights, got {type(weights).__name__}")
+    weights = _check.weights("weights", weights, stack=True)
     (m, k), n = weights.U.shape[-2:], weights.V.shape[-2]
     u, v = (np.linalg.svd(W, compute_uv=False)[..., -1] ** 2 for W in (weights.U, weights.V))
     rate = np.minimum(u, v) if k < min(m, n) else u * (k >= m) + v * (k >= n)
@@ -514,5 +513,5 @@ def reach(t: ArrayLike, error: ArrayLike, level: float) -> float:
     i = int(np.argmax(error < level))
     if i == 0 or error[i] == 0:
         return float(t[i])
-    above, below = np.log(error[i - 1 : i + 1] / level)
+    above, below = np.log(error[i - 1 : i + 1]) - np.log(level)
     return float(t[i - 1] + (t[i] - t[i - 1]) * above / (above - below))

@@ -163,6 +163,9 @@ class BatchError(ArithmeticError):
         super().__init__(f"problem {index} of the batch: {first}{more}")
         self.errors, self.result = errors, result
 
+    def __reduce__(self) -> tuple[type, tuple[dict[Any, ArithmeticError], Any]]:
+        return type(self), (self.errors, self.result)
+
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
@@ -186,7 +189,7 @@ class Trajectory:
     Raises
     ------
     ValueError
-        If a shape does not fit that of X.
+        If a shape does not fit that of X, or an argument is not real.
 
     Examples
     --------
@@ -207,7 +210,11 @@ class Trajectory:
     rates: tuple[float, float] = (1.0, 1.0)
 
     def __post_init__(self) -> None:
-        axes, steps = np.shape(self.X), np.shape(self.t)
+        for name in ("t", "X", "U", "V", "Q0", "error_estimate"):
+            if (value := getattr(self, name)) is not None or name in ("t", "X"):
+                # What failed in a batch is NaN, so the numbers need not be finite.
+                object.__setattr__(self, name, np.asarray(_check.real(name, value), float))
+        axes, steps = self.X.shape, self.t.shape
         if len(steps) > 1 or len(axes) < len(steps) + 2:
             raise ValueError(f"X must have shape (*T, m, n), got {axes} for t of shape {steps}")
         stack, (m, n) = axes[: len(axes) - 2 - len(steps)], axes[-2:]
@@ -221,7 +228,7 @@ class Trajectory:
             expected |= {"Q0": (*stack, *k, *k)}
         for name, shape in expected.items():
             if (value := getattr(self, name)) is not None:
-                _check.shape(name, np.asarray(value), shape)
+                _check.shape(name, value, shape)
 
     def error(self, Y: ArrayLike) -> Array:
         """Return the reconstruction error ||Y - X(t)||_F / ||Y||_F of Section 6, (*stack, *T).
@@ -289,13 +296,20 @@ def blocks(M: ArrayLike, m: int) -> tuple[Array, Array, Array]:
     -------
     tuple of (..., m, m), (..., m, n) and (..., n, n) ndarrays
 
+    Raises
+    ------
+    ValueError
+        If M is not square, or m is not from 1 to less than its size.
+
     Examples
     --------
     >>> weights = Weights([[2.0, 0.0]], [[3.0, 1.0]])
     >>> blocks(weights.R @ weights.R.T, 1)
     (array([[4.]]), array([[6.]]), array([[10.]]))
     """
-    M = np.asarray(M)
+    M, m = np.asarray(M), _check.count("m", m, 1)
+    if M.ndim < 2 or M.shape[-2] != M.shape[-1] or M.shape[-1] <= m:
+        raise ValueError(f"M must be square with more than m = {m} rows, got shape {M.shape}")
     return M[..., :m, :m], M[..., :m, m:], M[..., m:, m:]
 
 
@@ -313,13 +327,18 @@ def laws(weights: Weights) -> int:
     -------
     int
 
+    Raises
+    ------
+    ValueError
+        If `weights` are not Weights, or a stack of them.
+
     Examples
     --------
     >>> rng = np.random.default_rng(0)
     >>> laws(Weights(rng.standard_normal((2, 3)), rng.standard_normal((2, 3))))
     6
     """
-    R = weights.R
+    R = _check.weights("weights", weights).R
     moves = np.eye(R.size).reshape(-1, *R.shape)
     signs = np.repeat([1.0, -1.0], [len(weights.U), len(weights.V)])
     half = moves.mT @ (signs[:, None] * R)
@@ -331,14 +350,14 @@ def relative_error(X: ArrayLike, Y: ArrayLike) -> Array:
 
     Parameters
     ----------
-    X : (*T, m, n) array_like
+    X : (*stack, m, n) array_like
         Products, one or a stack of them.
     Y : (m, n) array_like
         Target.
 
     Returns
     -------
-    (*T,) array
+    (*stack,) array
 
     Raises
     ------
@@ -351,13 +370,15 @@ def relative_error(X: ArrayLike, Y: ArrayLike) -> Array:
     array([0.894, 0.   ])
     """
     target = _check.array("Y", Y, 2)
-    products = _check.array("X", X, (2, 3, 4))
+    products = _check.array("X", X, 2, stack=True)
     _check.shape("X", products, products.shape[:-2] + target.shape)
     return _relative(products, target)
 
 
 def _relative(X: Array, Y: Array) -> Array:
-    size = np.linalg.norm(Y, axis=(-2, -1))
-    if (size == 0).any():
+    if not Y.any((-2, -1)).all():
         raise ValueError(f"Y must not be zero for a relative error, shape {Y.shape}")
-    return np.asarray(np.linalg.norm(Y - X, axis=(-2, -1)) / size)
+    # In units of Y, so that the squares of a tiny one do not underflow.
+    _, exponent = np.frexp(np.abs(Y).max((-2, -1), keepdims=True))
+    E, Y = np.ldexp(Y - X, -exponent), np.ldexp(Y, -exponent)
+    return np.asarray(np.linalg.norm(E, axis=(-2, -1)) / np.linalg.norm(Y, axis=(-2, -1)))

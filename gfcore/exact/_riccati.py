@@ -102,9 +102,9 @@ def brackets(
     direct, well, inverse = chosen(W, noise, log_D)
 
     def grown(p: Index, at: Index) -> Array:
-        low = log_D[p, at] < 300
+        low = log_D[p, at] < 350  # a W of 1e-305 in the least unit is 1e-145
         e = np.exp(np.where(low, t[at] * rise[p], 0))
-        return np.where(low, root[p, at] * e * e, 1e130)  # D, as far as numbers go
+        return np.where(low, root[p, at] * e * e, 1e152)  # D, as far as numbers go
 
     def solved(
         p: Index, at: Index, c: Array, b: Array, K: Array | None, hard: bool = False

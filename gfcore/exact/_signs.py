@@ -21,6 +21,9 @@ from gfcore.exact._riccati import brackets, rounding
 class FiniteEscapeError(ArithmeticError):
     """The solution leaves every bound at a finite time, held in `.time`.
 
+    Of several problems or modes, `.time` and `.problem` are the time and the index of the first
+    that escapes, and `.result` is what the call would return, with NaN for those that do.
+
     Examples
     --------
     >>> import numpy as np
@@ -34,13 +37,15 @@ class FiniteEscapeError(ArithmeticError):
 
     __module__ = "gfcore.exact"
 
-    def __init__(self, time: float, problem: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self, time: float, problem: tuple[int, ...] = (), result: Array | None = None
+    ) -> None:
         where = f" in problem {problem}" if problem else ""
         super().__init__(f"the solution of (5) escapes to infinity at t = {time:.10g}{where}")
-        self.time, self.problem = time, problem
+        self.time, self.problem, self.result = time, problem, result
 
-    def __reduce__(self) -> tuple[type, tuple[float, tuple[int, ...]]]:
-        return type(self), (self.time, self.problem)
+    def __reduce__(self) -> tuple[type, tuple[float, tuple[int, ...], Array | None]]:
+        return type(self), (self.time, self.problem, self.result)
 
 
 def signed_factor(X: Array, size: Array) -> tuple[Array, Array]:

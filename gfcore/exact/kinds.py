@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from gfcore import _check
 from gfcore._check import EPS, Array
 from gfcore.exact._basis import in_modes
-from gfcore.exact._imbalance import values
+from gfcore.exact._imbalance import sized, values
 from gfcore.exact.direct_sum import in_parts
 from gfcore.state import Weights
 
@@ -82,12 +82,13 @@ def solvable(Y: ArrayLike, weights0: Weights) -> Solvable:
     (None, 'two_imbalances', '4e-02')
     """
     target = _check.target(Y, weights0)
-    U, V = weights0.U, weights0.V
     m, n = target.shape
     one, two, lam, q1, q2 = values(weights0.R, m)
+    R, _ = sized(weights0.R)
+    U, V = R[:m], R[m:]
     parts = in_parts(target, U, V)
     alone = len(parts) == 1
-    seen = max(share(U.T @ target, U, target), share(target @ V, target, V))
+    seen = max(share(U.T, target), share(target, V))
     tolerance = 64 * (m + n) * EPS
     distances = {
         "identity_imbalance": one,
@@ -108,7 +109,9 @@ def solvable(Y: ArrayLike, weights0: Weights) -> Solvable:
     )
 
 
-def share(product: Array, A: Array, B: Array) -> float:
+def share(A: Array, B: Array) -> float:
     """Return the size of a product relative to its factors, 0 if one is zero."""
-    a, b = np.linalg.norm(A), np.linalg.norm(B)
-    return float(np.linalg.norm(product) / a / b) if a > 0 and b > 0 else 0.0
+    if not (A.any() and B.any()):
+        return 0.0
+    A, B = (M / np.abs(M).max() for M in (A, B))
+    return float(np.linalg.norm(A @ B) / np.linalg.norm(A) / np.linalg.norm(B))

@@ -57,10 +57,7 @@ def zero_target(weights0: Weights, t: ArrayLike) -> Array:
            [[0.2]]])
     """
     time = _check.times(t)
-    try:
-        *stack, m, k = weights0.U.shape
-    except AttributeError:
-        raise ValueError(f"weights0 must be Weights, got {type(weights0).__name__}") from None
+    *stack, m, k = _check.weights("weights0", weights0, stack=True).U.shape
     P = np.zeros((*stack, *time.shape, k, k))
     for i in np.ndindex(*stack):
         q, T, B = eigenrows(weights0.R[i], m)

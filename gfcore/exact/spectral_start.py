@@ -70,7 +70,7 @@ def spectral_modes(sigma: ArrayLike, lam: ArrayLike, x0: ArrayLike, t: ArrayLike
         sigma_i(t), each with a relative error of about 1e-15 (1 + t sqrt(4 sigma^2 + lam^2)),
         the second term only while the mode has not settled. Where x(t) passes through zero
         the absolute error stays as small as at neighboring times. Imbalances below 1e-150
-        count as 0.
+        count as 0, as does x0 below the smallest normal number.
 
     Raises
     ------
@@ -116,7 +116,8 @@ def spectral(
     -------
     (*stack, *t.shape, m, n) array
         X(t), to about 1e-14 of ||Y|| + ||U0|| ||V0|| at worst. Weights of a mode below 1e-13
-        of those that share its rows, and an imbalance below its rounding error, count as 0.
+        of those that share its rows, and an imbalance below its rounding error, count as 0;
+        so does a balanced mode with weights below 1e-150, whose product has no digits left.
 
     Raises
     ------

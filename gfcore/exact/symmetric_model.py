@@ -77,7 +77,8 @@ def riccati(Y: ArrayLike, X0: ArrayLike, t: ArrayLike) -> Array:
     ------
     FiniteEscapeError
         If any time is at or past the escape (within 1e-12 of it, relatively). Past it (8) has
-        values, but they do not solve (5). In a stack, `.problem` is the index of the first.
+        values, but they do not solve (5). In a stack, `.problem` is the index of the first,
+        and `.result` has the others, with NaN for each that escapes.
     ValueError
         If Y or X0 is not symmetric, not finite and real, or the shapes differ.
 
@@ -101,12 +102,16 @@ def riccati(Y: ArrayLike, X0: ArrayLike, t: ArrayLike) -> Array:
     X = np.empty((*start.shape[:-2], *time.shape, *start.shape[-2:]))
     if not negative.all():
         X[~negative] = riccati(target[~negative], start[~negative], time)
+    escapes: dict[tuple[int, ...], float] = {}
     for i in map(tuple, np.argwhere(negative)):
         try:
             path = signed_solution(target[i], start[i], W[i], J[i], time.reshape(-1))
+            X[i] = path.reshape(X[i].shape)
         except FiniteEscapeError as error:
-            raise FiniteEscapeError(error.time, tuple(map(int, i))) from None
-        X[i] = path.reshape(X[i].shape)
+            escapes[tuple(map(int, i))], X[i] = error.time, np.nan
+    if escapes:
+        problem, escape = next(iter(escapes.items()))
+        raise FiniteEscapeError(escape, problem, X if problem else None)
     return X
 
 
@@ -129,7 +134,9 @@ def symmetric_modes(sigma: ArrayLike, sigma0: ArrayLike, t: ArrayLike) -> Array:
     Raises
     ------
     FiniteEscapeError
-        If any mode has escaped at any time, which needs sigma0 < min(sigma, 0).
+        If any mode has escaped at any time, which needs sigma0 < min(sigma, 0). Of several,
+        `.problem` is the index of the first to escape, and `.result` has all, with NaN from
+        its escape on for each that does.
     ValueError
         If an argument is not finite and real, or the shapes disagree.
 
@@ -139,8 +146,8 @@ def symmetric_modes(sigma: ArrayLike, sigma0: ArrayLike, t: ArrayLike) -> Array:
     array([[1.00000000e+00, 1.00000000e+00, 1.00000000e+00],
            [1.99999997e+00, 1.00000000e-01, 6.17087098e-05]])
     """
-    s, x = agreeing(sigma=sigma, sigma0=sigma0)
-    time, s, x = spread(_check.times(t), s, x)
+    modes = agreeing(sigma=sigma, sigma0=sigma0)
+    time, s, x = spread(_check.times(t), *modes)
     decay = np.exp(-4 * np.abs(s) * time)
     # Between sigma and 0 no term of (9) but x - sigma is small, and that one is exact.
     near = (x < 0) & (x >= 2 * s)
@@ -151,6 +158,11 @@ def symmetric_modes(sigma: ArrayLike, sigma0: ArrayLike, t: ArrayLike) -> Array:
     bottom += unit * x * 4 * time * mean_decay(4 * np.abs(s) * time)
     bottom = np.where(near, (x - s) - x * decay, bottom)
     still = (x == 0) | (x == s)
-    if ((bottom <= 0) & ~still).any():
-        raise FiniteEscapeError(float(scalar_escape(s, x).min()))
-    return np.where(still, x, top / np.where(still, 1, bottom))
+    escaped = (bottom <= 0) & ~still
+    path = np.where(still, x, top / np.where(still | escaped, 1, bottom))
+    if escaped.any():
+        when = scalar_escape(*modes)
+        first = tuple(map(int, np.unravel_index(when.argmin(), when.shape)))
+        result = np.where(escaped, np.nan, path) if first else None
+        raise FiniteEscapeError(float(when.min()), first, result)
+    return path

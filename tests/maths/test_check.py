@@ -1,5 +1,7 @@
 """The argument checks: what they accept, what they refuse and what they say."""
 
+import collections
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,22 @@ def readonly(a):
 
 class Metres(np.ndarray):
     """An array with a unit, as astropy's and pint's are."""
+
+
+class Wrapped:
+    """An object that becomes an array, as a data frame does."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __array__(self, dtype=None, copy=None):
+        return self.array
+
+
+def cyclic():
+    value = [1.0]
+    value.append(value)
+    return value
 
 
 class Stubborn:
@@ -43,6 +61,8 @@ class Stubborn:
         np.repeat(MATRIX, 2, axis=1)[:, ::2],
         MATRIX[::-1, ::-1][::-1, ::-1],
         readonly(MATRIX),
+        Wrapped(MATRIX),
+        collections.deque(MATRIX.tolist()),
     ],
 )
 def test_array_copies_whatever_holds_real_numbers(value):
@@ -67,6 +87,12 @@ def test_array_copies_whatever_holds_real_numbers(value):
         (MATRIX.view(Metres), r"Y is a Metres, of which an array would drop what it adds"),
         ([MATRIX[0].view(Metres)], r"Y is a Metres"),
         (Stubborn(), r"Y must be a real array: call detach first"),
+        (Wrapped(np.ma.array(MATRIX, mask=MATRIX > 5)), r"Y has masked entries"),
+        (Wrapped(MATRIX.view(Metres)), r"Y is a Metres"),
+        (collections.deque([[True, 1.0]]), r"Y must be real numbers, got bool entries"),
+        (collections.UserList([[np.True_, 1.0]]), r"Y must be real numbers, got bool entries"),
+        (bytearray(b"12"), r"Y must be real numbers, got a bytearray"),
+        (cyclic(), r"Y must be a real array, but holds itself"),
         ([["1", "2"]], r"Y must be real numbers, got <U1 entries, shape \(1, 2\)"),
         (np.array([[1, None]]), r"Y must be real numbers, got object entries, shape \(1, 2\)"),
         (None, r"Y must be real numbers, got object entries, shape \(\)"),
@@ -153,6 +179,14 @@ def test_target_must_fit_the_weights():
         _check.target(MATRIX.T, weights)
     with pytest.raises(ValueError, match=r"weights0 must be Weights, got ndarray"):
         _check.target(MATRIX, MATRIX)
+    # A path has a U and a V as well, of one time or of many.
+    for t in (1.0, [0.0, 1.0]):
+        with pytest.raises(ValueError, match=r"weights0 must be Weights, got Trajectory"):
+            _check.target(MATRIX, gf.flow.solve(MATRIX, weights, t))
+    stack = gf.Weights(np.ones((5, 2, 4)), np.ones((5, 3, 4)))
+    with pytest.raises(ValueError, match=r"the Weights of one model, got a stack of .*\(5,\)"):
+        _check.target(MATRIX, stack)
+    assert _check.target(np.ones((5, 2, 3)), stack, stack=True).shape == (5, 2, 3)
 
 
 def test_generator():

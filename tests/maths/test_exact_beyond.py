@@ -495,6 +495,17 @@ def test_a_general_start_is_solved_by_none():
     assert exact.solvable(Y[:, ::-1], spectral).formula is None
 
 
+@pytest.mark.parametrize("weights", [1e-30, 1e-170, 1e-300])
+@pytest.mark.parametrize("target", [1e-300, 1e-170, 1.0])
+def test_no_formula_is_found_because_squares_underflow(weights, target):
+    rng = np.random.default_rng(0)
+    Y, U, V = rng.standard_normal((2, 3)), rng.standard_normal((2, 4)), np.ones((3, 4))
+    found = exact.solvable(target * Y, gf.Weights(weights * U, weights * V))
+    usual = exact.solvable(Y, gf.Weights(U, V))
+    assert found.formula is usual.formula is None
+    assert found.distances == pytest.approx(usual.distances, rel=1e-9)
+
+
 def test_the_distance_is_that_of_the_start():
     rng = np.random.default_rng(0)
     R = gf.initial.orthogonal(2, 3, 9, 1e-12, -1e4, rng).R

@@ -364,8 +364,16 @@ def test_weights_take_stacks():
         assert np.allclose(made(stack), single, rtol=1e-13, atol=1e-13)
     with pytest.raises(ValueError, match="same leading axes"):
         gf.Weights(U, V[:5])
-    with pytest.raises(ValueError, match="Y must have shape"):
+    with pytest.raises(ValueError, match=r"of one model, got a stack of shape \(6,\)"):
         gf.flow.solve(np.ones((2, 3)), stack, 1.0)
+
+
+@pytest.mark.parametrize("size", [1e-280, 1e-290, 1e-305])
+def test_a_start_of_any_size_grows(size):
+    # x' = 4 x - 4 x^2 from u0^2, known as log(x / (1 - x)) = 4 t + 2 log(u0) to rounding.
+    t = -np.log(size) / 2 + np.array([-50.0, -1.0, 0.0, 1.0, 5.0])
+    X = exact.symmetric([[1.0]], [[size]], t)[:, 0, 0]
+    assert np.allclose(X, 1 / (1 + np.exp(-4 * t - 2 * np.log(size))), rtol=1e-12, atol=0)
 
 
 def test_one_bad_problem_of_a_stack_is_named():
@@ -379,6 +387,21 @@ def test_one_bad_problem_of_a_stack_is_named():
     assert (again.time, again.problem, str(again)) == (
         raised.value.time, (3,), str(raised.value)
     )  # fmt: skip
+    others = [0, 1, 2, 4]
+    assert np.isnan(again.result[3]).all()
+    assert np.array_equal(again.result[others], exact.riccati(Y[others], X0[others], 1.0))
+    sigma, start, t = [1.0, 2.0, 1.0], [-1.0, 1.0, -2.0], [0.0, 0.1, 0.15, 1.0]
+    with pytest.raises(FiniteEscapeError, match=r"in problem \(2,\)") as raised:
+        exact.symmetric_modes(sigma, start, t)
+    assert raised.value.time == pytest.approx(np.log(1.5) / 4, rel=1e-14)
+    path = raised.value.result
+    assert np.isnan(path).tolist() == [[0, 0, 0], [0, 0, 0], [0, 0, 1], [1, 0, 1]]
+    for i, last in enumerate([3, 4, 2]):
+        alone = exact.symmetric_modes(sigma[i], start[i], t[:last])
+        assert np.array_equal(path[:last, i], alone)
+    with pytest.raises(FiniteEscapeError) as raised:
+        exact.symmetric_modes(1.0, -1.0, 1.0)
+    assert raised.value.problem == ()
     Y[2, 0, 1] = 1e-3
     with pytest.raises(
         ValueError, match=r"Y must be symmetric, .* \(2, 0, 1\) .* differ by 1\.0e-03 "

@@ -821,3 +821,35 @@ def test_the_flow_is_imported_without_what_only_large_problems_need():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("Y", "size", "t"),
+    [(1.0, 1e-170, 400.0), (1e-170, 1e-90, 1e6), (0.0, 1e-200, 1.0)],
+)
+def test_weights_and_targets_whose_squares_underflow(Y, size, t):
+    start, times = gf.Weights([[size]], [[size]]), np.array([0.0, t, 1.1 * t])
+    x = gf.exact.identity_imbalance([[Y]], start, 0.0, times)[:, 0, 1]
+    path = flow.solve([[Y]], start, times)
+    assert np.abs(path.X[:, 0, 0] - x).max() <= 1e-10 * Y
+    soon = flow.solve_regularized([[Y]], start, 0.0, 20.0)
+    assert abs(soon.U.item() / (size * np.exp(Y * 20)) - 1) < 1e-9
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-300, 1e-170])
+def test_the_imbalance_of_next_to_nothing_is_kept_without_a_division_by_zero(size):
+    Z, J = np.full((1, 2, 1), size), np.array([[1.0], [-1.0]])
+    assert np.array_equal(flow._radau.conserve(Z, np.zeros((1, 1)), J), Z)
+
+
+def test_a_large_problem_may_start_at_zero():
+    Y, start = np.ones((100, 100)), gf.Weights(np.zeros((100, 64)), np.zeros((100, 64)))
+    assert flow._explicit.suits(Y.size * 64)
+    assert not flow.solve(Y, start, 1e-3).X.any()
+
+
+def test_what_progress_leaves_out_is_not_a_number():
+    start = gf.Weights([[1.0]], [[1.0]])
+    path = flow.solve_many([[1.0]], [start, start], [0.0, 1.0], progress=lambda groups: [])
+    assert np.isnan(path.X).all()
+    assert np.isnan(path.error_estimate).all()

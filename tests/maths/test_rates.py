@@ -391,6 +391,7 @@ def test_reach_is_exact_for_an_exponential_and_brackets_any_error():
     assert rates.reach(np.arange(5), error, 0.1) == 4  # log(0) would lead back to 3
     assert rates.reach(np.arange(5), error, 3.5) == 0
     assert rates.reach(np.arange(4), error[:4], 0.5) == np.inf
+    assert rates.reach([0, 300], [1e75, 1e-225], 1e-125) == pytest.approx(200, 1e-13)
 
 
 @pytest.mark.parametrize(

@@ -202,6 +202,10 @@ def test_a_stack_of_paths_has_time_after_it():
         ({"V": None}, "U, V and Q0 must be given together"),
         ({"Q0": np.zeros((3, 3))}, r"Q0 must have shape \(4, 4\), got shape \(3, 3\)"),
         ({"error_estimate": np.zeros(())}, r"error_estimate must have shape \(5,\)"),
+        ({"t": None}, "t must be real numbers"),
+        ({"X": np.zeros((5, 2, 3)) + 0j}, "X must be real numbers, got complex128"),
+        ({"U": "U"}, "U must be real numbers"),
+        ({"V": [[1.0], [1.0, 2.0]]}, "V must be a real array"),
     ],
 )
 def test_a_trajectory_of_shapes_that_do_not_fit_is_refused(change, message):
@@ -219,3 +223,51 @@ def test_weights_that_were_stored_stay_read_only(again):
     assert np.array_equal(stored.R, weights.R)
     with pytest.raises(ValueError, match="read-only"):
         stored.U[0, 0] = 1
+
+
+def test_a_trajectory_may_be_given_as_lists():
+    path = gf.Trajectory([0, 1], [[[2]], [[np.nan]]], [[[1]], [[1]]], [[[2]], [[3]]])
+    assert path.error([[4]])[0] == 0.5
+    assert path.Q.tolist() == [[[-3]], [[-8]]]
+    assert path.Q_drift.tolist() == [0, 5]
+
+
+def test_a_tiny_target_is_not_zero():
+    # Its square underflows.
+    Y = np.array([[3e-200, 4e-200]])
+    X = np.stack([0 * Y, Y, 3 * Y])
+    for error in gf.state.relative_error(X, Y), gf.Trajectory(np.arange(3.0), X).error(Y):
+        assert error == pytest.approx([1, 0, 2], rel=1e-15)
+
+
+def test_what_failed_in_a_batch_comes_back_from_another_process():
+    error = gf.BatchError({3: ArithmeticError("no end in sight")}, [1.0, np.nan])
+    again = pickle.loads(pickle.dumps(error))
+    assert str(again) == str(error)
+    assert list(again.errors) == [3]
+    assert again.result[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda w: gf.state.laws(w), "weights must be the Weights of one model"),
+        (lambda w: gf.state.laws(w.U), "weights must be Weights, got ndarray"),
+        (
+            lambda w: gf.state.blocks(np.ones((2, 3)), 1),
+            "M must be square with more than m = 1",
+        ),
+        (lambda w: gf.state.blocks(np.ones(3), 1), "M must be square"),
+        (lambda w: gf.state.blocks(np.eye(3), 3), "M must be square with more than m = 3"),
+        (lambda w: gf.state.blocks(np.eye(3), -1), "m must be an integer of at least 1"),
+        (lambda w: gf.rates.asymptotic(w.U), "weights must be Weights, got ndarray"),
+        (lambda w: gf.rates.identity_imbalance(np.eye(2), 1.0, np.array(["X", "RRT"])), "of "),
+        (
+            lambda w: gf.initial.balanced(2, 2, 2, 1.0, np.random.default_rng(), True),
+            "det_sign",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_named(call, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        call(gf.Weights(np.ones((5, 2, 4)), np.ones((5, 3, 4))))
