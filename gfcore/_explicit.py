@@ -8,11 +8,13 @@ keeps by itself, is put back by `_radau.conserve`.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gfcore._check import Array
 from gfcore._taylor import Reached, hands_over
 
 _LARGE = 40_000  # multiplications in a product, m n k, from which on the series loses
+_ENDS = 6  # of steps, through which the path inside the middle one is drawn
 
 
 def suits(multiplications: int) -> bool:
@@ -20,8 +22,11 @@ def suits(multiplications: int) -> bool:
     return multiplications > _LARGE
 
 
-def path(Y: Array, R: Array, t: Array, tol: float) -> Reached:
-    """Follow (12) from R (m+n, k) to the times t, with times >= 0."""
+def path(Y: Array, R: Array, t: Array, tol: float, least: int = _ENDS) -> tuple[Reached, Array]:
+    """Follow (12) from R (m+n, k) to the times t, with times >= 0, in `least` steps or more.
+
+    The second result is the states drawn through one end less, which tells how good that is.
+    """
     from scipy.integrate import DOP853  # type: ignore[import-untyped]
 
     m = Y.shape[0]
@@ -34,22 +39,57 @@ def path(Y: Array, R: Array, t: Array, tol: float) -> Reached:
         return out.ravel()
 
     done = int(np.searchsorted(t, 0.0, side="right"))
-    states = np.empty((t.size, *R.shape))
-    states[:done] = R
-    steps, now = 0, 0.0
-    if done < t.size:
-        least = max(1e-3 * tol * float(np.abs(R).max()), 1e-300)  # weights may all be zero
-        solver = DOP853(slope, 0.0, R.ravel(), t[-1], rtol=tol, atol=least)
-        while done < t.size and solver.status == "running":
-            solver.step()
-            steps, now = steps + 1, solver.t
-            last = int(np.searchsorted(t, now, side="right"))
-            if solver.t_old < t[done] < now:
-                states[done:last] = solver.dense_output()(t[done:last]).T.reshape(-1, *R.shape)
-            if last > done and t[last - 1] == now:
-                states[np.searchsorted(t, now) : last] = solver.y.reshape(R.shape)
+    states, other = np.empty((2, t.size, *R.shape))
+    states[:done] = other[:done] = R
+    steps, now, over = 0, 0.0, done == t.size
+    # A trifle more than a part, or rounding errors would leave a step of their size.
+    most = (1 + 1e-9) * t[-1] / least
+    atol = max(1e-3 * tol * float(np.abs(R).max()), 1e-300)  # weights may all be zero
+    if not over:
+        solver = DOP853(slope, 0.0, R.ravel(), t[-1], rtol=tol, atol=atol, max_step=most)
+        x, ends = np.zeros(_ENDS), np.zeros((_ENDS, 2, R.size))  # the last ends, in a ring
+        ends[0] = solver.y, solver.f
+    while not over:
+        solver.step()
+        steps, now = steps + 1, solver.t
+        x[steps % _ENDS], ends[steps % _ENDS] = now, (solver.y, solver.f)
+        over = solver.status != "running" or bool(
+            hands_over(steps, solver.step_size, t[-1] - now)
+        )
+        ring = np.arange(max(0, steps + 1 - _ENDS), steps + 1) % _ENDS
+        so_far = now if over else x[ring[_ENDS // 2]] if ring.size == _ENDS else 0.0
+        last = int(np.searchsorted(t, so_far, side="right"))
+        if last > done:
+            ring = _spaced(x, ring)
+            weights = np.zeros((2, last - done, 2, _ENDS))
+            for drawn, some in zip(
+                weights, (ring, ring[1:] if over else ring[:-1]), strict=True
+            ):
+                drawn[:, :, some] = _hermite(x[some], t[done:last])
+            drawn = weights.swapaxes(2, 3).reshape(-1, 2 * _ENDS) @ ends.reshape(-1, R.size)
+            states[done:last], other[done:last] = drawn.reshape(2, -1, *R.shape)
             done = last
-            if hands_over(steps, solver.step_size, t[-1] - now):
-                break
-        R = solver.y.reshape(R.shape)
-    return Reached(states, done, now, R, None)
+    R = solver.y.reshape(R.shape) if steps else R
+    return Reached(states, done, now, R, None), other
+
+
+def _spaced(x: Array, ring: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Leave out ends so near to the next that they would magnify rounding errors."""
+    least, kept = np.diff(x[ring]).max() / 8, [ring[-1]]
+    for i in ring[-2::-1]:
+        if x[kept[-1]] - x[i] >= least:
+            kept.append(i)
+    return np.array(kept[::-1])
+
+
+def _hermite(x: Array, t: Array) -> Array:
+    """Return the weights at t (T,) of values and of slopes at x (N,), (T, 2, N).
+
+    Of the polynomial of degree 2N - 1 that has all of them.
+    """
+    own = np.eye(x.size)
+    apart = x[:, None] - x + own
+    square = np.where(own, 1, (t[:, None, None] - x) / apart).prod(axis=-1) ** 2
+    away = t[:, None] - x
+    values = square * (1 - 2 * away * ((1 / apart).sum(1) - 1))
+    return np.stack([values, square * away], axis=1)

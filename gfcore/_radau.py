@@ -89,13 +89,12 @@ def _frame(Y: Array, R: Array, Q0: Array | None) -> _Frame:
     rates = np.zeros((m, n))
     rates[: a.size] += a[:, None] ** 2
     rates[:, : b.size] += b**2
-    _, s, Gt = np.linalg.svd(R, full_matrices=Q0 is not None)
     if Q0 is None:
-        # Columns of unit size, so that small hidden units keep their digits; a column that is
-        # all rounding is left out, which keeps the rank.
-        s = s[s > _EPS * (m + n) * s[0]]
-        Gt, scale = Gt[: s.size], s
+        # Columns of unit size, so that small hidden units keep their digits.
+        s = np.linalg.norm(R, axis=0)
+        Gt, scale = np.eye(s.size)[s > 0], s[s > 0]
     else:
+        _, s, Gt = np.linalg.svd(R)
         scale = np.ones(Gt.shape[0])
         s = np.append(s, np.zeros(scale.size - s.size))
         Q0 = Gt @ Q0 @ Gt.T
@@ -272,7 +271,7 @@ def path(
     states[:done] = R
     errors = np.zeros(times.size)
     frame = None
-    for _ in range(_ATTEMPTS):
+    for count in range(_ATTEMPTS):
         if done == times.size:
             return states, errors
         if frame is None:
@@ -306,7 +305,8 @@ def path(
         Z = Z @ frame.C
         R_theta = np.concatenate([frame.Phi @ Z[:, :m], frame.Psi @ Z[:, m:]], 1)
         states[done:last], R = R_theta[:-1], R_theta[-1]
-        errors[done:last] = X_error + moved
+        lost = 4 * _EPS * count * _size(R_theta[:, :m]) * _size(R_theta[:, m:])
+        errors[done:last] = X_error + moved + lost
         now, done, frame = now + h, last, None
         h *= min(most, growth, 16 / sweeps)
     raise ArithmeticError(STUCK.format(now, end))

@@ -36,6 +36,7 @@ _ORDER = 20  # where the calls and the operations of a path together cost least
 # sum of it at 1 + 5 z times that.
 _FALL = 0.4
 _POLES = np.array([5.0, 8.0, 13.0])  # beta, in steps of the plain series
+_TINY = 0.5  # a step where no term can tell how long it may be, in units of time
 _CACHE = 2**20  # bytes of coefficients that go through the orders together
 SLOWEST = 1e-100  # what moves more slowly does not move by 1e75, the last of all times
 ATTEMPTS = 100_000  # steps at most, to reach the last time
@@ -204,10 +205,12 @@ class _Series:
         np.vecdot(self.U, self.U, out=squares[:, 0])
         np.vecdot(self.V, self.V, out=squares[:, 1])
         tail, first = squares[..., :2], squares[..., -2:].max(axis=2)
-        lost, tiny = ((tol**2)[:, None] * first)[..., None], first < 1e-290
-        fall = reduce(np.sqrt(tail[..., 1] / tail[..., 0]), axis=1, initial=1e4) * _FALL
+        lost, tiny = ((tol**2)[:, None] * first)[..., None], first < 1e-250
+        # From U = 0 every second term of V is 0 as long as X is.
+        fall = np.maximum(tail[..., 1] / tail[..., 0], (squares[..., 2] / tail[..., 0]) ** 0.5)
+        fall = reduce(fall**0.5, axis=1, initial=1e4) * _FALL
         limits = reduce((lost / tail) ** _ROOTS[:2], axis=2)
-        limits[tiny] = 1.0  # where a square underflows, the unit as it is must do
+        limits[tiny] = _TINY  # where squares underflow, that much of the unit must do
         plain = np.fmin(reduce(limits, axis=1), fall)
         beta = plain[:, None] * _POLES
         powers = _powers(beta)
@@ -217,7 +220,7 @@ class _Series:
         terms = terms.reshape(len(tol), 2, *beta.shape[1:], 3)
         limits = reduce((lost[..., None] / terms) ** _ROOTS, axis=3)
         if tiny.any():
-            limits = np.where(tiny[..., None], (1 / (1 + beta))[:, None], limits)
+            limits = np.where(tiny[..., None], (_TINY / (_TINY + beta))[:, None], limits)
         z = reduce(limits, axis=1, initial=0.8)
         # As z = t / (t + beta), t = fall (1 + 5 z) is the root of a quadratic equation.
         half = 3 * fall[:, None] - beta / 2

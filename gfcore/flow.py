@@ -29,6 +29,8 @@ _FINEST = 1e-13  # the smallest tolerance that rounding leaves room for
 # so where the tolerance is loose, a thousandth of that.
 _SERIES = 1e-15, 1e-13
 _KEPT = 1e-12  # how well (13) is kept, or a hundredth of rtol if that is more
+_SHARE = 1 / 200  # of the error at 5,000 times the tolerance, what is left, with a margin
+_CLOSEST = 1e-5  # of rtol, what the estimate of implicit steps is at least
 _GROUP = 2**24  # bytes of paths that are found together
 
 
@@ -44,7 +46,11 @@ def _flow(
     else:
         bases = (None, None)
     Z, C = _full_rank(R)
-    Z = np.stack([_nudged(Y, Z), Z])
+    Phi, Psi, G = _order_of_learning(Y, Z)
+    turn = _apart(Y, Z, G)
+    Z = np.stack([_nudged(Phi, Psi, G, Z), Z])
+    if turn is not None:
+        Z, C = Z @ turn, turn.mT if C is None else turn.mT @ C
     if Sigma is None and _explicit.suits(Y[0].size * R.shape[2]):
         found = _one_by_one(Y, Z, t, rtol)
     else:
@@ -111,7 +117,7 @@ def _together(
         # What each step rounds adds up while the path grows; what it leaves out the gap shows,
         # but for what the last terms of the two paths happen to share.
         steps = both.steps[count:]
-        lost = (3 * tol[:, None] * (steps > 0) + 4 * _EPS * steps) * _product(fine, Y.shape[1])
+        lost = (3 * tol[:, None] * (steps > 0) + 12 * _EPS * steps) * _product(fine, Y.shape[1])
         found, good = _estimate(Y[todo], rough, fine, rtol, lost)
         if count == len(Y):
             paths, error = fine, found
@@ -150,21 +156,27 @@ def _one_by_one(
 def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Array, Array]:
     """Return the path of R by explicit steps, and by implicit ones where it is stiff."""
     J = np.repeat([1.0, -1.0], Y.shape)[:, None]
-    # What is read off inside a step errs by far more than the tolerance.
     K, tol = R.T @ (J * R), max(rtol / 100, _FINEST)
     while True:
-        rough = _explicit.path(Y, nudged, t, 50 * tol)
-        fine = _explicit.path(Y, R, t, tol)
-        found = fine.states[: fine.done]
+        fine, drawn = _explicit.path(Y, R, t, tol)
+        # The error of such steps is in proportion to the tolerance: a path at 5,000
+        # times that, from a start farther away, tells it for a third of the cost.
+        looser, share = (5000.0, _SHARE) if fine.done == t.size else (50.0, 1.0)
+        # By steps of its own where the horizon, not the tolerance, is what limits them.
+        rough, _ = _explicit.path(Y, R + (nudged - R) / share, t, looser * tol, least=2)
+        found, drawn = fine.states[: fine.done], drawn[: fine.done]
+        lost = np.zeros(t.size)
+        apart = _products(found, len(Y)) - _products(drawn, len(Y))
+        lost[: fine.done] = 4 * _norm(apart) + 3 * ROUNDING * _product(found, len(Y))
         drift = np.linalg.norm(found.mT @ (J * found) - K, axis=(1, 2))
         if (drift > max(_KEPT, rtol / 100) / 2 * np.vecdot(found, found).sum(1)).any():
             found[:] = _radau.conserve(found, K, J)
         if min(rough.done, fine.done) < t.size:
             fine = fine._replace(R=_radau.conserve(fine.R[None], K, J)[0])
-            states, error, good = _finish(Y, None, [rough, fine], t, rtol)
+            states, error, good = _finish(Y, None, [rough, fine], t, rtol, lost, share)
         else:
             states = fine.states
-            error, good = _estimate(Y, rough.states, states, rtol)
+            error, good = _estimate(Y, rough.states, states, rtol, lost, share)
         if good or tol <= _FINEST:
             return states, error
         tol = max(tol / 10, _FINEST)
@@ -177,6 +189,7 @@ def _finish(
     t: Array,
     rtol: float,
     lost: Array | float = 0.0,
+    share: float = 1.0,
 ) -> tuple[Array, Array, bool]:
     """Follow a rough and a fine path from where they are to the end, by implicit steps."""
     rough, fine = begun
@@ -187,51 +200,98 @@ def _finish(
             part.states[rest], step_error[rest] = _radau.path(
                 Y, part.R, Q0, t[rest], level, part is fine, part.now
             )
-        error, good = _estimate(Y, rough.states, fine.states, rtol, step_error)
+        error, good = _estimate(Y, rough.states, fine.states, rtol, step_error, share)
         if good or tol <= _FINEST:
-            # Ten times the tolerance is not always ten times the error here.
-            return fine.states, 3 * error, bool(good)
+            # Ten times the tolerance is not always ten times the error here, and both paths may
+            # be far better than was asked for.
+            floor = _CLOSEST * rtol * _norm(_products(fine.states, len(Y)))
+            return fine.states, 3 * error + floor, bool(good)
         tol = max(tol / 10, _FINEST)
 
 
 def _estimate(
-    Y: Array, rough: Array, fine: Array, rtol: float, lost: Array | float = 0.0
+    Y: Array,
+    rough: Array,
+    fine: Array,
+    rtol: float,
+    lost: Array | float = 0.0,
+    share: float = 1.0,
 ) -> tuple[Array, Any]:
     """Return the estimated error of X at each time, and whether rtol and rounding allow it.
 
-    What the steps have `lost` at least comes on top of the distance between the two paths.
+    Of the distance between the two paths the error of the fine one is a `share`, as long as
+    they are close. What the steps have `lost` at least comes on top.
     """
     m = Y.shape[-2]
-    X, X_rough = (R[..., :m, :] @ R[..., m:, :].mT for R in (fine, rough))
-    gap, X_size, Y_size = (np.linalg.norm(x, axis=(-2, -1)) for x in (X - X_rough, X, Y))
+    X, X_rough = _products(fine, m), _products(rough, m)
+    gap, X_size, Y_size = (_norm(x) for x in (X - X_rough, X, Y))
+    gap = np.where(gap < X_size / 100, share * gap, gap)
     earlier = np.minimum(np.maximum.accumulate(X_size, axis=-1), Y_size[..., None])
     rounding = ROUNDING * _product(fine, m)
     good = gap + lost <= rtol * np.maximum(X_size, earlier) + rounding
     return gap + lost + rounding, good.all(axis=-1)
 
 
+def _products(R: Array, m: int) -> Array:
+    """Return U V^T for each of a stack of R = [U; V]."""
+    return np.asarray(R[..., :m, :] @ R[..., m:, :].mT)
+
+
 def _product(R: Array, m: int) -> Array:
     """Return ||U||_F ||V||_F for each of a stack of R = [U; V]."""
-    U, V = R[..., :m, :], R[..., m:, :]
-    return np.asarray(np.linalg.norm(U, axis=(-2, -1)) * np.linalg.norm(V, axis=(-2, -1)))
+    return _norm(R[..., :m, :]) * _norm(R[..., m:, :])
 
 
-def _nudged(Y: Array, R: Array) -> Array:
+def _norm(A: Array) -> Array:
+    """Return Frobenius norms, of matrices whose squares underflow as well."""
+    size = np.abs(A).max(axis=(-2, -1))
+    unit = np.where(size > 0, size, 1.0)
+    return np.asarray(size * np.linalg.norm(A / unit[..., None, None], axis=(-2, -1)))
+
+
+def _order_of_learning(Y: Array, R: Array) -> tuple[Array, Array, Array]:
+    """Return singular vectors of Y, those first that R learns first, and hidden units for them.
+
+    In the units G (B, k, k) the parts of the modes that grow are triangular: that of the first
+    is in one unit, that of the second in two, and so on.
+    """
+    Phi, sigma, PsiT = np.linalg.svd(Y, full_matrices=False)
+    m = Y.shape[-2]
+    rows = Phi.mT @ R[..., :m, :] + PsiT @ R[..., m:, :]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        times = (np.log(sigma) / 2 - np.log(_norm(rows[..., None]))) / sigma
+    order = np.argsort(np.nan_to_num(times, nan=np.inf), axis=-1, kind="stable")[..., None, :]
+    rows, Phi, Psi = (np.take_along_axis(a, order, axis=-1) for a in (rows.mT, Phi, PsiT.mT))
+    G, L = np.linalg.qr(rows, mode="complete")
+    L = np.diagonal(L, axis1=-2, axis2=-1)
+    G[..., : L.shape[-1]] *= np.copysign(1.0, L)[..., None, :]
+    return Phi, Psi, G
+
+
+def _apart(Y: Array, R: Array, G: Array) -> Array | None:
+    """Return G where a start is small, elsewhere I; None if no start is.
+
+    From a small start one mode is learned after the other, each in units that those before it
+    leave free. If these are not apart, all digits of the later ones are lost beside what the
+    first have become; they are then learned from rounding errors, and too early.
+    """
+    small = (_norm(R) ** 2 < 0.1 * _norm(Y))[:, None, None]
+    return np.where(small, G, np.eye(G.shape[-1])) if small.any() else None
+
+
+def _nudged(Phi: Array, Psi: Array, G: Array, R: Array) -> Array:
     """Return each R a few rounding errors away, so that one sees how they are magnified.
 
     A rounding error matters most in a mode of Y that sets out from almost nothing. The modes
-    do so in the order of their singular values, each in the hidden units that those before it
-    leave free: in a direction known beforehand, the diagonal of a triangular factor. There
-    the change is one standard deviation, outwards; a random one alone may happen to miss it.
+    do so in the order in which they are learned, each in the hidden unit of G that those before
+    it leave free. There the change is one standard deviation, outwards; a random one alone may
+    happen to miss it.
     """
-    m = Y.shape[-2]
-    Phi, _, PsiT = np.linalg.svd(Y, full_matrices=False)
-    G, L = np.linalg.qr((Phi.mT @ R[..., :m, :] + PsiT @ R[..., m:, :]).mT)
-    G = G * np.copysign(1.0, np.diagonal(L, axis1=-2, axis2=-1))[..., None, :]
-    size = np.abs(R).max(axis=(-2, -1), keepdims=True)
+    m, size = Phi.shape[-2], np.abs(R).max(axis=(-2, -1), keepdims=True)
     size[size == 0] = 1.0
     change = R / size * np.random.default_rng(0).standard_normal(R.shape[-2:])
-    for side, modes in (slice(m), Phi), (slice(m, None), PsiT.mT):
+    G = G[..., : Phi.shape[-1]]
+    for side, modes in (slice(m), Phi), (slice(m, None), Psi):
         P, part = modes[..., : G.shape[-1]], change[..., side, :]
         spread = (P**2 * ((R[..., side, :] / size) ** 2 @ G**2)).sum(-2, keepdims=True) ** 0.5
         part += P * (spread - (P * (part @ G)).sum(-2, keepdims=True)) @ G.mT
@@ -500,10 +560,12 @@ def solve_regularized(
     times, tol = _check.times(t), _tolerance(rtol)
     B = _invariant_basis(weights0.R.T, imbalance)
     (y,), (R,), bases = _few_rows(target[None], (weights0.R @ B)[None])
-    both = [
-        Reached(np.empty((times.size, *R.shape)), 0, 0.0, r, None) for r in (_nudged(y, R), R)
-    ]
-    R, error, _ = _finish(y, B.T @ imbalance @ B, both, np.atleast_1d(times), tol)
+    Phi, Psi, G = _order_of_learning(y[None], R[None])
+    both = np.stack([_nudged(Phi, Psi, G, R[None])[0], R])
+    if (turn := _apart(y[None], R[None], G)) is not None:
+        both, B = both @ turn[0], B @ turn[0]
+    begun = [Reached(np.empty((times.size, *r.shape)), 0, 0.0, r, None) for r in both]
+    R, error, _ = _finish(y, B.T @ imbalance @ B, begun, np.atleast_1d(times), tol)
     sides = (
         side if basis is None else basis[0] @ side
         for side, basis in zip((R[:, : len(y)], R[:, len(y) :]), bases, strict=True)

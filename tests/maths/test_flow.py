@@ -480,6 +480,16 @@ def test_extreme_scales_work_or_are_refused(exponent):
     assert path.X[-1, 0, 0] == pytest.approx(1.0, abs=1e-15 * 10.0 ** max(2 * exponent, 0))
 
 
+@pytest.mark.parametrize("exponent", [-140, -60, -9, 0])
+def test_a_layer_that_is_zero_is_learned_from_the_other(exponent):
+    v, t = 10.0**exponent, np.linspace(1, 700, 101)
+    exact = np.array([mode(1.0, v * v, 0.0, at) for at in t])
+    for start in gf.Weights([[0.0]], [[v]]), gf.Weights([[v]], [[0.0]]):
+        path = flow.solve([[1.0]], start, t, 1e-10)
+        assert path.X[:, 0, 0] == pytest.approx(exact, rel=1e-9, abs=1e-300)
+        assert (np.abs(path.X[:, 0, 0] - exact) <= path.error_estimate + 1e-13 * exact).all()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
