@@ -91,7 +91,7 @@ def _frame(Y: Array, R: Array, Q0: Array | None) -> _Frame:
     rates[:, : b.size] += b**2
     if Q0 is None:
         # Columns of unit size, so that small hidden units keep their digits.
-        s = np.linalg.norm(R, axis=0)
+        s = np.hypot.reduce(R, axis=0)  # squares of it may underflow
         Gt, scale = np.eye(s.size)[s > 0], s[s > 0]
     else:
         _, s, Gt = np.linalg.svd(R)
