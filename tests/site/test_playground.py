@@ -89,7 +89,11 @@ def alike(shown, answer):
             continue  # on logarithmic axes down to rounding; signs of vectors
         _, *lines = pictures[name]
         assert np.allclose(
-            np.array(lines, float), np.array(state["y"], float), rtol=1e-4, atol=1e-6
+            np.array(lines, float),
+            np.array(state["y"], float),
+            rtol=1e-4,
+            atol=1e-6,
+            equal_nan=True,
         ), name
     assert [row[0] for row in rows] == [row[0] for row in answer["rows"]]
 
