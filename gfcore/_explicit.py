@@ -3,7 +3,9 @@
 A step of the series of `_taylor` multiplies as much as 630 products of matrices, in 60 calls;
 a Runge-Kutta step of order 8 is 36 products, in as many calls, and goes a third as far. So the
 series wins while a product costs no more than to call for it, and loses beyond. This is one
-problem at a time, with R in one vector as SciPy has it. The imbalance (13), which the series
+problem at a time, with R in one vector as SciPy has it. SciPy's own states inside a step need
+nine more products and err by ten times the step's error; here they are Hermite's polynomial
+through the ends of six steps, whose slopes are known. The imbalance (13), which the series
 keeps by itself, is put back by `_radau.conserve`.
 """
 
