@@ -129,7 +129,7 @@ clean:
 
 # A .venv is good for the place alone where it was made: one that was copied is made anew.
 ifneq ($(wildcard .venv/pyvenv.cfg),)
-  ifeq ($(shell grep -F '$(CURDIR)/.venv' .venv/pyvenv.cfg),)
+  ifeq ($(shell grep -F "$$(pwd -P)/.venv" .venv/pyvenv.cfg),)
 .venv/locked: FORCE
   endif
 endif

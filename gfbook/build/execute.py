@@ -152,6 +152,8 @@ def main() -> None:
             raise BuildError(f"no chapter {notebook}")
         if words[0] == str(notebook):
             return build(notebook)
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise BuildError(f"given more than once: {', '.join(sorted(twice))}")
         output = OTHERS / notebook.name
         given = parameters(notebook, dict(zip(names, values, strict=True)))
         execute(notebook, output, given)

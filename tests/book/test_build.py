@@ -339,6 +339,8 @@ def test_unknown_parameter_is_one_error(tree):
     assert code == 1
     assert said == "no parameter b in chapters/one.ipynb; it has a\n"
     assert tree.run(run, "three") == (1, "no chapter chapters/three.ipynb\n")
+    twice = (1, "given more than once: a\n")
+    assert tree.run(run, "one", "-p", "a", "3", "-p", "a", "4") == twice
     done = (0, "executed: _build/chapter/one.ipynb\n")
     assert tree.run("chapter", "CHAPTER=one", "PARAMETERS=-p a 3") == done
     cells = json.loads((tree.root / "_build/chapter/one.ipynb").read_bytes())["cells"]
@@ -515,6 +517,23 @@ def test_two_makes_at_once_set_up_once(tree):
     done = subprocess.run(goal, **(run | {"cwd": copy, "stderr": None}))
     assert "setting up .venv" in done.stdout
     assert str(copy) in (copy / ".venv/pyvenv.cfg").read_text()
+
+
+@pytest.mark.parametrize("name", ["a b", "it's", "#1", "né $x", 'say "x"'])
+def test_venv_is_made_anew_in_another_place_alone_whatever_its_name(name, tmp_path):
+    place, other = tmp_path / name, tmp_path / "other"
+    (place / ".venv").mkdir(parents=True)
+    shutil.copy(ROOT / "Makefile", place)
+    (place / ".venv/pyvenv.cfg").write_text(f"command = python3 -m venv {place}/.venv\n")
+    for lock in ("requirements.lock", "requirements-build.lock", ".venv/locked"):
+        (place / lock).touch()
+    (tmp_path / "link").symlink_to(place)
+    shutil.copytree(place, other)
+    for folder, again in ((place, False), (tmp_path / "link", False), (other, True)):
+        goal = ("make", "--dry-run", ".venv/locked")
+        done = subprocess.run(goal, cwd=folder, capture_output=True, text=True, check=True)
+        assert done.stderr == ""
+        assert ("rm -rf .venv" in done.stdout) is again
 
 
 @pytest.mark.slow

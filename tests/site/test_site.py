@@ -15,6 +15,7 @@ from fnmatch import fnmatch
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import quote
 
 import nbformat
 import pytest
@@ -430,6 +431,8 @@ def test_search_finds_what_a_reader_calls_things_and_shows_sentences(site, brows
         assert letters["sigma"] == letters["σ"] == letters["Σ"]
         assert letters["lambda"] == letters["λ"] != letters["σ"]
         assert sum("σ" in text for _, _, text in letters["sigma"]) > 5
+        for signs in ("rank-one", "c++ flow", "(half) [of] {the} balanced?", "a|b^2 rate/*.$"):
+            asked(quote(signs))  # what means something in a pattern
         for found in (*letters.values(), asked("imbalance"), asked("spectrum")):
             assert len(found) > 4
             for _, title, text in found:

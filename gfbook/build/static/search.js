@@ -65,7 +65,7 @@ Search.makeSearchSummary = (html, terms, anchor) => {
 // Titles that hold the whole query come first: sphinx leaves numbers out of its terms.
 Scorer.score = (result) => {
   const asked = new URLSearchParams(location.search).get("q").trim().toLowerCase();
-  const whole = new RegExp(`(^|\\W)${_escapeRegExp(asked)}($|\\W)`, "u").test(result[1].toLowerCase());
+  const whole = new RegExp(`(^|\\W)${_escapeRegExp(asked)}($|\\W)`).test(result[1].toLowerCase());
   if (/[\\_^]/.test(result[1])) result[1] = plain(result[1]);
   return result[4] + (whole ? 50 : 0);
 };
