@@ -20,7 +20,16 @@ from tests.conftest import ROOT
 
 RECORD = [
     f"record/{name}"
-    for name in ("ten-things", "claims", "errata", "faults", "paper-map", "rests", "cite")
+    for name in (
+        "ten-things",
+        "claims",
+        "errata",
+        "faults",
+        "paper-map",
+        "rests",
+        "benchmarks",
+        "cite",
+    )
 ]
 CHAPTERS = sorted(path.relative_to(ROOT) for path in (ROOT / "chapters").glob("*.ipynb"))
 SECOND, THIRD = "02-symmetric-factorization", "03-spectral-initialization"
