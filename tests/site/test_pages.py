@@ -23,7 +23,14 @@ VIEWS = {f"{w}-{m}": (w, m) for w in (1280, 390) for m in ("light", "dark")}
 CHAPTERS = [f"chapters/{p.stem}" for p in sorted((ROOT / "chapters").glob("*.ipynb"))]
 PLAIN = [f"chapters/{path.stem}" for path in sorted((ROOT / "chapters").glob("*.md"))]
 RECORD = [*(f"record/{p.stem}" for p in sorted((ROOT / "record").glob("*.md"))), "genindex"]
-WITHOUT_MATHS = {"record/cite", "record/faults", "record/rests", "genindex", "search"}
+WITHOUT_MATHS = {
+    "record/benchmarks",
+    "record/cite",
+    "record/faults",
+    "record/rests",
+    "genindex",
+    "search",
+}
 PAGES = [*CHAPTERS, *PLAIN, *RECORD, "search"]
 each_chapter = pytest.mark.parametrize("page", CHAPTERS, indirect=True, scope="module")
 each_page = pytest.mark.parametrize("page", PAGES, indirect=True, scope="module")
@@ -102,7 +109,8 @@ def test_nothing_overflows(page, view):
     wide = page.evaluate(
         """[...document.querySelectorAll('article *')].filter(e => {
           const r = e.getBoundingClientRect();
-          const own = 'pre, .math, .highlight, .pst-scrollable-table-container, table, svg *';
+          const own = 'pre, .math, .highlight, .pst-scrollable-table-container, table, svg *, '
+            + 'figure.wide';
           return r.width > 0 && r.right > innerWidth + 1 && !e.closest(own);
         }).map(e => e.outerHTML.slice(0, 80))"""
     )

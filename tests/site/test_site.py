@@ -38,8 +38,10 @@ GRANTS = {
     "BSD-": "Redistribution and use in source and binary forms",
 }
 OWN = "book.css ledger.css rests.css page.js search.js previews.js mode.js book.png logo.svg "
-OWN += "favicon.svg licenses/* live.css live.js live-*/chapters/* "
-OWN += " ".join(f"live-*/{name}.mjs" for name in ("cells", "kernel", "ledger", "worker"))
+OWN += "favicon.svg licenses/* live.css live.js live-*/chapters/* live-*/*.py "
+OWN += " ".join(
+    f"live-*/{name}.mjs" for name in ("cells", "kernel", "ledger", "playground", "worker")
+)
 
 
 def read(site, name):
