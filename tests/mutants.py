@@ -477,6 +477,22 @@ def anew(loop: ast.For) -> set[str]:
     return found
 
 
+def seeded(node: ast.stmt) -> set[str]:
+    """Return the names that a statement sets to generators of random numbers."""
+    if not isinstance(node, ast.Assign):
+        return set()
+    target, value = node.targets[0], node.value
+    each = [(target, value)]
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        each = list(zip(target.elts, value.elts, strict=True))
+    return {
+        name.id
+        for name, made in each
+        if isinstance(name, ast.Name) and isinstance(made, ast.Call)
+        if ast.unparse(made.func).endswith("default_rng")
+    }
+
+
 def scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
     """Yield the scopes within one."""
     for child in table.get_children():
@@ -496,14 +512,13 @@ def statement(node: ast.stmt, known: dict[str, set[str]]) -> Statement:
     for scope in scopes(top):
         reads |= {s.get_name() for s in scope.get_symbols() if s.is_global()}
     changes = reads & known["generators"]
+    known["generators"] |= seeded(node)
     checks = False
     for part in ast.walk(node):
         if isinstance(part, ast.Attribute | ast.Subscript) and isinstance(part.ctx, ast.Store):
             changes.add(base(part))
         if isinstance(part, ast.Call):
             checks |= base(part.func) in known["checks"]
-            if isinstance(part.func, ast.Attribute) and part.func.attr == "default_rng":
-                known["generators"] |= sets
         if isinstance(part, ast.Expr) and isinstance(part.value, ast.Call):
             # path.append() changes path; np.seterr() and check() change nothing that is read
             changes |= {base(part.value.func)} - known["imported"]
@@ -547,6 +562,7 @@ def statements(chapter: Path) -> list[Statement]:
             if s.checks:
                 s.before = leading(found, s.reads, set())
                 s.rests = {len(found), *leading(found, s.reads, known["generators"])}
+                s.rests |= {i for i in s.before if found[i].sets & known["generators"]}
             found.append(s)
     return found
 
