@@ -497,7 +497,8 @@ def test_two_makes_at_once(tree):
 
 @pytest.mark.slow
 def test_two_makes_at_once_set_up_once(tree):
-    (tree.root / "requirements.lock").write_text("")
+    for name in ("requirements.lock", "requirements-build.lock"):
+        (tree.root / name).write_text("")
     goal = ("make", "READY=.venv/locked", "ready")
     run = {
         "cwd": tree.root,
