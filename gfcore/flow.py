@@ -613,8 +613,7 @@ def _starts(weights0: Weights | Iterable[Weights]) -> tuple[Array, Array]:
     if not starts:
         raise ValueError("weights0 must not be empty")
     for i, start in enumerate(starts):
-        if not isinstance(start, Weights):
-            raise ValueError(f"weights0[{i}] must be Weights, got {type(start).__name__}")
+        _check.weights(f"weights0[{i}]", start, stack=True)
         for name in "UV":
             _check.shape(
                 f"{name} of weights0[{i}]", getattr(start, name), getattr(starts[0], name).shape

@@ -324,8 +324,7 @@ def tangent_kernel(weights: Weights, covariance: ArrayLike | None = None) -> Arr
     >>> tangent_kernel(weights, covariance=np.diag([0.5, 1.0])).diagonal()
     array([ 2.5, 13. ,  1. , 10. ])
     """
-    if not isinstance(weights, Weights):
-        raise ValueError(f"weights must be Weights, got {type(weights).__name__}")
+    weights = _check.weights("weights", weights, stack=True)
     U, V = weights.U, weights.V
     m, n = U.shape[-2], V.shape[-2]
     Sigma = np.eye(n)
