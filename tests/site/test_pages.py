@@ -55,7 +55,7 @@ def page(request, browser, served):
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     watch(page, [served], troubles)
-    page.name, page.troubles, page.answers = request.param, troubles, []
+    page.name, page.troubles, page.answers, page.view = request.param, troubles, [], None
     page.on("response", lambda answer: page.answers.append(answer))
     page.goto(f"{served}{page.name}.html")
     page.wait_for_function("!window.MathJax || MathJax.startup.promise.then(() => true)")
@@ -91,7 +91,10 @@ def test_watch_notes_what_a_reader_should_not_meet(browser, tmp_path):
 
 
 def look(page, view):
-    """Turn an opened page to a view."""
+    """Turn an opened page to a view; heavy pages take seconds to be laid out anew."""
+    if page.view == view:
+        return
+    page.view = view
     width, mode = VIEWS[view]
     page.set_viewport_size({"width": width, "height": 900})
     page.evaluate(
@@ -137,6 +140,25 @@ def test_no_markup_is_left_raw(page):
     assert raw == []
     assert page.locator("mjx-container").count() > 0 or page.name in WITHOUT_MATHS
     assert page.locator("mjx-merror").count() == 0
+
+
+APART = """[...document.querySelectorAll('article span.math')].filter(e =>
+  !e.parentElement.classList.contains('together') && e.nextSibling?.nodeType === Node.TEXT_NODE
+  && /^[.,;:]/.test(e.nextSibling.data)).length"""
+
+
+@each_chapter
+def test_no_line_begins_with_a_stop(page):
+    assert page.locator(".together").count() > 2
+    assert page.evaluate(APART) == 0
+    loosened = """() => {
+      const first = document.querySelector('.together');
+      first.classList.remove('together');
+      const found = APART;
+      first.classList.add('together');
+      return found;
+    }"""
+    assert page.evaluate(loosened.replace("APART", APART)) == 1
 
 
 @each_page
@@ -301,6 +323,27 @@ def test_each_explorer_answers_on_the_page(page, site):
         assert box.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
 
 
+@each_chapter
+def test_pictures_are_drawn_and_described(page):
+    look(page, "1280-light")
+    pictures = page.locator("article figure img")
+    assert pictures.count() > 0
+    for picture in pictures.all():
+        assert len(picture.get_attribute("alt")) > 20
+        picture.scroll_into_view_if_needed()
+        assert picture.evaluate("i => i.decode().then(() => i.naturalWidth)") > 100
+
+
+@each_chapter
+def test_solution_opens(page):
+    look(page, "1280-light")
+    for toggle in page.locator("div.solution.dropdown").all()[:1]:
+        content = toggle.locator(".section, .cell, p").nth(1)
+        assert not content.is_visible()
+        toggle.locator("button, summary").first.click()
+        assert content.is_visible()
+
+
 @each_page
 def test_explorers_keep_their_height_on_a_phone(page):
     look(page, "390-light")
@@ -345,17 +388,6 @@ def test_long_equations_scroll_and_keep_their_numbers_on_a_phone(page):
 
 
 @each_chapter
-def test_pictures_are_drawn_and_described(page):
-    look(page, "1280-light")
-    pictures = page.locator("article figure img")
-    assert pictures.count() > 0
-    for picture in pictures.all():
-        assert len(picture.get_attribute("alt")) > 20
-        picture.scroll_into_view_if_needed()
-        assert picture.evaluate("i => i.decode().then(() => i.naturalWidth)") > 100
-
-
-@each_chapter
 def test_letters_in_pictures_can_be_read_on_a_phone(page):
     look(page, "390-light")
     for picture in page.locator("article figure img").all():
@@ -391,16 +423,6 @@ def test_launch_and_download(page):
     else:
         assert binder == []
     assert any(link.endswith(f"_sources/{page.name}.ipynb") for link in links)
-
-
-@each_chapter
-def test_solution_opens(page):
-    look(page, "1280-light")
-    for toggle in page.locator("div.solution.dropdown").all()[:1]:
-        content = toggle.locator(".section, .cell, p").nth(1)
-        assert not content.is_visible()
-        toggle.locator("button, summary").first.click()
-        assert content.is_visible()
 
 
 @pytest.mark.slow

@@ -430,7 +430,7 @@ def test_search_finds_what_a_reader_calls_things_and_shows_sentences(site, brows
             expect(page.locator("ul.search p.context")).to_have_count(count)
             found = page.locator("ul.search > li").evaluate_all(
                 """all => all.map(item => [item.querySelector('a').getAttribute('href'),
-                  item.querySelector('a').innerText, item.querySelector('.context').innerText])"""
+                  ...['a', '.context'].map(e => item.querySelector(e).innerText)])"""
             )
             assert len(found) == count
             return found
