@@ -16,6 +16,10 @@ EPS = float(np.finfo(np.float64).eps)
 # Beyond this the fourth powers that the flow is made of (E V V^T, squared in a norm) overflow.
 LARGEST = 1e75
 
+# Around every public function: what underflows is as good as 0 in all of them, and no error
+# even if the caller's np.seterr calls it one.
+quiet = np.errstate(under="ignore")
+
 # Arrays that hold numbers and nothing else; what others add, such as units, would be dropped.
 PLAIN = {np.ndarray, np.matrix, np.memmap, np.ma.MaskedArray}
 

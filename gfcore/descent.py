@@ -14,6 +14,7 @@ from gfcore.state import BatchError, Trajectory, Weights
 _GROUP = 128  # starts that go through the iterations together
 
 
+@_check.quiet
 def run(Y: ArrayLike, weights0: Weights, step: float, steps: int, every: int = 1) -> Trajectory:
     """Gradient descent on the two-layer loss (11), the Euler steps of (12), ``paper.eq_12``.
 
@@ -66,6 +67,7 @@ def run(Y: ArrayLike, weights0: Weights, step: float, steps: int, every: int = 1
         raise error.errors[0] from None
 
 
+@_check.quiet
 def run_many(
     Y: ArrayLike, starts: Iterable[Weights], step: float, steps: int, every: int = 1
 ) -> list[Trajectory]:
@@ -149,6 +151,7 @@ def _several(target: Array, starts: Iterable[Weights]) -> list[Weights]:
     return begun
 
 
+@_check.quiet
 def run_linear(
     Y: ArrayLike, X0: ArrayLike, step: float, steps: int, every: int = 1
 ) -> Trajectory:
@@ -184,6 +187,7 @@ def run_linear(
     return Trajectory(t, X)
 
 
+@_check.quiet
 def run_symmetric(
     Y: ArrayLike, U0: ArrayLike, step: float, steps: int, every: int = 1
 ) -> Trajectory:

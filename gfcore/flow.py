@@ -333,6 +333,7 @@ def _trajectory(
     return Trajectory(t, U @ V.mT, U, V, Q0, error, rates)
 
 
+@_check.quiet
 def solve(
     Y: ArrayLike,
     weights0: Weights,
@@ -430,6 +431,7 @@ def solve(
     return _trajectory(target.shape[0], times, (), R, error, Q0, (a, b))
 
 
+@_check.quiet
 def solve_many(
     Y: ArrayLike,
     weights0: Weights | Iterable[Weights],
@@ -505,6 +507,7 @@ def solve_many(
     return result
 
 
+@_check.quiet
 def solve_regularized(
     Y: ArrayLike, weights0: Weights, Q0: ArrayLike, t: ArrayLike, rtol: float = 1e-10
 ) -> Trajectory:

@@ -21,6 +21,7 @@ def _sizes(m: int, n: int, k: int) -> tuple[int, int, int]:
     return _check.count("m", m, 1), _check.count("n", n, 1), _check.count("k", k, 1)
 
 
+@_check.quiet
 def gaussian(m: int, n: int, k: int, std: float, rng: np.random.Generator) -> Weights:
     """Draw weights with independent N(0, std^2) entries, as in Section 6.
 
@@ -55,6 +56,7 @@ def gaussian(m: int, n: int, k: int, std: float, rng: np.random.Generator) -> We
     return Weights(U, std * rng.standard_normal((n, k)))
 
 
+@_check.quiet
 def orthogonal(
     m: int, n: int, k: int, q1: float, q2: float, rng: np.random.Generator
 ) -> Weights:
@@ -101,6 +103,7 @@ def orthogonal(
     return Weights(np.sqrt(q1) * rows[:m], np.sqrt(below) * rows[m:])
 
 
+@_check.quiet
 def balanced(
     m: int,
     n: int,
@@ -164,6 +167,7 @@ def balanced(
     return Weights(small, O @ small) if m <= n else Weights(O @ small, small)
 
 
+@_check.quiet
 def spectral(
     Y: ArrayLike,
     u: ArrayLike,
@@ -226,6 +230,7 @@ def spectral(
     return Weights(U, PsiT[: v.size].T * v @ G[:, : v.size].T)
 
 
+@_check.quiet
 def symmetric_spectral(Y: ArrayLike, sigma0: ArrayLike) -> Array:
     """Return a symmetric spectral initialization U0 = Phi Sigma0^(1/2) (Definition 1).
 
@@ -262,6 +267,7 @@ def symmetric_spectral(Y: ArrayLike, sigma0: ArrayLike) -> Array:
     return np.asarray(Phi * np.sqrt(start))
 
 
+@_check.quiet
 def imbalanced(
     m: int, n: int, k: int, lam: float, scale: float, rng: np.random.Generator
 ) -> Weights:

@@ -24,6 +24,7 @@ class MeasuredRate(NamedTuple):
     uncertainty: float
 
 
+@_check.quiet
 def symmetric(Y: ArrayLike) -> float:
     """Return 4 min |sigma_i|, the rate of X(t) in the symmetric model (Prop. 2, (10)).
 
@@ -54,6 +55,7 @@ def symmetric(Y: ArrayLike) -> float:
     return float(4 * np.abs(np.linalg.eigvalsh(_check.symmetric("Y", Y))).min())
 
 
+@_check.quiet
 def symmetric_modes(Y: ArrayLike) -> Array:
     """Return 2 (|sigma_i| + |sigma_j|), the rate of every entry of X(t) in Y's eigenbasis.
 
@@ -85,6 +87,7 @@ def symmetric_modes(Y: ArrayLike) -> Array:
     return np.asarray(2 * (size[:, None] + size))
 
 
+@_check.quiet
 def spectral(sigma: ArrayLike, lam: ArrayLike) -> Array:
     """Return sqrt(4 sigma^2 + lam^2), the rate of each mode of a spectral start (Prop. 3).
 
@@ -118,6 +121,7 @@ def spectral(sigma: ArrayLike, lam: ArrayLike) -> Array:
     return np.asarray(np.hypot(2 * sigma, lam))
 
 
+@_check.quiet
 def identity_imbalance(Y: ArrayLike, lam: float, of: str = "RRT") -> float:
     """Return the rate of a block of R R^T in (30) (Prop. 5, corrected).
 
@@ -184,6 +188,7 @@ def identity_imbalance(Y: ArrayLike, lam: float, of: str = "RRT") -> float:
     return slowest[of]
 
 
+@_check.quiet
 def asymptotic(weights: Weights) -> Array:
     """Return the sharp rate of X(t) near an end state: lambda_min(U U^T) + lambda_min(V V^T).
 
@@ -222,6 +227,7 @@ def asymptotic(weights: Weights) -> Array:
     return np.asarray(rate)[()]
 
 
+@_check.quiet
 def a_priori(Y: ArrayLike, weights0: Weights) -> Array:
     """Return a rate that the start alone guarantees, for all t >= 0.
 
@@ -290,6 +296,7 @@ def a_priori(Y: ArrayLike, weights0: Weights) -> Array:
     return np.asarray(both + (first + second) / 2)[()]
 
 
+@_check.quiet
 def tangent_kernel(weights: Weights, covariance: ArrayLike | None = None) -> Array:
     """Return the tangent kernel E -> U U^T E + E V V^T as a matrix on the entries of E.
 
@@ -363,6 +370,7 @@ def _clean(error: Array) -> tuple[slice, float]:
     return slice((before[-1] + 1) * stride if before.size else 0, stop), floor
 
 
+@_check.quiet
 def measured(t: ArrayLike, error: ArrayLike) -> MeasuredRate:
     """Measure the asymptotic rate of a decaying error, and how far it can be trusted.
 
@@ -473,6 +481,7 @@ def _slope(t: Array, y: Array) -> tuple[float, float]:
     return -slope, np.sqrt(residual @ residual / (t.size - 2) / (x @ x))
 
 
+@_check.quiet
 def reach(t: ArrayLike, error: ArrayLike, level: float) -> float:
     """Return the first time at which an error is below a level.
 

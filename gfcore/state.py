@@ -46,6 +46,7 @@ class Weights:
     U: Array
     V: Array
 
+    @_check.quiet
     def __post_init__(self) -> None:
         U = _check.array("U", self.U, 2, stack=True)
         V = _check.array("V", self.V, 2, stack=True)
@@ -60,11 +61,13 @@ class Weights:
             object.__setattr__(self, name, matrix)
 
     @property
+    @_check.quiet
     def X(self) -> Array:
         """The product U V^T (11), (*stack, m, n)."""
         return self.U @ self.V.mT
 
     @property
+    @_check.quiet
     def Q(self) -> Array:
         """The imbalance U^T U - V^T V (13), (*stack, k, k), which the flow conserves."""
         return self.U.mT @ self.U - self.V.mT @ self.V
@@ -74,6 +77,7 @@ class Weights:
         """U over V, (*stack, m+n, k), as in (24) but in Y's own coordinates."""
         return np.concatenate([self.U, self.V], axis=-2)
 
+    @_check.quiet
     def compress(self) -> Weights:
         """Return weights with the same R R^T and at most m+n hidden units.
 
@@ -106,6 +110,7 @@ class Weights:
             matrix.flags.writeable = False
             object.__setattr__(self, name, matrix)
 
+    @_check.quiet
     def rotate(self, G: ArrayLike) -> Weights:
         """Return the weights (U G, V G), the gauge freedom of (14).
 
@@ -211,6 +216,7 @@ class Trajectory:
     error_estimate: Array | None = None
     rates: tuple[float, float] = (1.0, 1.0)
 
+    @_check.quiet
     def __post_init__(self) -> None:
         for name in ("t", "X", "U", "V", "Q0", "error_estimate"):
             if (value := getattr(self, name)) is not None or name in ("t", "X"):
@@ -232,6 +238,7 @@ class Trajectory:
             if (value := getattr(self, name)) is not None:
                 _check.shape(name, value, shape)
 
+    @_check.quiet
     def error(self, Y: ArrayLike) -> Array:
         """Return the reconstruction error ||Y - X(t)||_F / ||Y||_F of Section 6, (*stack, *T).
 
@@ -252,11 +259,13 @@ class Trajectory:
             target = target[..., None, :, :]
         return _relative(self.X, target)
 
+    @_check.quiet
     def singular_values(self) -> Array:
         """Return the singular values of X(t), largest first, (*stack, *T, min(m, n))."""
         return np.asarray(np.linalg.svd(self.X, compute_uv=False), float)
 
     @property
+    @_check.quiet
     def Q(self) -> Array:
         """Imbalance U^T U / a - V^T V / b (13), a = b = 1 as a rule, (*stack, *T, k', k').
 
@@ -271,6 +280,7 @@ class Trajectory:
         return self.U.mT @ self.U / a - self.V.mT @ self.V / b
 
     @property
+    @_check.quiet
     def Q_drift(self) -> Array:
         """||Q(t) - Q(0)||_F, (*stack, *T): 0 along the flow (13), of order the step in descent.
 
@@ -315,6 +325,7 @@ def blocks(M: ArrayLike, m: int) -> tuple[Array, Array, Array]:
     return M[..., :m, :m], M[..., :m, m:], M[..., m:, m:]
 
 
+@_check.quiet
 def laws(weights: Weights) -> int:
     """Return how many independent conserved quantities Q of (13) has at these weights.
 
@@ -347,6 +358,7 @@ def laws(weights: Weights) -> int:
     return int(np.linalg.matrix_rank((half + half.mT).reshape(R.size, -1)))
 
 
+@_check.quiet
 def relative_error(X: ArrayLike, Y: ArrayLike) -> Array:
     """Return the reconstruction error ||Y - X||_F / ||Y||_F of Section 6.
 

@@ -64,6 +64,7 @@ class Part:
         return two_imbalances(self.Y, start, q1, q2, t)
 
 
+@_check.quiet
 def direct_sum(Y: ArrayLike, weights0: Weights, t: ArrayLike) -> Array:
     """R(t) R(t)^T of the flow (12) where target and weights are a direct sum, hidden or not.
 

@@ -11,6 +11,7 @@ from gfcore.exact._riccati import from_factor
 from gfcore.state import Trajectory, Weights
 
 
+@_check.quiet
 def identity_imbalance(Y: ArrayLike, weights0: Weights, lam: float, t: ArrayLike) -> Array:
     """R(t) R(t)^T of the flow (29) with the imbalance lam I (30), ``paper.eq_30``.
 
@@ -52,6 +53,7 @@ def identity_imbalance(Y: ArrayLike, weights0: Weights, lam: float, t: ArrayLike
     return from_factor(2 * w, basis, weights0.R, time / 4)
 
 
+@_check.quiet
 def identity_product(Y: ArrayLike, weights0: Weights, lam: float, t: ArrayLike) -> Trajectory:
     """X(t) alone of `identity_imbalance`, as a path with its error and singular values.
 

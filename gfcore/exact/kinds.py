@@ -40,6 +40,7 @@ class Solvable:
     distances: dict[str, float]
 
 
+@_check.quiet
 def solvable(Y: ArrayLike, weights0: Weights) -> Solvable:
     """Say by which exact solution the flow (12) from given weights is solved, or by none.
 

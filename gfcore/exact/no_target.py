@@ -20,6 +20,7 @@ from gfcore.exact._riccati import from_factor
 from gfcore.state import Weights
 
 
+@_check.quiet
 def zero_target(weights0: Weights, t: ArrayLike) -> Array:
     """U(t)^T U(t) of the flow (12) for Y = 0, from any start and with any imbalance.
 

@@ -10,6 +10,7 @@ from gfcore._check import Array
 from gfcore.exact._modes import mean_decay
 
 
+@_check.quiet
 def linear(
     Y: ArrayLike, X0: ArrayLike, t: ArrayLike, covariance: ArrayLike | None = None
 ) -> Array:

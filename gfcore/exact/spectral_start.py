@@ -14,6 +14,7 @@ from gfcore.exact._modes import agreeing, quotient, spectral_path
 from gfcore.state import Weights
 
 
+@_check.quiet
 def spectral_constant(sigma: ArrayLike, lam: ArrayLike, x0: ArrayLike) -> Array:
     """C of (22), ``paper.eq_22``, continued where the printed form is 0/0.
 
@@ -56,6 +57,7 @@ def spectral_constant(sigma: ArrayLike, lam: ArrayLike, x0: ArrayLike) -> Array:
     return np.where(s == x, 0.0, C)
 
 
+@_check.quiet
 def spectral_modes(sigma: ArrayLike, lam: ArrayLike, x0: ArrayLike, t: ArrayLike) -> Array:
     """sigma_i(t), the singular values of X(t) from a spectral start (17), ``paper.eq_17``.
 
@@ -90,6 +92,7 @@ def spectral_modes(sigma: ArrayLike, lam: ArrayLike, x0: ArrayLike, t: ArrayLike
     return spectral_path(s, imbalance, x, _check.times(t))
 
 
+@_check.quiet
 def spectral(
     Y: ArrayLike, weights0: Weights, t: ArrayLike, covariance: ArrayLike | None = None
 ) -> Array:

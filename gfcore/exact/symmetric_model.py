@@ -12,6 +12,7 @@ from gfcore.exact._riccati import from_factor
 from gfcore.exact._signs import FiniteEscapeError, signed_factor, signed_solution
 
 
+@_check.quiet
 def symmetric(Y: ArrayLike, U0: ArrayLike, t: ArrayLike) -> Array:
     """X(t) of the symmetric factorization from X0 = U0 U0^T (8), ``paper.eq_8``.
 
@@ -56,6 +57,7 @@ def symmetric(Y: ArrayLike, U0: ArrayLike, t: ArrayLike) -> Array:
     return from_factor(w[None], P, U, _check.times(t))
 
 
+@_check.quiet
 def riccati(Y: ArrayLike, X0: ArrayLike, t: ArrayLike) -> Array:
     """X(t) of the Riccati equation (5) from any symmetric X0 (8), ``paper.eq_8``.
 
@@ -117,6 +119,7 @@ def riccati(Y: ArrayLike, X0: ArrayLike, t: ArrayLike) -> Array:
     return X
 
 
+@_check.quiet
 def symmetric_modes(sigma: ArrayLike, sigma0: ArrayLike, t: ArrayLike) -> Array:
     """sigma_i(t), the eigenvalues of X(t) from a symmetric spectral start (9), ``paper.eq_9``.
 

@@ -47,6 +47,7 @@ from gfcore.state import Weights
 NONE = 1e-140  # of the largest omega: a root of mu below this is zero
 
 
+@_check.quiet
 def two_imbalances(
     Y: ArrayLike, weights0: Weights, q1: float, q2: float, t: ArrayLike
 ) -> Array:
