@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from gfcore import _check
 from gfcore._check import Array
+from gfcore._gauge import narrowed
 from gfcore.state import BatchError, Trajectory, Weights
 
 _GROUP = 128  # starts that go through the iterations together
@@ -229,9 +230,9 @@ def run_symmetric(
     """
     target, start = _check.symmetric("Y", Y), _check.array("U0", U0, 2)
     _check.shape("U0", start, (target.shape[0], start.shape[1]))
-    if start.shape[1] > start.shape[0]:
-        start = np.asarray(np.linalg.qr(start.T, mode="r")).T
-    t, U = _iterate_one(lambda U: 2 * (target - U @ U.mT) @ U, start, step, steps, every)
+    t, U = _iterate_one(
+        lambda U: 2 * (target - U @ U.mT) @ U, narrowed(start), step, steps, every
+    )
     return Trajectory(t, U @ U.mT, U, U)
 
 

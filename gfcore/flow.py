@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike
 
 from gfcore import _check, _explicit, _radau, _taylor
 from gfcore._check import Array
+from gfcore._gauge import narrowed
 from gfcore._taylor import ROUNDING, Reached
 from gfcore.state import BatchError, Trajectory, Weights
 
@@ -477,14 +478,13 @@ def solve_many(
     ((3, 3, 1, 1), array([0.355461, 0.694649, 0.843746]))
     """
     U, V = _starts(weights0)
-    stack, (m, k), n = U.shape[:-2], U.shape[-2:], V.shape[-2]
+    stack, m, n = U.shape[:-2], U.shape[-2], V.shape[-2]
     target = _check.array("Y", Y, (2, U.ndim))
     _check.shape("Y", target, (*stack, m, n) if target.ndim > 2 else (m, n))
     times, tol, (a, b) = _check.times(t), _tolerance(rtol), _rates(rates)
     Sigma = None if covariance is None else _check.covariance(covariance, n)
-    R = np.concatenate([U, V], axis=-2).reshape(-1, m + n, k)
-    if k > m + n:
-        R = np.asarray(np.linalg.qr(R.mT, mode="r")).mT
+    R = narrowed(U, V)
+    R = R.reshape(-1, *R.shape[-2:])
     Ys = np.broadcast_to(target, (*stack, m, n)).reshape(-1, m, n)
     moments = np.atleast_1d(times)
     # NaN, so that what `progress` may leave out is seen.

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from gfcore import _check
 from gfcore._check import Array
+from gfcore._gauge import narrowed
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +84,8 @@ class Weights:
 
         A rotation of the hidden units, the gauge G of (14), can turn all but m+n of them off.
         It changes neither X nor its path, for the flow and for gradient descent alike, and
-        R = L G^T with L lower triangular is found by one QR factorization of R^T, without G.
+        R = L G^T with L lower triangular is found without G, by one product where that loses no
+        digit, else by a QR factorization of R^T.
 
         Returns
         -------
@@ -102,7 +104,7 @@ class Weights:
         m, k = self.U.shape[-2:]
         if k <= m + self.V.shape[-2]:
             return self
-        L = np.asarray(np.linalg.qr(self.R.mT, mode="r")).mT
+        L = narrowed(self.U, self.V)
         return Weights(L[..., :m, :], L[..., m:, :])
 
     def __setstate__(self, state: dict[str, Array]) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gfcore._check import EPS, Array
+from gfcore._gauge import narrowed
 from gfcore.exact._modes import quotient
-from gfcore.exact._riccati import compressed
 
 # Weights at which `common_basis` mixes what it diagonalizes. Different modes may happen to
 # coincide in one mixture; they hardly do in three.
@@ -27,7 +27,7 @@ def in_modes(
     """
     m, n = Y.shape
     r = min(m, n)
-    R = compressed(np.concatenate([U, V]))
+    R = narrowed(U, V)
     size_Y, size_U, size_V = (np.linalg.norm(A, 2) or 1.0 for A in (Y, R[:m], R[m:]))
     A, U, V = Y / size_Y, R[:m] / size_U, R[m:] / size_V
     rounding = 4 * (m + n) * EPS

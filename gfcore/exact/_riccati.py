@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gfcore._check import EPS, Array
+from gfcore._gauge import narrowed
 from gfcore.exact._modes import mean_decay
 from gfcore.exact._pivots import graded, independent
 
@@ -40,7 +41,7 @@ def from_factor(w: Array, P: Array, U: Array, t: Array, split: int = 0) -> Array
     """
     *stack, m, k = U.shape
     w, P, U = w.reshape(len(w), -1, m), P.reshape(-1, m, m), U.reshape(-1, m, k)
-    narrow = compressed(U)
+    narrow = narrowed(U)
 
     def thin(i: int) -> Array:
         return np.asarray(P[i].T @ independent(U[i]))
@@ -231,13 +232,6 @@ def gram(c: Array, b: Array, out: Array | None = None) -> Array:
     out = np.matmul(b.mT, b, out=out)
     out += c.mT @ c
     return out
-
-
-def compressed(R: Array) -> Array:
-    """Return a factor of R R^T no wider than high, by the gauge freedom of (14)."""
-    if R.shape[-1] <= R.shape[-2]:
-        return R
-    return np.asarray(np.linalg.qr(R.mT, mode="r")).mT
 
 
 def rounding(P: Array, A: Array) -> Array:

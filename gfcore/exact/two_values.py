@@ -29,18 +29,11 @@ from numpy.typing import ArrayLike
 
 from gfcore import _check
 from gfcore._check import EPS, Array
+from gfcore._gauge import narrowed
 from gfcore.exact._basis import tilted
 from gfcore.exact._modes import mean_decay
 from gfcore.exact._pivots import graded, independent
-from gfcore.exact._riccati import (
-    DIRECT,
-    UNEVEN,
-    Index,
-    chunks,
-    compressed,
-    orthonormal,
-    rounding,
-)
+from gfcore.exact._riccati import DIRECT, UNEVEN, Index, chunks, orthonormal, rounding
 from gfcore.exact.identity import identity_imbalance
 from gfcore.state import Weights
 
@@ -121,7 +114,7 @@ def from_eigenvalues(h: Array, root: float, P: Array, R: Array, t: Array) -> Arr
     large = omega + np.abs(h)
     small = root * (root / large)  # omega - |h|
     minus, plus = np.where(h > 0, small, large), np.where(h > 0, large, small)
-    narrow = compressed(R)
+    narrow = narrowed(R)
     N, k = narrow.shape
     W, noise = P.T @ narrow, rounding(P, narrow)
     size, source = np.linalg.norm(W, axis=1), noise / (4 * N * EPS)

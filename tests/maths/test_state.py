@@ -5,10 +5,12 @@ import dataclasses
 import pickle
 import tracemalloc
 
+import mpmath
 import numpy as np
 import pytest
 
 import gfcore as gf
+from gfcore import _gauge
 
 WIDTHS = [(3, 4, 1), (3, 4, 6), (3, 4, 7), (3, 4, 8), (5, 2, 40), (1, 1, 5)]
 
@@ -82,14 +84,51 @@ def test_compression_keeps_small_weights_beside_large_ones():
     assert np.linalg.norm(X - weights.X) <= 1e-14 * np.linalg.norm(U) * np.linalg.norm(V)
 
 
-def test_compression_needs_memory_for_two_copies_only():
+def exact_singular_values(A):
+    with mpmath.workdps(40):
+        return np.array([float(s) for s in mpmath.svd_r(mpmath.matrix(A), compute_uv=False)])
+
+
+@pytest.mark.parametrize("apart", [1.0, 0.3, 1e-4, 1e-9, 0.0])
+def test_compression_is_a_rotation_to_rounding_however_dependent_the_rows_are(apart):
+    # What another R than the given one would show: singular values, of rows of length one.
+    U, V = draw(2, 3, 40)
+    V[2] = V[1] + apart * V[2]
+    size = 10.0 ** np.array([[-60], [70], [-5], [0], [3]])
+    R = size * np.concatenate([U, V])
+    L = gf.Weights(R[:2], R[2:]).compress().R
+    unit = np.linalg.norm(R / size, axis=1, keepdims=True)
+    before, after = (exact_singular_values(A / size / unit) for A in (R, L))
+    assert np.abs(before - after).max() < 1e-15
+
+
+def test_rows_that_are_far_from_dependent_are_compressed_by_one_product(monkeypatch):
+    by_qr, qr = [], np.linalg.qr
+    monkeypatch.setattr(np.linalg, "qr", lambda A, mode: by_qr.append(len(A)) or qr(A, mode))
+    e = np.eye(2, 8)
+    for far, calls in ((1.01, 0), (0.99, 1)):
+        # Two rows of length one have the eigenvalues 1 +- cos of the angle between them.
+        cos = 1 - far * _gauge._LEAST
+        rows = np.stack([e[0], cos * e[0] + np.sqrt(1 - cos**2) * e[1]])
+        stack = np.stack([rows, e])
+        by_qr.clear()
+        L = _gauge.narrowed(stack[:, :1], stack[:, 1:])
+        assert len(by_qr) == calls
+        assert np.abs(L @ L.mT - stack @ stack.mT).max() < 1e-15
+        # One of a stack is what it is alone.
+        assert all(
+            np.array_equal(one, _gauge.narrowed(R)) for one, R in zip(L, stack, strict=True)
+        )
+
+
+def test_compression_of_a_wide_start_needs_no_memory():
     U, V = draw(2, 3, 200_000)
     weights = gf.Weights(U, V)
     tracemalloc.start()
     weights.compress()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 3 * (U.nbytes + V.nbytes)
+    assert peak < 0.2 * (U.nbytes + V.nbytes)
 
 
 def test_rotation_is_a_gauge():

@@ -1,0 +1,50 @@
+"""A factor of R R^T no wider than high, which is all that the width k of a model costs.
+
+By the gauge freedom of (14) the k hidden units can be rotated until all but m+n of them are
+zero: R = L G^T with L lower triangular. A QR factorization of R^T finds L and keeps every
+digit, but goes over all of R once for each row. R R^T = L L^T is one product, and its Cholesky
+factor is the same L. In general it has lost half of the digits: rounding moves R R^T, with rows
+of length one, by 1e-16, as would a change of R by 1e-16 over the root of the least eigenvalue.
+The rows of a wide random start are nearly orthogonal, that eigenvalue is not small, and nothing
+is lost; `_LEAST` says where.
+"""
+
+from functools import reduce
+from operator import add
+
+import numpy as np
+
+from gfcore._check import Array
+
+_WIDE = 2  # times as many columns as rows: with fewer, random rows are nearly dependent
+_LEAST = 0.05  # eigenvalue of R R^T, rows of length one; of orthogonal rows it is 1
+_SHORTEST = 1e-140  # the squares of shorter rows underflow
+_CHUNK = 2**13  # columns that stay in the cache
+
+
+def narrowed(*layers: Array) -> Array:
+    """Return L (*stack, p, min(p, k)) with L L^T = R R^T, R (*stack, p, k) in layers of rows.
+
+    It is R itself where that is no wider than high.
+    """
+    rows, k = sum(A.shape[-2] for A in layers), layers[0].shape[-1]
+    apart = np.array(False)
+    if k >= _WIDE * rows:
+        parts = (
+            np.concatenate([A[..., j : j + _CHUNK] for A in layers], axis=-2)
+            for j in range(0, k, _CHUNK)
+        )
+        square = reduce(add, (part @ part.mT for part in parts))
+        length = np.sqrt(np.diagonal(square, axis1=-2, axis2=-1))
+        unit = np.maximum(length, _SHORTEST)
+        least = np.linalg.eigvalsh(square / unit[..., None] / unit[..., None, :])[..., 0]
+        apart = (least >= _LEAST) & (length > _SHORTEST).all(-1)
+        if apart.all():
+            return np.linalg.cholesky(square)
+    R = layers[0] if len(layers) == 1 else np.concatenate(layers, axis=-2)
+    if k <= rows:
+        return R
+    L = np.asarray(np.linalg.qr(R.mT, mode="r")).mT
+    if apart.any():
+        L[apart] = np.linalg.cholesky(square[apart])
+    return L
