@@ -2,26 +2,21 @@
 // prints for each cell a line of JSON. It is what the worker does, without a browser.
 import fs from "node:fs";
 import path from "node:path";
+import zlib from "node:zlib";
 
 const [site, ...chapters] = process.argv.slice(2);
 const folder = (start) => path.join(site, "_static", fs.readdirSync(path.join(site, "_static")).find((name) => name.startsWith(start)));
 const parts = folder("python-"), scripts = folder("live-");
 const read = (...names) => new Uint8Array(fs.readFileSync(path.join(...names)));
+const archive = (name) => new Uint8Array(zlib.gunzipSync(read(parts, `${name}.pack`)));
 const cpu = () => { const { user, system } = process.cpuUsage(); return (user + system) / 1e6; };
 const { loadPyodide } = await import(path.join(parts, "pyodide.mjs"));
-const python = await loadPyodide({ indexURL: parts + path.sep, env: { HOME: "/home/pyodide", MPLBACKEND: "module://matplotlib_inline.backend_inline" } });
-const place = python.runPython("import site; site.getsitepackages()[0]");
-const unpack = (data) => python.unpackArchive(data, "zip", { extractDir: place });
-unpack(read(parts, "base.zip"));
-await python._api.loadDynlib(`${place}/libopenblas.so`, true);
-unpack(read(site, fs.readdirSync(site).find((name) => name.endsWith(".whl"))));
-python.runPython(`import sys, types
-sys.modules["IPython.terminal.embed"] = embed = types.ModuleType("embed")
-embed.embed = None
-import gfcore, gfbook.live.shell`);
-const { archives } = JSON.parse(fs.readFileSync(path.join(parts, "parts.json")));
-const kernel = python.pyimport("gfbook.live.shell").Kernel(python.toPy(archives), (name) => unpack(read(parts, `${name}.zip`)));
-const ask = (what, ...given) => JSON.parse(kernel.ask(what, JSON.stringify(given)));
+const { start } = await import(path.join(scripts, "python.mjs"));
+const { ask } = await start({
+  loadPyodide, folder: parts + path.sep, base: archive("base"), load: (name) => ({ tar: archive(name) }),
+  book: read(site, fs.readdirSync(site).find((name) => name.endsWith(".whl"))),
+  about: JSON.parse(fs.readFileSync(path.join(parts, "parts.json"))),
+});
 console.log(JSON.stringify({ ready: cpu() }));
 for (const chapter of chapters) {
   ask("fresh");

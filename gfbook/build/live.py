@@ -28,7 +28,6 @@ SCRIPTS = {
 NOTICES = {
     "Pyodide": "Copyright (C) 2018-2025 the Pyodide developers and Mozilla. MPL-2.0, below.",
     "CPython": "Copyright (C) 2001-2024 Python Software Foundation. PSF-2.0, below.",
-    "SQLite": "Its authors have put it into the public domain.",
     "OpenBLAS": "Copyright (C) 2011-2014 The OpenBLAS Project. BSD-3-Clause, as NumPy.",
 }
 EDITOR = "CodeMirror and Lezer: Copyright (C) 2018-2024 by Marijn Haverbeke and others"
@@ -66,7 +65,7 @@ def begin(app: Sphinx, env: Any, names: list[str]) -> None:
         name: size
         for name, size in about["bytes"].items()
         if name
-        not in {f"{archive}.zip" for archive, later in about["archives"].items() if later}
+        not in {f"{archive}.pack" for archive, later in about["archives"].items() if later}
     }
     packed = sum(len(gzip.compress((folder / n).read_bytes(), 6)) for n in first)
     digest = hashlib.sha256(wheel + b"".join(files.values())).hexdigest()[:12]

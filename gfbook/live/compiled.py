@@ -4,9 +4,9 @@ import ast
 import importlib.util
 import io
 import marshal
+import tarfile
 import zipfile
 
-DATE = (1980, 1, 1, 0, 0, 0)
 # Flags of 1: the bytecode is taken as it is, and not compared with a source.
 HEAD = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8)
 KINDS = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -26,17 +26,27 @@ def lean(tree: ast.Module) -> ast.Module:
     return tree
 
 
-def compiled(data: bytes) -> bytes:
-    """Return an archive with each module as bytecode in place of its source."""
+def compiled(name: str, content: bytes) -> tuple[str, bytes]:
+    """Return the name and content of a file, of a module as bytecode in place of its source."""
+    if not name.endswith(".py"):
+        return name, content
+    code = compile(lean(ast.parse(content)), name, "exec", dont_inherit=True)
+    return f"{name}c", HEAD + marshal.dumps(code)
+
+
+def packed(archives: dict[str, bytes]) -> bytes:
+    """Return a tar archive of the files of zip archives, by the folder where they are put.
+
+    It is unpacked by who cannot read what is compressed in it file by file at any speed.
+    """
     made = io.BytesIO()
-    with (
-        zipfile.ZipFile(io.BytesIO(data)) as source,
-        zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as target,
-    ):
-        for name in sorted(source.namelist()):
-            content = source.read(name)
-            if name.endswith(".py"):
-                code = compile(lean(ast.parse(content)), name, "exec", dont_inherit=True)
-                name, content = f"{name}c", HEAD + marshal.dumps(code)
-            target.writestr(zipfile.ZipInfo(name, DATE), content, zipfile.ZIP_DEFLATED)
+    with tarfile.open(fileobj=made, mode="w", format=tarfile.USTAR_FORMAT) as target:
+        for folder, data in archives.items():
+            with zipfile.ZipFile(io.BytesIO(data)) as source:
+                for file in sorted(source.namelist()):
+                    if not file.endswith("/"):
+                        name, content = compiled(file, source.read(file))
+                        about = tarfile.TarInfo(folder + name)
+                        about.size = len(content)
+                        target.addfile(about, io.BytesIO(content))
     return made.getvalue()

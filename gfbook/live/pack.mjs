@@ -1,20 +1,21 @@
-// Makes the archives of a folder ready to load: `node pack.mjs FOLDER`. What depends on the Python
-// that loads them is made by it: bytecode, and Matplotlib's list of the fonts that are left.
+// Packs the archives of a folder for a page: `node pack.mjs FOLDER`. What depends on the Python that
+// loads them is made by it: bytecode, and Matplotlib's list of the fonts that are left.
 import fs from "node:fs";
 import path from "node:path";
+import zlib from "node:zlib";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
-const folder = path.resolve(process.argv[2]);
+const folder = path.resolve(process.argv[2]), stdlib = "python_stdlib.zip";
 const read = (...parts) => new Uint8Array(fs.readFileSync(path.join(...parts)));
 const { loadPyodide } = await import(pathToFileURL(path.join(folder, "pyodide.mjs")));
 const python = await loadPyodide({ indexURL: folder + path.sep });
 
 python.FS.writeFile("/compiled.py", read(path.dirname(fileURLToPath(import.meta.url)), "compiled.py"));
 python.unpackArchive(read(folder, "base.zip"), "zip", { extractDir: "/base" });
-const made = python.runPython(`
+const pack = python.runPython(`
 import sys
 sys.path[:0] = ["/", "/base"]
-from compiled import compiled
+from compiled import packed
 from matplotlib import font_manager
 
 def fonts(data):
@@ -22,7 +23,7 @@ def fonts(data):
     import io, zipfile
     listed = "matplotlib/fontlist.json"
     source, made = zipfile.ZipFile(io.BytesIO(data)), io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as target:
+    with zipfile.ZipFile(made, "w") as target:
         for name in source.namelist():
             if name != listed:
                 target.writestr(name, source.read(name))
@@ -30,10 +31,18 @@ def fonts(data):
         target.write("/fonts.json", listed)
     return made.getvalue()
 
-lambda name, data: compiled(fonts(data.to_bytes()) if name == "base.zip" else data.to_bytes())
+def pack(data, stdlib):
+    if not stdlib:
+        return packed({"": data.to_bytes()})
+    return packed({"": stdlib.to_bytes(), "site-packages/": fonts(data.to_bytes())})
+pack
 `);
-for (const name of fs.readdirSync(folder)) {
-  if (name.endsWith(".zip") && name !== "python_stdlib.zip") {
-    fs.writeFileSync(path.join(folder, name), made(name, read(folder, name)).toJs());
-  }
+for (const file of fs.readdirSync(folder)) {
+  const name = path.basename(file, ".zip");
+  if (file === name || file === stdlib) continue;
+  const tar = pack(read(folder, file), name === "base" ? read(folder, stdlib) : null).toJs();
+  fs.writeFileSync(path.join(folder, `${name}.pack`), zlib.gzipSync(tar, { level: 9 }));
+  fs.rmSync(path.join(folder, file));
 }
+// The core asks for a standard library of its own: it gets one that is empty.
+fs.writeFileSync(path.join(folder, stdlib), new Uint8Array([80, 75, 5, 6, ...Array(18).fill(0)]));

@@ -6,12 +6,13 @@ import { Ended, Kernel, button, give, make, parts, power, progress, seconds } fr
 const EXPLORER = "application/vnd.gfbook.explorer+json";
 const text = (source) => Array.isArray(source) ? source.join("") : source;
 
-/** What a reader changed, kept by the browser, one entry a cell. */
+/** What a reader changed, kept by the browser, one entry a cell: nothing where it keeps none. */
 const kept = {
   key: (id) => `${parts.key}#${id}`,
-  get(id) { try { return localStorage.getItem(this.key(id)); } catch { return null; } },
+  get(id) { try { return localStorage.getItem(this.key(id)); } catch {} },
   set(id, code) {
     try { code === null ? localStorage.removeItem(this.key(id)) : localStorage.setItem(this.key(id), code); } catch {}
+    return this.get(id);
   },
 };
 
@@ -89,7 +90,7 @@ function show(cell, { outputs, line }, pasted) {
   const picture = rest.findIndex((made) => made.className === "live-picture");
   cell.output.replaceChildren(...cell.first);
   const figure = cell.output.querySelector("figure");
-  for (const node of cell.first) if (node !== cell.fold && !node.contains?.(figure)) node.remove();
+  for (const node of cell.first) if (![cell.fold, figure].some((stays) => stays && node.contains(stays))) node.remove();
   if (figure) {
     const old = figure.querySelector("img");
     cell.image ??= old;
@@ -147,6 +148,7 @@ export async function start(box) {
       cell.element.classList.toggle("live-running", cell === running);
       cell.reset.hidden = cell.code === cell.original && !cell.done;
       if (cell === running) cell.state.textContent = "running …";
+      else if (cell.other) cell.state.textContent = "changed in another tab; undo brings back what was here";
       else if (cell.done && cell.tried === cell.code) cell.state.textContent = cell.done;
       else cell.state.textContent = cell.done ? "changed since it ran" : cell.code === cell.original ? "" : "changed";
     }
@@ -231,10 +233,18 @@ export async function start(box) {
     cell.fold = cell.output.querySelector("details.check");
     cell.residuals = [...cell.fold?.querySelectorAll(".residual") ?? []].map((place) => [...place.childNodes].map((node) => node.cloneNode(true)));
     cell.alt = cell.output.querySelector("img")?.alt;
-    cell.code = kept.get(cell.id) ?? cell.original;
+    cell.kept = kept.get(cell.id);
+    cell.code = cell.kept ?? cell.original;
     cell.editor = editor({
       text: cell.code, label: `code of cell ${number + 1}`, run: () => run(cell),
-      changed: () => { cell.code = cell.editor.text; kept.set(cell.id, cell.code === cell.original ? null : cell.code); marks(); },
+      changed: () => {
+        cell.code = cell.editor.text;
+        cell.other = false;
+        const asked = cell.code === cell.original ? null : cell.code;
+        cell.kept = kept.set(cell.id, asked);
+        if (cell.kept !== asked) words.textContent = "This browser does not keep what you change: download it before you leave.";
+        marks();
+      },
     });
     cell.state = make("span", { className: "live-words" });
     cell.reset = button("Reset", () => back(cell), { title: "as it is in the book" });
@@ -244,10 +254,19 @@ export async function start(box) {
     input.classList.add("live-input");
     input.append(make("div", { className: "live-row" }, go, cell.reset, cell.state));
   }
-  addEventListener("storage", ({ key, newValue }) => { // of another tab
-    const cell = cells.find((c) => kept.key(c.id) === key);
-    if (cell?.element && !cell.editor.element.contains(document.activeElement)) cell.editor.text = newValue ?? cell.original;
-  });
+  /** Take over what another tab of this page made of the cells; what was here comes back by undo. */
+  const meet = () => {
+    for (const cell of cells.filter(({ element }) => element)) {
+      const now = kept.get(cell.id), code = now ?? cell.original;
+      if (now === undefined || now === cell.kept) continue;
+      cell.kept = now;
+      if (code === cell.code) continue;
+      cell.editor.text = code;
+      cell.other = true;
+    }
+    marks();
+  };
+  for (const event of ["storage", "pageshow", "visibilitychange"]) addEventListener(event, meet);
   const stop = button("Stop", () => down("Stopped."));
   const again = button("Reset all", () => {
     for (const cell of cells) if (cell.element) back(cell);

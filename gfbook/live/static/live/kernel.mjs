@@ -12,7 +12,7 @@ export class Kernel {
   constructor({ told, lost }) {
     this.waiting = new Map();
     this.next = 0;
-    const name = JSON.stringify({ python: parts.python, wheel: parts.wheel });
+    const life = `${parts.key} ${Math.random()}`, name = JSON.stringify({ python: parts.python, wheel: parts.wheel, life });
     this.worker = new Worker(`${parts.scripts}worker.mjs`, { type: "module", name });
     this.worker.onmessage = ({ data }) => {
       if (!("id" in data)) return told(data);
@@ -21,7 +21,10 @@ export class Kernel {
       if ("error" in data) reject(new Error(data.error));
       else resolve(data.result);
     };
-    this.worker.onerror = (event) => { event.preventDefault(); this.end(event.message || "the worker is gone"); lost(); };
+    const gone = (why) => { if (this.worker) { this.end(why); lost(); } };
+    this.worker.onerror = (event) => { event.preventDefault(); gone(event.message || "the worker is gone"); };
+    // A worker that a browser ends, for want of memory, says nothing; but it had a lock while it lived.
+    this.ask("ready").then(() => navigator.locks?.request(life, () => gone("the worker is gone")), () => {});
   }
 
   ask(what, ...given) {
@@ -65,8 +68,8 @@ export function progress() {
       files[data.file] = data.loaded;
       const loaded = Object.values(files).reduce((a, b) => a + b, 0);
       if (stage === "Loading Python") bar.value = Math.min(loaded / whole, 1);
-    } else if (data.file?.endsWith(".zip")) {
-      words.textContent = `Loading ${{ scipy: "more of SciPy", sympy: "SymPy" }[data.file.slice(0, -4)] ?? data.file} …`;
+    } else if (data.file?.endsWith(".pack")) {
+      words.textContent = `Loading ${{ scipy: "more of SciPy", sympy: "SymPy" }[data.file.slice(0, -5)] ?? data.file} …`;
     }
   };
   return { bar, words, told };

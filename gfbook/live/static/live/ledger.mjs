@@ -2,6 +2,7 @@
 import { Ended, Kernel, button, give, make, parts, power, progress, root, seconds } from "./kernel.mjs";
 
 const CHECK = /\bcheck\(\s*"([\w-]+)"/g;
+const book = parts.scripts.match(/live-(\w+)/)[1];
 const get = async (name) => (await fetch(new URL(name, root))).json();
 
 /** Show a column for this browser, and check all chapters, or what the reader chooses. */
@@ -10,6 +11,7 @@ export async function start(box) {
   const chapters = [...new Set(claims.map((claim) => claim.chapter))];
   const { bar, words, told } = progress();
   const here = new Map(); // what came of each claim, by its id
+  const kept = `${parts.key}:${book}`; // where this browser has it after the page is left
   const cells = new Map();
   const table = document.querySelector(".ledger table");
   table.tHead.rows[0].append(make("th", { textContent: "In this browser" }));
@@ -30,6 +32,7 @@ export async function start(box) {
   };
   const enter = (id, found) => {
     here.set(id, found);
+    try { localStorage.setItem(kept, JSON.stringify([...here])); } catch {} // a browser may keep nothing
     const verdict = make("b", { className: found.agrees ? "live-agrees" : "live-differs", textContent: found.agrees ? "agrees" : "does not agree" });
     const said = found.error ?? `residual ${power(found.residual)}`;
     cells.get(id).replaceChildren(make("span", { textContent: said }), verdict);
@@ -81,7 +84,7 @@ export async function start(box) {
     document.documentElement.dataset.live = "busy";
     const began = performance.now();
     try {
-      await up();
+      if (names.length) await up();
       wanted = claims.filter((claim) => names.includes(claim.chapter) && (!only || claim.id === only) && !here.has(claim.id)).length + here.size;
       for (const name of names) await chapter(name, only);
       count(`Done in ${seconds((performance.now() - began) / 1e3)}.`);
@@ -103,7 +106,7 @@ export async function start(box) {
   });
   const save = button("Save as JSON", async () => {
     const versions = kernel ? await kernel.ask("versions") : null;
-    const record = { schema: 1, date: new Date().toISOString(), browser: navigator.userAgent, versions, book: parts.scripts.match(/live-(\w+)/)[1],
+    const record = { schema: 1, date: new Date().toISOString(), browser: navigator.userAgent, versions, book,
       claims: claims.filter((claim) => here.has(claim.id)).map(({ id, chapter: name, residual, tol, altered }) => ({ id, chapter: name, book: { residual, tol, altered }, here: here.get(id) })) };
     give("claims-here.json", JSON.stringify(record, null, 1), "application/json");
   });
@@ -112,5 +115,6 @@ export async function start(box) {
   live.setAttribute("aria-label", "Checks in this browser");
   box.replaceChildren(make("span", { className: "live-told", textContent: "Each check is made again in this browser, in the last column. A residual differs in its last digits from machine to machine; it agrees where the claim holds by the book's own tolerance." }));
   document.querySelector("article").append(live);
-  await begin(chapters);
+  try { for (const [id, found] of JSON.parse(localStorage.getItem(kept)) ?? []) if (cells.has(id)) enter(id, found); } catch {}
+  await begin(chapters.filter((name) => claims.some((claim) => claim.chapter === name && !here.has(claim.id))));
 }

@@ -1,6 +1,9 @@
 // The worker in which Python runs. Its name says where its parts are; they are kept in this
 // browser's cache under the name of their folder, which is another for other parts.
-const { python: folder, wheel } = JSON.parse(self.name);
+import { start } from "./python.mjs";
+
+const { python: folder, wheel, life } = JSON.parse(self.name);
+navigator.locks?.request(life, () => new Promise(() => {})); // the page can tell by it that this is gone
 const plain = self.fetch.bind(self);
 const say = (stage) => postMessage({ stage });
 
@@ -29,49 +32,33 @@ async function fetched(url) {
   return new Response(one, { headers: answer.headers });
 }
 self.fetch = (url) => fetched(new URL(url.url ?? url, location).href);
+const bytes = async (stream) => new Uint8Array(await new Response(stream).arrayBuffer());
+const archive = async (name) => bytes((await fetched(`${folder}${name}.pack`)).body.pipeThrough(new DecompressionStream("gzip")));
+
+const coming = new Map();
+function load(name) {
+  const tar = coming.get(name);
+  coming.delete(name);
+  if (tar) return { tar };
+  const request = new XMLHttpRequest();
+  request.open("GET", `${folder}${name}.pack`, false);
+  request.responseType = "arraybuffer";
+  request.send();
+  if (request.status !== 200) throw new Error(`status ${request.status}`);
+  return { packed: request.response };
+}
 
 const ready = (async () => {
   say("Loading Python");
-  const bytes = async (url) => new Uint8Array(await (await fetched(url)).arrayBuffer());
-  const base = bytes(folder + "base.zip"), book = bytes(wheel), about = fetched(folder + "parts.json").then((answer) => answer.json());
-  const { loadPyodide } = await import(folder + "pyodide.mjs");
-  const python = await loadPyodide({ indexURL: folder, env: { HOME: "/home/pyodide", MPLBACKEND: "module://matplotlib_inline.backend_inline" } });
-  const site = python.runPython("import site; site.getsitepackages()[0]");
-  const unpack = (data) => python.unpackArchive(data, "zip", { extractDir: site });
-  const first = await base;
-  say("Unpacking NumPy and SciPy");
-  unpack(first);
-  await python._api.loadDynlib(site + "/libopenblas.so", true);
-  unpack(await book);
-  // What is imported later comes at once where it was seen coming, and else while Python waits.
-  const coming = new Map();
-  const load = (name) => {
-    let data = coming.get(name);
-    if (!data) {
-      const request = new XMLHttpRequest();
-      request.open("GET", `${folder}${name}.zip`, false);
-      request.responseType = "arraybuffer";
-      request.send();
-      if (request.status !== 200) throw new Error(`status ${request.status}`);
-      data = request.response;
-    }
-    coming.delete(name);
-    unpack(data);
-  };
-  say("Starting Python");
-  // The terminal is a tenth of what IPython would load, and there is none.
-  python.runPython(`import sys, types
-sys.modules["IPython.terminal.embed"] = embed = types.ModuleType("embed")
-embed.embed = None
-import gfcore, gfbook.live.shell`);
-  const { archives } = await about;
-  const kernel = python.pyimport("gfbook.live.shell").Kernel(python.toPy(archives), load);
-  const ask = (what, ...given) => JSON.parse(kernel.ask(what, JSON.stringify(given)));
+  const base = archive("base"), book = fetched(wheel).then((answer) => bytes(answer.body));
+  const about = fetched(`${folder}parts.json`).then((answer) => answer.json());
+  const { loadPyodide } = await import(`${folder}pyodide.mjs`);
+  const { python, ask } = await start({ loadPyodide, folder, base, book, about, load, say });
   return async (what, ...given) => {
     if (what === "ready") return { heap: python._module.HEAP8.length };
     if (what === "run") {
       for (const name of ask("later", given[0])) {
-        try { coming.set(name, await bytes(`${folder}${name}.zip`)); } catch {} // the cell will say so
+        try { coming.set(name, await archive(name)); } catch {} // the cell will say so
       }
     }
     return ask(what, ...given);

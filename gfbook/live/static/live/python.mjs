@@ -1,0 +1,46 @@
+// Python with all that a page needs, in a worker and in Node alike.
+const ENV = { HOME: "/home/pyodide", MPLBACKEND: "module://matplotlib_inline.backend_inline" };
+// The terminal is a tenth of what IPython would load, its history needs SQLite; there is neither.
+const BEGIN = `import sys, types
+sys.modules["IPython.terminal.embed"] = embed = types.ModuleType("embed")
+embed.embed = None
+sys.modules["sqlite3"] = sqlite3 = types.ModuleType("sqlite3")
+sqlite3.Connection = type(None)
+import gfcore, gfbook.live.shell
+del sys.modules["sqlite3"]`;
+
+/** Put the files of a tar archive below a folder, without copying one. */
+export function unpack(FS, tar, folder) {
+  const text = (from, size) => String.fromCharCode(...tar.subarray(from, from + size)).split("\0")[0];
+  for (let at = 0; tar[at];) {
+    const size = parseInt(text(at + 124, 12), 8), begin = at + 512;
+    const path = [folder, text(at + 345, 155), text(at, 100)].filter(Boolean).join("/");
+    FS.mkdirTree(path.slice(0, path.lastIndexOf("/")));
+    FS.writeFile(path, tar.subarray(begin, begin + size), { canOwn: true });
+    at = begin + Math.ceil(size / 512) * 512;
+  }
+}
+
+/** Start it from `base`, an archive, and the wheel of the book; return how its kernel is asked. */
+export async function start({ loadPyodide, folder, base, book, about, load, say = () => {} }) {
+  let site;
+  const fsInit = async (FS, { sitePackages }) => {
+    site = sitePackages;
+    const files = await base;
+    say("Starting Python");
+    unpack(FS, files, site.slice(0, site.lastIndexOf("/")));
+  };
+  const python = await loadPyodide({ indexURL: folder, env: ENV, fsInit });
+  await python._api.loadDynlib(`${site}/libopenblas.so`, true);
+  python.unpackArchive(await book, "zip", { extractDir: site });
+  say("Starting NumPy and SciPy");
+  python.runPython(BEGIN);
+  // An archive comes unpacked where it was seen coming, or as it is while Python waits.
+  const later = (name) => {
+    const { tar, packed } = load(name);
+    if (tar) unpack(python.FS, tar, site);
+    else python.unpackArchive(packed, "gztar", { extractDir: site });
+  };
+  const kernel = python.pyimport("gfbook.live.shell").Kernel(python.toPy((await about).archives), later);
+  return { python, ask: (what, ...given) => JSON.parse(kernel.ask(what, JSON.stringify(given))) };
+}
