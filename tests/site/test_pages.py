@@ -115,6 +115,15 @@ def test_nothing_overflows(page, view):
         }).map(e => e.outerHTML.slice(0, 80))"""
     )
     assert wide == []
+    # A formula in a line breaks where the line ends, and nothing of it has to be looked for.
+    cut = page.evaluate(
+        """[...document.querySelectorAll('article span.math mjx-math')].filter(e => {
+          if (e.closest('.pst-scrollable-table-container')) return false;
+          const r = e.getBoundingClientRect(), box = e.closest('span.math').getBoundingClientRect();
+          return r.width > 0 && (r.right > innerWidth || r.width > box.width + 1);
+        }).map(e => e.closest('span.math').textContent.slice(0, 80))"""
+    )
+    assert cut == []
 
 
 @each_page
