@@ -119,7 +119,7 @@ def test_nothing_overflows(page, view):
     cut = page.evaluate(
         """[...document.querySelectorAll('article span.math mjx-math')].filter(e => {
           if (e.closest('.pst-scrollable-table-container')) return false;
-          const r = e.getBoundingClientRect(), box = e.closest('span.math').getBoundingClientRect();
+          const [r, box] = [e, e.closest('span.math')].map(a => a.getBoundingClientRect());
           return r.width > 0 && (r.right > innerWidth || r.width > box.width + 1);
         }).map(e => e.closest('span.math').textContent.slice(0, 80))"""
     )
