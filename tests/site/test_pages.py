@@ -10,6 +10,7 @@ import re
 from urllib.parse import unquote, urldefrag
 
 import pytest
+from playwright.sync_api import expect
 
 from benchmarks import live
 from gfbook.build import place
@@ -272,6 +273,33 @@ def test_fold_has_the_code_and_the_figures_of_its_checks(page):
         assert all(re.search(r"residual .+, tolerance .+ when altered$", s) for s in said)
 
 
+def dragged(page, grip, state):
+    """Return the states that a grip leads to when it is dragged to the corners of its board."""
+    found = set()
+    for x, y in itertools.product((0.02, 0.98), repeat=2):
+        at, board = grip.bounding_box(), grip.locator("xpath=..").bounding_box()
+        page.mouse.move(at["x"] + at["width"] / 2, at["y"] + at["height"] / 2)
+        page.mouse.down()
+        page.mouse.move(board["x"] + x * board["width"], board["y"] + y * board["height"])
+        page.mouse.up()
+        found.add(state())
+    return found
+
+
+def played(box, state):
+    """Play the first slider of an explorer, from its beginning until it has moved."""
+    slider, button = box.locator("input[type=range]").first, box.locator(".explorer-play").first
+    slider.focus()
+    slider.press("Home")
+    before = state()
+    button.click()
+    expect(button).to_have_accessible_name(re.compile("^Pause: "))
+    expect(box.locator(".explorer-answer")).not_to_have_text(before[0])
+    button.click()
+    expect(button).to_have_accessible_name(re.compile("^Play: "))
+    assert state()[1] != before[1]
+
+
 @each_page
 def test_each_explorer_answers_on_the_page(page, site):
     """Each control moves the sentence and the picture."""
@@ -307,6 +335,10 @@ def test_each_explorer_answers_on_the_page(page, site):
             now = select.evaluate("s => s.selectedIndex")
             select.select_option(index=0 if now else 1)
             assert state() != before, f"{name}: a choice does nothing"
+        for grip in box.locator(".explorer-grip:visible").all():
+            assert len(dragged(page, grip, state)) > 1, f"{name}: a point cannot be dragged"
+        if name == names[0]:
+            played(box, state)
         assert box.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
 
 
