@@ -1,5 +1,6 @@
 """Code as a page shows it: what checks is folded behind what the ledger says of its claims."""
 
+import ast
 from html import escape
 from typing import Any
 
@@ -52,8 +53,40 @@ def aside(cell: dict[str, Any]) -> str:
         return "the plot's code"
     if EXPLORER in shown:
         return "the explorer's code"
-    long = len("".join(cell["source"]).splitlines()) > LESSON
-    return "the code" if long or "hide-input" in cell["metadata"].get("tags", ()) else ""
+    source = "".join(cell["source"])
+    if len(source.splitlines()) > LESSON or "hide-input" in cell["metadata"].get("tags", ()):
+        return f"the code{does(source)}"
+    return ""
+
+
+def does(source: str) -> str:
+    """Return what code is there for, by the names that it gives; nothing if it gives none.
+
+    Examples
+    --------
+    >>> does("def f(x): return x"), does("t, a.b = 1, 2"), does("import a; x = 1; print(x)")
+    (' of f', ' that calculates t', ': imports, x')
+    """
+    body = ast.parse(source).body
+    imports = (
+        ["imports"] if any(isinstance(a, ast.Import | ast.ImportFrom) for a in body) else []
+    )
+    functions = [a.name for a in body if isinstance(a, ast.FunctionDef | ast.ClassDef)]
+    stored = [
+        name.id
+        for line in body
+        if isinstance(line, ast.Assign)
+        for target in line.targets
+        for name in ast.walk(target)
+        if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)
+    ]
+    names = functions or [*dict.fromkeys(stored)]
+    said = ", ".join(names[:3]) + (" and more" if len(names) > 3 else "")
+    if imports:
+        return ": imports" + (f", {said}" if said else "")
+    if "glue(" in source and not functions:
+        return " of the numbers in the text"
+    return f" {'of' if functions else 'that calculates'} {said}" if said else ""
 
 
 def put(notebook: dict[str, Any], claims: dict[str, Any], paper: dict[str, Any]) -> None:

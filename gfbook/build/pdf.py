@@ -25,8 +25,9 @@ from gfbook.build.browser import chromium
 PDF = BUILD / "book.pdf"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
 PAPER = {"width": 658, "height": 994}  # pixels of an A4 sheet within its margins
-# What one looks things up in stays where one can search, filter and click.
-ELSEWHERE = ("record/claims", "record/faults", "record/rests")
+# What one looks things up in, or runs, stays where one can search, filter and press.
+ELSEWHERE = ("genindex", "record/benchmarks", "record/claims", "record/faults", "record/rests")
+ELSEWHERE += ("record/playground",)
 WAIT = 180_000  # milliseconds
 READY = """async () => {
   await window.MathJax?.startup.promise;

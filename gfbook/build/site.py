@@ -241,16 +241,18 @@ class Statements(SphinxTransform):
     default_priority = 800  # before the index is collected
 
     def apply(self, **options: Any) -> None:
-        """Put an entry before each whose label ends in its number."""
+        """Put an entry before each whose label ends in its number, or that has a tag."""
         for node in [*self.document.findall(nodes.Element)]:
+            tag = None
             if "realtype" in node:  # of sphinx-proof
                 named = {node["label"]: node["realtype"].capitalize()}
             elif isinstance(node, nodes.math_block):
-                named = {id: "Equation" for id in node["ids"] if id.startswith("eq-")}
+                named = dict.fromkeys(node["ids"], "Equation")
+                tag = re.search(r"\\tag\{(\w+)\}", node.astext())
             else:
                 continue
             for label, kind in named.items():
-                if numbered := re.fullmatch(r"[a-z]+-(\d+)", label):
+                if numbered := re.fullmatch(r"[a-z]+-(\d+)", label) or tag:
                     entry = ("single", f"{kind} {numbered[1]}", label, "main", None)
                     place = node.parent.index(node)
                     node.parent.insert(place, addnodes.index(entries=[entry]))

@@ -132,6 +132,21 @@ class Choice:
         return {"kind": "choice", "label": self.label, "options": list(self.options)}
 
 
+class Grip(NamedTuple):
+    """A point of the drawing that one can drag, and the sliders that it moves.
+
+    Parameters
+    ----------
+    at : callable
+        Takes the value of each control by its keyword and returns the point's x and y.
+    moves : sequence of str
+        Keywords of sliders. They go to where the point comes nearest to the pointer.
+    """
+
+    at: Callable[..., tuple[float, float]]
+    moves: Sequence[str]
+
+
 def module() -> str:
     """Return the ES module of both hosts: uPlot, its style and explore.js, as one text."""
     folder = HERE / "uplot"
@@ -174,6 +189,8 @@ class Explorer:
     xlim : (float, float), optional
         Range of the x axis of lines in the plane, whose x may go back and forth. A line whose
         style has a marker gets a dot at each of its points.
+    grips : sequence of Grip
+        Points that one can drag; the sliders do the same by keyboard.
 
     Raises
     ------
@@ -200,11 +217,15 @@ class Explorer:
     ylim: tuple[float, float] | None = None
     log: bool = False
     xlim: tuple[float, float] | None = None
+    grips: Sequence[Grip] = ()
 
     def answer(self, position: Sequence[float]) -> dict[str, Any]:
         """Return the state of the front end at one position of each control."""
-        given = zip(self.controls.items(), position, strict=True)
-        x, curves, text = self.function(**{name: c.at(p) for (name, c), p in given})
+        return self._answer(position) | {"grips": self._grips(position)}
+
+    def _answer(self, position: Sequence[float]) -> dict[str, Any]:
+        """Return what is drawn and said at one position of each control."""
+        x, curves, text = self.function(**self._values(position))
         if len(curves) != len(self.lines):
             raise ValueError(f"curves must be {len(self.lines)}, got {len(curves)}")
         drawn = [np.asarray(curve, float) for curve in curves]
@@ -223,6 +244,26 @@ class Explorer:
         }
         return {**numbers, "text": _typeset(text), "said": said}
 
+    def _values(self, position: Sequence[float]) -> dict[str, Any]:
+        given = zip(self.controls.items(), position, strict=True)
+        return {name: control.at(p) for (name, control), p in given}
+
+    def _place(self, grip: Grip, position: Sequence[float]) -> list[float]:
+        """Return where a grip is at one position of each control."""
+        return [float(f"{a:.5g}") for a in grip.at(**self._values(position))]
+
+    def _grips(self, position: Sequence[float]) -> list[dict[str, Any]]:
+        """Return where each grip is, and where it is at all positions of its sliders."""
+        found = []
+        for grip in self.grips:
+            places = [
+                range(c.positions) if name in grip.moves else [p]
+                for (name, c), p in zip(self.controls.items(), position, strict=True)
+            ]
+            track = [self._place(grip, p) for p in itertools.product(*places)]
+            found.append({"at": self._place(grip, position), "track": track})
+        return found
+
     @property
     def spec(self) -> dict[str, Any]:
         """What the front end needs beside the state."""
@@ -238,6 +279,10 @@ class Explorer:
             "xlim": self.xlim,
             "ylim": self.ylim,
             "log": self.log,
+            "grips": [
+                {"controls": [i for i, name in enumerate(self.controls) if name in grip.moves]}
+                for grip in self.grips
+            ],
         }
 
     @property
@@ -272,13 +317,15 @@ class Explorer:
     def page(self) -> str:
         """Return the HTML of a page: every answer, and what shows where no script runs."""
         counts = [range(control.positions) for control in self.controls.values()]
-        answers = [self.answer(position) for position in itertools.product(*counts)]
+        positions = [*itertools.product(*counts)]
+        answers = [self._answer(position) for position in positions]
         said = [[c.say(p) for p in range(c.positions)] for c in self.controls.values()]
         data = {
             "spec": self.spec,
             "first": self.first,
             "said": said,
             "text": [answer["text"] for answer in answers],
+            "grips": [[self._place(grip, p) for p in positions] for grip in self.grips],
             **_packed("x", [answer["x"] for answer in answers], False),
             **_packed("y", [answer["y"] for answer in answers], self.log),
         }

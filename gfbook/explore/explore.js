@@ -11,8 +11,41 @@ const make = (tag, properties = {}, ...children) => {
   return element;
 };
 
+const STILL = matchMedia("(prefers-reduced-motion: reduce)");
+
+/** A button that plays a slider to its end, position by position; touched by hand it stays. */
+function player(input, label, playing) {
+  const button = make("button", { type: "button", className: "explorer-play" });
+  let timer = 0;
+  const turn = (to) => {
+    clearInterval(timer);
+    timer = to;
+    button.textContent = to ? "❚❚" : "▶";
+    button.setAttribute("aria-label", `${to ? "Pause" : "Play"}: ${label}`);
+    playing(Boolean(to));
+  };
+  const go = (value) => {
+    input.value = value;
+    input.dispatchEvent(new CustomEvent("input"));
+  };
+  const step = () => {
+    if (!input.isConnected || STILL.matches) return turn(0);
+    go(Math.floor(input.value) + 1);
+    if (Number(input.value) >= input.max) turn(0);
+  };
+  button.addEventListener("click", () => {
+    if (timer) return turn(0);
+    if (Number(input.value) >= input.max) go(0);
+    turn(setInterval(step, Math.min(400, Math.max(90, 5000 / input.max))));
+  });
+  input.addEventListener("input", (event) => { if (timer && event.isTrusted) turn(0); });
+  button.stop = () => timer && turn(0);
+  turn(0);
+  return button;
+}
+
 /** The controls; calls moved(index, position) when one has been moved. */
-function controls(spec, first, live, moved) {
+function controls(spec, first, live, moved, playing) {
   return spec.controls.map((control, index) => {
     const id = `${spec.name}-${index}-${Math.random().toString(36).slice(2, 8)}`;
     const label = make("label", { htmlFor: id, textContent: control.label });
@@ -20,7 +53,7 @@ function controls(spec, first, live, moved) {
       const select = make("select", { id }, ...control.options.map((o) => make("option", { textContent: o })));
       select.selectedIndex = first[index];
       select.addEventListener("change", () => moved(index, select.selectedIndex));
-      return { row: make("div", { className: "explorer-control" }, label, select), say: () => {} };
+      return { row: make("div", { className: "explorer-control" }, label, select), say: () => {}, set: () => {} };
     }
     const input = make("input", { id, type: "range", min: 0, max: control.positions - 1 });
     input.step = live ? 0.01 : 1;
@@ -31,7 +64,12 @@ function controls(spec, first, live, moved) {
       output.textContent = words;
       input.setAttribute("aria-valuetext", words);
     };
-    return { row: make("div", { className: "explorer-control" }, label, input, output), say };
+    const play = STILL.matches ? [] : [player(input, control.label, playing)];
+    const set = (value) => {
+      play.forEach((button) => button.stop());
+      input.value = value;
+    };
+    return { row: make("div", { className: "explorer-control" }, label, input, output, ...play), say, set };
   });
 }
 
@@ -93,6 +131,41 @@ function track(line) {
   };
 }
 
+/** Points of the drawing that one drags: each moves its sliders to where the point comes nearest. */
+function grips(plot, spec, model, moved) {
+  const all = spec.grips.map(({ controls }, index) => {
+    const grip = make("div", { className: "explorer-grip" });
+    grip.setAttribute("aria-hidden", "true"); // its sliders do the same by keyboard
+    const pixels = ([x, y]) => [plot.valToPos(x, "x"), plot.valToPos(y, "y")];
+    const counts = controls.map((control) => spec.controls[control].positions);
+    const drag = ({ clientX, clientY }) => {
+      const { left, top } = plot.over.getBoundingClientRect();
+      let best = 0, least = Infinity;
+      model.get("state").grips[index].track.forEach((place, i) => {
+        const [x, y] = pixels(place), far = Math.hypot(x - clientX + left, y - clientY + top);
+        if (far < least) [best, least] = [i, far];
+      });
+      const found = counts.map((count, i) => {
+        const inner = counts.slice(i + 1).reduce((a, b) => a * b, 1);
+        return [controls[i], Math.floor(best / inner) % count];
+      });
+      moved(found);
+    };
+    grip.addEventListener("pointerdown", (event) => {
+      event.preventDefault();
+      grip.setPointerCapture(event.pointerId);
+    });
+    grip.addEventListener("pointermove", (event) => { if (grip.hasPointerCapture(event.pointerId)) drag(event); });
+    plot.over.append(grip);
+    return () => {
+      const [x, y] = pixels(model.get("state").grips[index].at);
+      grip.style.transform = `translate(${x}px, ${y}px)`;
+      grip.hidden = !(x >= 0 && y >= 0 && x <= plot.over.clientWidth && y <= plot.over.clientHeight);
+    };
+  });
+  return () => all.forEach((place) => place());
+}
+
 /** Where a logarithmic axis begins: at one digit, or uPlot would step past the next power. */
 function bottom(low) {
   const [digit, power] = Math.max(low || 0, 1e-15).toExponential().split("e");
@@ -132,16 +205,22 @@ function render({ model, el }) {
   let log = spec.log;
   let plot = null;
   const position = [...model.get("position")];
-  const moved = (index, value) => {
-    position[index] = value;
+  const moved = (changes) => {
+    changes.forEach(([index, value]) => { position[index] = value; });
     model.set("position", [...position]);
     model.save_changes();
   };
-  const rows = controls(spec, position, live, moved);
+  const dragged = (changes) => {
+    changes.forEach(([index, value]) => rows[index].set(value));
+    moved(changes);
+  };
+  // What is said at each position of a slider that plays would never be read to its end.
+  const playing = (on) => words.setAttribute("aria-live", on ? "off" : "polite");
+  const words = make("p", { className: "explorer-answer" });
+  const rows = controls(spec, position, live, (index, value) => moved([[index, value]]), playing);
   const board = make("div", { className: "explorer-plot" });
   board.setAttribute("role", "img");
-  const words = make("p", { className: "explorer-answer" });
-  words.setAttribute("aria-live", "polite");
+  playing(false);
   const form = make("div", { className: "explorer-controls" }, ...rows.map(({ row }) => row));
   const size = () => {
     const width = Math.max(240, Math.floor(board.clientWidth || 600));
@@ -149,9 +228,12 @@ function render({ model, el }) {
     return { width, height: Math.round(Math.min(most, Math.max(least, width * share))) };
   };
   const data = (state) => spec.xlim ? [null, ...state.y.map((curve, i) => [state.x[i], curve])] : [state.x[0], ...state.y.map((curve) => log ? curve.map((v) => (v > 0 ? v : null)) : curve)];
+  let place = () => {};
   const draw = () => {
     plot?.destroy();
     board.plot = plot = new uPlot(options(spec, size(), log), data(model.get("state")), board);
+    place = grips(plot, spec, model, dragged);
+    place();
   };
   const update = () => {
     const state = model.get("state");
@@ -159,6 +241,7 @@ function render({ model, el }) {
     words.textContent = state.text;
     board.setAttribute("aria-label", `${spec.y} against ${spec.x}. ${state.text}`);
     plot?.setData(data(state));
+    if (plot) place();
   };
   if (spec.log) {
     const box = make("input", { type: "checkbox", checked: log });
@@ -176,7 +259,9 @@ function render({ model, el }) {
   model.on("change:state", update);
   const resized = new ResizeObserver(() => {
     const next = size();
-    if (plot && next.width !== plot.width) plot.setSize(next);
+    if (!plot || next.width === plot.width) return;
+    plot.setSize(next);
+    place();
   });
   resized.observe(board);
   const themed = new MutationObserver(draw);
@@ -217,8 +302,18 @@ class Page {
   }
   get(name) {
     if (name !== "state") return name === "spec" ? this.data.spec : this.position;
-    const state = this.position.reduce((index, p, i) => index * this.counts[i] + p, 0);
+    const at = (position) => position.reduce((index, p, i) => index * this.counts[i] + p, 0);
+    const state = at(this.position);
     return {
+      grips: this.data.spec.grips.map(({ controls }, index) => {
+        const places = this.data.grips[index], track = [];
+        const walk = ([control, ...rest], position) => {
+          if (control === undefined) return track.push(places[at(position)]);
+          for (let p = 0; p < this.counts[control]; p++) walk(rest, position.with(control, p));
+        };
+        walk(controls, this.position);
+        return { at: places[state], track };
+      }),
       x: this.x(state),
       y: this.y(state),
       text: this.data.text[state],

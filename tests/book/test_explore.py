@@ -125,6 +125,18 @@ def test_lines_in_the_plane_have_an_x_of_their_own():
         made(lambda r: explore.Answer(turn, [turn, turn], "")).answer([0])
 
 
+def test_grip_has_its_place_at_every_setting_and_its_sliders_lead_it():
+    made = explorer(grips=[explore.Grip(lambda a, kind: (a, kind + 1), ["a"])])
+    data, _ = unpacked(made.page())
+    assert data["spec"]["grips"] == [{"controls": [0]}]
+    values = [made.controls["a"].at(i) for i in range(21)]
+    expected = [(a, kind + 1) for a in values for kind in (0.0, 2.0)]
+    assert np.allclose(data["grips"], [expected], rtol=1e-4)
+    (grip,) = made.widget().state["grips"]
+    assert np.allclose(grip["at"], (values[made.first[0]], 3), rtol=1e-4)
+    assert np.allclose(grip["track"], [(a, 3) for a in values], rtol=1e-4)
+
+
 def test_widget_answers_between_the_positions():
     made = explorer()
     widget = made.widget()

@@ -10,6 +10,7 @@ import re
 from urllib.parse import unquote, urldefrag
 
 import pytest
+from playwright.sync_api import expect
 
 from benchmarks import live
 from gfbook.build import place
@@ -144,6 +145,15 @@ def test_nothing_overflows_and_letters_stand_out(page, view):
         scrolls,
     )
     assert wide == []
+    # A formula in a line breaks where the line ends, and nothing of it has to be looked for.
+    cut = page.evaluate(
+        """[...document.querySelectorAll('article span.math mjx-math')].filter(e => {
+          if (e.closest('.pst-scrollable-table-container')) return false;
+          const [r, box] = [e, e.closest('span.math')].map(a => a.getBoundingClientRect());
+          return r.width > 0 && (r.right > innerWidth || r.width > box.width + 1);
+        }).map(e => e.closest('span.math').textContent.slice(0, 80))"""
+    )
+    assert cut == []
     if view.startswith("1280"):
         assert page.evaluate(CONTRAST) == []
 
@@ -313,6 +323,33 @@ def test_fold_has_the_code_and_the_figures_of_its_checks(page):
         assert all(re.search(r"residual .+, tolerance .+ when altered$", s) for s in said)
 
 
+def dragged(page, grip, state):
+    """Return the states that a grip leads to when it is dragged to the corners of its board."""
+    found = set()
+    for x, y in itertools.product((0.02, 0.98), repeat=2):
+        at, board = grip.bounding_box(), grip.locator("xpath=..").bounding_box()
+        page.mouse.move(at["x"] + at["width"] / 2, at["y"] + at["height"] / 2)
+        page.mouse.down()
+        page.mouse.move(board["x"] + x * board["width"], board["y"] + y * board["height"])
+        page.mouse.up()
+        found.add(state())
+    return found
+
+
+def played(box, state):
+    """Play the first slider of an explorer, from its beginning until it has moved."""
+    slider, button = box.locator("input[type=range]").first, box.locator(".explorer-play").first
+    slider.focus()
+    slider.press("Home")
+    before = state()
+    button.click()
+    expect(button).to_have_accessible_name(re.compile("^Pause: "))
+    expect(box.locator(".explorer-answer")).not_to_have_text(before[0])
+    button.click()
+    expect(button).to_have_accessible_name(re.compile("^Play: "))
+    assert state()[1] != before[1]
+
+
 @each_page
 def test_each_explorer_answers_on_the_page(page, site):
     """Each control moves the sentence and the picture."""
@@ -348,6 +385,10 @@ def test_each_explorer_answers_on_the_page(page, site):
             now = select.evaluate("s => s.selectedIndex")
             select.select_option(index=0 if now else 1)
             assert state() != before, f"{name}: a choice does nothing"
+        for grip in box.locator(".explorer-grip:visible").all():
+            assert len(dragged(page, grip, state)) > 1, f"{name}: a point cannot be dragged"
+        if name == names[0]:
+            played(box, state)
         assert box.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
 
 

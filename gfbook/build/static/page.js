@@ -1,6 +1,6 @@
 // Before a page is drawn: the theme that its reader has elsewhere. Once it is there: one switch
 // for the folds of all its checks, which is remembered, and the fold that an address leads to; and
-// previews of what links lead to.
+// previews of what links lead to. And where a line is too short for a formula, the formula breaks.
 const theme = document.documentElement.dataset;
 if (theme.theme === "auto") theme.theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
 
@@ -17,6 +17,19 @@ function follow() {
   check.open = true;
   target.scrollIntoView();
 }
+
+/** Mark the formulas that are longer than a line of their text; the style sheet breaks them. */
+function breaks() {
+  const all = [...document.querySelectorAll("article span.math")];
+  all.forEach((formula) => formula.classList.remove("long"));
+  const wide = (formula) => formula.querySelector("mjx-math")?.offsetWidth > formula.clientWidth + 1;
+  all.filter(wide).forEach((formula) => formula.classList.add("long"));
+}
+
+addEventListener("load", () => window.MathJax?.startup?.promise.then(() => {
+  let width = 0;
+  new ResizeObserver(() => { if (innerWidth !== width) { width = innerWidth; breaks(); } }).observe(document.body);
+}));
 
 /** What a link leads to, an equation, a claim, a work, beside it while one points at it. */
 function preview() {

@@ -62,9 +62,14 @@ Search.makeSearchSummary = (html, terms, anchor) => {
   return summary;
 };
 
+/** A query; that of an equation by its number, or as one abbreviates it, by its name in the index. */
+const named = (query) => query.trim().replace(/^(?:eq(?:uation|n|s)?\.?)?\s*\(?(\d+[a-z]?)\)?$/i, "equation $1");
+const { query } = Search;
+Search.query = (typed) => query(named(typed));
+
 // Titles that hold the whole query come first: sphinx leaves numbers out of its terms.
 Scorer.score = (result) => {
-  const asked = new URLSearchParams(location.search).get("q").trim().toLowerCase();
+  const asked = named(new URLSearchParams(location.search).get("q")).toLowerCase();
   const whole = new RegExp(`(^|\\W)${_escapeRegExp(asked)}($|\\W)`).test(result[1].toLowerCase());
   if (/[\\_^]/.test(result[1])) result[1] = plain(result[1]);
   return result[4] + (whole ? 50 : 0);
