@@ -102,7 +102,7 @@ def spectral(sigma: ArrayLike, lam: ArrayLike) -> Array:
 
     Returns
     -------
-    ndarray
+    (m,) array, or a scalar
         Rates, of the shape of sigma and lam together.
 
     Raises
@@ -317,7 +317,7 @@ def tangent_kernel(weights: Weights, covariance: ArrayLike | None = None) -> Arr
 
     Returns
     -------
-    (*stack, m n, m n) array
+    (*stack, m*n, m*n) array
         Symmetric; the entries of E are counted row by row, as ``E.ravel()`` does.
 
     Raises

@@ -1,5 +1,8 @@
 """Every public function, given every guise of good input, and every kind of bad input.
 
+What is given is known by its name, which stands for one thing all over, and the shape of the
+answer is taken from the docstring: a new function is tried as soon as it is there.
+
 Three promises: a good argument may come as a list, an integer, a read-only or a strided array
 and the answer is the same to the last bit; a bad one raises ValueError and nothing else; and
 whatever the size of the numbers, the answer is finite or the documented error, without a
@@ -8,6 +11,7 @@ warning and where NumPy is told to raise at every one of them. Arguments are nev
 
 import copy
 import inspect
+import re
 
 import numpy as np
 import pytest
@@ -28,11 +32,11 @@ WILD = st.one_of(MODERATE, st.floats(-1e75, 1e75), st.floats(-1e-70, 1e-70))
 class Draw:
     """Draws of arguments whose entries come from one strategy."""
 
-    def __init__(self, draw, entries):
-        self.draw, self.entries = draw, entries
-
-    def sizes(self, count):
-        return [self.draw(SIZES) for _ in range(count)]
+    def __init__(self, draw, entries, square=False):
+        self.draw, self.entries, self.square = draw, entries, square
+        self.m, self.n, self.k = (draw(SIZES) for _ in range(3))
+        if square:
+            self.n = self.m
 
     def array(self, *shape):
         return self.draw(hnp.arrays(np.float64, shape, elements=self.entries))
@@ -41,14 +45,17 @@ class Draw:
         half = self.array(m, m)
         return np.tril(half) + np.tril(half, -1).T
 
+    def target(self):
+        return self.symmetric(self.m) if self.square else self.array(self.m, self.n)
+
     def positive(self, shape=()):
         return np.abs(self.array(*shape))
 
     def number(self):
         return float(self.draw(self.entries))
 
-    def weights(self, m, n, k):
-        return gf.Weights(self.array(m, k), self.array(n, k))
+    def weights(self):
+        return gf.Weights(self.array(self.m, self.k), self.array(self.n, self.k))
 
     def times(self):
         count = self.draw(st.integers(0, 4))
@@ -58,91 +65,93 @@ class Draw:
         return np.random.default_rng(self.draw(st.integers(0, 9)))
 
 
-def weights_shapes(m, n, k):
-    return [(m, k), (n, k)]
+# What each name of an argument stands for, wherever it stands.
+NAMES = {
+    "m": lambda d: d.m,
+    "n": lambda d: d.n,
+    "k": lambda d: d.k,
+    "Y": lambda d: d.target(),
+    "X0": lambda d: d.target(),
+    "U0": lambda d: d.array(d.m, d.k),
+    "U": lambda d: d.array(d.m, d.k),
+    "V": lambda d: d.array(d.n, d.k),
+    "Q0": lambda d: d.symmetric(d.k),
+    "sigma": lambda d: d.array(d.m),
+    "sigma0": lambda d: d.positive((d.m,)),
+    "lam": lambda d: d.number(),
+    "x0": lambda d: d.array(d.m),
+    "q1": lambda d: abs(d.number()),
+    "q2": lambda d: -abs(d.number()),
+    "weights": Draw.weights,
+    "weights0": Draw.weights,
+    "t": Draw.times,
+    "rng": Draw.rng,
+    "std": lambda d: abs(d.number()),
+    "scale": lambda d: abs(d.number()),
+    "step": lambda d: 0.01,
+    "steps": lambda d: d.draw(st.integers(0, 9)),
+    "every": lambda d: d.draw(st.integers(1, 4)),
+    "of": lambda d: d.draw(st.sampled_from(["RRT", "X", "UUT", "VVT"])),
+}
+OPTIONAL = {"k", "rng", "every", "of"}  # that are given as well
 
 
-def path_shapes(times, m, n, *widths):
-    return [times, (*times, m, n), *((*times, rows, k) for k in widths for rows in (m, n))]
+def spectral(d, given):
+    Y, size = given["Y"], min(d.m, d.n, d.k)
+    return {"weights0": gf.initial.spectral(Y, d.array(size), d.array(size), d.k)}
 
 
-def linear(d):
-    m, n = d.sizes(2)
-    t = d.times()
-    return {"Y": d.array(m, n), "X0": d.array(m, n), "t": t}, [(*t.shape, m, n)]
+def spectral_modes(d, given):
+    return {"sigma": d.positive((d.m,)), "lam": d.array(d.m)}
 
 
-def riccati(d):
-    (m,) = d.sizes(1)
-    t = d.times()
-    return {"Y": d.symmetric(m), "X0": d.symmetric(m), "t": t}, [(*t.shape, m, m)]
-
-
-def symmetric(d):
-    m, k = d.sizes(2)
-    t = d.times()
-    return {"Y": d.symmetric(m), "U0": d.array(m, k), "t": t}, [(*t.shape, m, m)]
-
-
-def symmetric_modes(d):
-    (m,) = d.sizes(1)
-    t = d.times()
-    return {"sigma": d.array(m), "sigma0": d.positive((m,)), "t": t}, [(*t.shape, m)]
-
-
-def spectral_constant(d):
-    (m,) = d.sizes(1)
-    return {"sigma": d.positive((m,)), "lam": d.array(m), "x0": d.array(m)}, [(m,)]
-
-
-def spectral_modes(d):
-    (m,) = d.sizes(1)
-    t = d.times()
-    arguments = {"sigma": d.positive((m,)), "lam": d.array(m), "x0": d.array(m), "t": t}
-    return arguments, [(*t.shape, m)]
-
-
-def spectral(d):
-    m, n, k = d.sizes(3)
-    t, Y = d.times(), d.array(m, n)
-    size = min(m, n, k)
-    start = gf.initial.spectral(Y, d.array(size), d.array(size), k)
-    return {"Y": Y, "weights0": start, "t": t}, [(*t.shape, m, n)]
-
-
-def identity_imbalance(d):
-    m, n, k = d.sizes(3)
-    t = d.times()
-    arguments = {"Y": d.array(m, n), "weights0": d.weights(m, n, k), "lam": d.number(), "t": t}
-    return arguments, [(*t.shape, m + n, m + n)]
-
-
-def identity_product(d):
-    arguments, _ = identity_imbalance(d)
-    return arguments, path_shapes(arguments["t"].shape, *arguments["Y"].shape)
-
-
-def two_imbalances(d):
-    m, n, k = d.sizes(3)
-    t, q1, q2 = d.times(), abs(d.number()), -abs(d.number())
-    arguments = {"Y": d.array(m, n), "weights0": d.weights(m, n, k), "q1": q1, "q2": q2}
-    return arguments | {"t": t}, [(*t.shape, m + n, m + n)]
-
-
-def direct_sum(d):
+def direct_sum(d, given):
     """A spectral start in the standard basis, so that its parts are exact."""
-    m, n = d.sizes(2)
-    r, t = min(m, n), d.times()
+    m, n = d.m, d.n
+    r = min(m, n)
     Y, U, V = np.zeros((m, n)), np.zeros((m, r)), np.zeros((n, r))
     for A in (Y, U, V):
         A[range(r), range(r)] = d.array(r)
-    return {"Y": Y, "weights0": gf.Weights(U, V), "t": t}, [(*t.shape, m + n, m + n)]
+    return {"Y": Y, "weights0": gf.Weights(U, V)}
 
 
-def zero_target(d):
-    m, n, k = d.sizes(3)
-    t = d.times()
-    return {"weights0": d.weights(m, n, k), "t": t}, [(*t.shape, k, k)]
+def orthogonal(d, given):
+    return {"k": d.m + d.n + d.k}
+
+
+def imbalanced(d, given):
+    return {"k": min(d.k, d.m, d.n)}
+
+
+def initial_spectral(d, given):
+    return {"u": d.array(min(d.m, d.k)), "v": d.array(min(d.n, d.k))}
+
+
+def reach(d, given):
+    t, error = np.sort(d.positive((d.k,))), d.positive((d.k,))
+    return {"t": t, "error": error, "level": abs(d.number()) or 1.0}
+
+
+def measured(d, given):
+    t = np.cumsum(0.1 + d.positive((d.draw(st.integers(9, 40)),)))
+    rate, size = d.positive((2,)), d.positive((2,))
+    with np.errstate(over="ignore", under="ignore"):
+        error = np.exp(-np.outer(t, rate)) @ size
+    # Wild sizes can overflow here; what cannot be an argument is not one.
+    return {"t": np.minimum(t, 1e75), "error": np.minimum(error, 1e75)}
+
+
+def rotate(d, given):
+    return {"self": d.weights(), "G": np.eye(d.k)[d.draw(st.permutations(range(d.k)))]}
+
+
+def error(d, given):
+    path = gf.Trajectory(np.arange(float(d.k)), d.array(d.k, d.m, d.n))
+    return {"self": path, "Y": 1 + d.positive((d.m, d.n))}
+
+
+def rates_spectral(d, given):
+    return {"lam": d.array(d.m)}
 
 
 def distances(Y, weights0):
@@ -150,200 +159,88 @@ def distances(Y, weights0):
     return [np.minimum(list(found.distances.values()), 9), found.distance]
 
 
-def solvable(d):
-    m, n, k = d.sizes(3)
-    return {"Y": d.array(m, n), "weights0": d.weights(m, n, k)}, [(5,), ()]
-
-
-def solve(d):
-    m, n, k = d.sizes(3)
-    t = d.times()
-    arguments = {"Y": d.array(m, n), "weights0": d.weights(m, n, k), "t": t}
-    return arguments, path_shapes(t.shape, m, n, min(k, m + n))
-
-
-def solve_regularized(d):
-    m, n, k = d.sizes(3)
-    t = d.times()
-    arguments = {"Y": d.array(m, n), "weights0": d.weights(m, n, k), "Q0": d.symmetric(k)}
-    return arguments | {"t": t}, path_shapes(t.shape, m, n, k)
-
-
-def run(d):
-    m, n, k = d.sizes(3)
-    steps, every = d.draw(st.integers(0, 9)), d.draw(st.integers(1, 4))
-    arguments = {"Y": d.array(m, n), "weights0": d.weights(m, n, k), "step": 0.01}
-    shapes = path_shapes((1 + steps // every,), m, n, min(k, m + n))
-    return arguments | {"steps": steps, "every": every}, shapes
-
-
-def run_linear(d):
-    m, n = d.sizes(2)
-    steps, every = d.draw(st.integers(0, 9)), d.draw(st.integers(1, 4))
-    arguments = {"Y": d.array(m, n), "X0": d.array(m, n), "step": 0.01}
-    shapes = path_shapes((1 + steps // every,), m, n)
-    return arguments | {"steps": steps, "every": every}, shapes
-
-
-def run_symmetric(d):
-    m, k = d.sizes(2)
-    steps, every = d.draw(st.integers(0, 9)), d.draw(st.integers(1, 4))
-    arguments = {"Y": d.symmetric(m), "U0": d.array(m, k), "step": 0.01}
-    shapes = path_shapes((1 + steps // every,), m, m, min(k, m))
-    return arguments | {"steps": steps, "every": every}, shapes
-
-
-def gaussian(d):
-    m, n, k = d.sizes(3)
-    arguments = {"m": m, "n": n, "k": k, "std": abs(d.number()), "rng": d.rng()}
-    return arguments, weights_shapes(m, n, k)
-
-
-def orthogonal(d):
-    m, n, k = d.sizes(3)
-    arguments = {"m": m, "n": n, "k": m + n + k, "q1": abs(d.number()), "q2": -abs(d.number())}
-    return arguments | {"rng": d.rng()}, weights_shapes(m, n, m + n + k)
-
-
-def balanced(d):
-    m, n, k = d.sizes(3)
-    arguments = {"m": m, "n": n, "k": k, "scale": abs(d.number()), "rng": d.rng()}
-    return arguments, weights_shapes(m, n, k)
-
-
-def initial_spectral(d):
-    m, n, k = d.sizes(3)
-    arguments = {"Y": d.array(m, n), "u": d.array(min(m, k)), "v": d.array(min(n, k))}
-    return arguments | {"k": k, "rng": d.rng()}, weights_shapes(m, n, k)
-
-
-def symmetric_spectral(d):
-    (m,) = d.sizes(1)
-    return {"Y": d.symmetric(m), "sigma0": d.positive((m,))}, [(m, m)]
-
-
-def imbalanced(d):
-    m, n, k = d.sizes(3)
-    k, lam = min(k, m, n), d.number()
-    arguments = {"m": m, "n": n, "k": k, "lam": lam, "scale": abs(d.number()), "rng": d.rng()}
-    return arguments, weights_shapes(m, n, k)
-
-
-def one_symmetric(d):
-    return {"Y": d.symmetric(*d.sizes(1))}, [()]
-
-
-def all_symmetric(d):
-    (m,) = d.sizes(1)
-    return {"Y": d.symmetric(m)}, [(m, m)]
-
-
-def rates_spectral(d):
-    (m,) = d.sizes(1)
-    return {"sigma": d.array(m), "lam": d.array(m)}, [(m,)]
-
-
-def rates_identity(d):
-    arguments = {"Y": d.array(*d.sizes(2)), "lam": d.number()}
-    return arguments | {"of": d.draw(st.sampled_from(["RRT", "X", "UUT", "VVT"]))}, [()]
-
-
-def asymptotic(d):
-    return {"weights": d.weights(*d.sizes(3))}, [()]
-
-
-def tangent_kernel(d):
-    m, n, k = d.sizes(3)
-    return {"weights": d.weights(m, n, k)}, [(m * n, m * n)]
-
-
-def a_priori(d):
-    m, n, k = d.sizes(3)
-    return {"Y": d.array(m, n), "weights0": d.weights(m, n, k)}, [()]
-
-
-def reach(d):
-    count = d.draw(st.integers(1, 4))
-    level = abs(d.number()) or 1.0
-    t, error = np.sort(d.positive((count,))), d.positive((count,))
-    return {"t": t, "error": error, "level": level}, [()]
-
-
-def measured(d):
-    t = np.cumsum(0.1 + d.positive((d.draw(st.integers(9, 40)),)))
-    rate, size = d.positive((2,)), d.positive((2,))
-    with np.errstate(over="ignore", under="ignore"):
-        error = np.exp(-np.outer(t, rate)) @ size
-    # Wild sizes can overflow here; what cannot be an argument is not one.
-    return {"t": np.minimum(t, 1e75), "error": np.minimum(error, 1e75)}, [(), ()]
-
-
-def weights(d):
-    m, n, k = d.sizes(3)
-    return {"U": d.array(m, k), "V": d.array(n, k)}, weights_shapes(m, n, k)
-
-
 def properties(U, V):
     w = gf.Weights(U, V)
     return [w.X, w.Q, w.R, w.compress().R]
 
 
-def weights_properties(d):
-    arguments, ((m, k), (n, _)) = weights(d)
-    return arguments, [(m, n), (k, k), (m + n, k), (m + n, min(k, m + n))]
-
-
-def rotate(d):
-    m, n, k = d.sizes(3)
-    turn = np.eye(k)[d.draw(st.permutations(range(k)))]
-    return {"self": d.weights(m, n, k), "G": turn}, weights_shapes(m, n, k)
-
-
-def error(d):
-    count, m, n = d.sizes(3)
-    path = gf.Trajectory(np.arange(float(count)), d.array(count, m, n))
-    return {"self": path, "Y": 1 + d.positive((m, n))}, [(count,)]
-
-
-CASES = {
-    gf.exact.linear: linear,
-    gf.exact.riccati: riccati,
-    gf.exact.symmetric: symmetric,
-    gf.exact.symmetric_modes: symmetric_modes,
-    gf.exact.spectral_constant: spectral_constant,
-    gf.exact.spectral_modes: spectral_modes,
+# Where a name stands for something more special.
+SPECIAL = {
     gf.exact.spectral: spectral,
-    gf.exact.identity_imbalance: identity_imbalance,
-    gf.exact.identity_product: identity_product,
-    gf.exact.two_imbalances: two_imbalances,
+    gf.exact.spectral_constant: spectral_modes,
+    gf.exact.spectral_modes: spectral_modes,
     gf.exact.direct_sum: direct_sum,
-    gf.exact.zero_target: zero_target,
-    distances: solvable,
-    gf.flow.solve: solve,
-    gf.flow.solve_regularized: solve_regularized,
-    gf.descent.run: run,
-    gf.descent.run_linear: run_linear,
-    gf.descent.run_symmetric: run_symmetric,
-    gf.initial.gaussian: gaussian,
     gf.initial.orthogonal: orthogonal,
-    gf.initial.balanced: balanced,
-    gf.initial.spectral: initial_spectral,
-    gf.initial.symmetric_spectral: symmetric_spectral,
     gf.initial.imbalanced: imbalanced,
-    gf.rates.symmetric: one_symmetric,
-    gf.rates.symmetric_modes: all_symmetric,
+    gf.initial.spectral: initial_spectral,
     gf.rates.spectral: rates_spectral,
-    gf.rates.identity_imbalance: rates_identity,
-    gf.rates.asymptotic: asymptotic,
-    gf.rates.tangent_kernel: tangent_kernel,
-    gf.rates.a_priori: a_priori,
-    gf.rates.measured: measured,
     gf.rates.reach: reach,
-    gf.Weights: weights,
-    properties: weights_properties,
+    gf.rates.measured: measured,
     gf.Weights.rotate: rotate,
     gf.Trajectory.error: error,
 }
+
+
+def layers(d):
+    return [(d.m, d.k), (d.n, d.k)]
+
+
+def products(d):
+    return [(d.m, d.n), (d.k, d.k), (d.m + d.n, d.k), (d.m + d.n, min(d.k, d.m + d.n))]
+
+
+# What a docstring does not say as the shape of an array.
+SHAPES = {
+    gf.rates.measured: lambda d: [(), ()],
+    gf.Weights: layers,
+    gf.Weights.rotate: layers,
+    gf.Trajectory.error: lambda d: [(d.k,)],
+    distances: lambda d: [(5,), ()],
+    properties: products,
+}
+# run and solve are these with one start, and distances are those of solvable.
+LEFT = {gf.descent.run_many, gf.flow.solve_many, gf.exact.solvable}
+PUBLIC = [
+    member
+    for module in (gf.exact, gf.flow, gf.descent, gf.initial, gf.rates)
+    for name, member in vars(module).items()
+    if inspect.isfunction(member) and member.__module__.startswith(module.__name__)
+    if not name.startswith("_") and member not in LEFT
+]
+FUNCTIONS = [*PUBLIC, gf.Weights, gf.Weights.rotate, gf.Trajectory.error, distances, properties]
+
+
+def drawn(function, draw, entries):
+    """Return arguments as their names and the docstring say, and the shapes of the answer."""
+    text = inspect.getdoc(function) or ""
+    d = Draw(draw, entries, square=bool(re.search(r"^Y\b.* : .*\bm, m\) array", text, re.M)))
+    taken = inspect.signature(function).parameters.items()
+    names = [name for name, p in taken if p.default is p.empty or name in OPTIONAL]
+    given = {name: NAMES[name](d) for name in names if name in NAMES}
+    given |= SPECIAL.get(function, lambda d, given: {})(d, given)
+    assert given.keys() >= {*names}, f"{function.__name__}: what are {names}?"
+    known = {"m": d.m, "n": d.n, "k": d.k, "stack": ()} | given
+    return given, SHAPES[function](d) if function in SHAPES else said(text, known)
+
+
+def said(text, known):
+    """Return the shapes that a docstring promises, for arguments of these sizes."""
+    text = text.partition("Returns\n-------\n")[2].partition("\n\n")[0]
+
+    def shape(written):
+        return tuple(eval(f"({written},)".replace(",,", ","), {"min": min}, dict(known)))
+
+    if text.startswith("float"):
+        return [()]
+    if text.startswith("Weights"):
+        return [shape(written) for written in re.findall(r"[UV]0? \(([^()]*)\)", text)]
+    if text.startswith("Trajectory"):
+        X = shape(re.search(r"\bX(?: = U U\^T)? \(([^()]*)\)", text)[1])
+        width = re.search(r"compressed to\s+(min\([^()]*\))|all (k) hidden", text)
+        widths = shape(width[1] or width[2]) if width else ()
+        return [X[:-2], X, *((*X[:-2], rows, k) for k in widths for rows in X[-2:])]
+    return [shape(re.match(r"\(([^()]*)\) (?:nd)?array", text)[1])]
+
 
 # What else than ValueError is documented, for numbers of any size.
 ERRORS = {
@@ -369,16 +266,7 @@ def name_of(function):
     return f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}"
 
 
-every_function = pytest.mark.parametrize("function", CASES, ids=name_of)
-
-
-def test_no_public_function_is_left_out():
-    # run and solve are run_many and solve_many with one start; solvable is seen by distances.
-    fuzzed = {*CASES, gf.descent.run_many, gf.flow.solve_many, gf.exact.solvable}
-    for module in (gf.exact, gf.flow, gf.descent, gf.initial, gf.rates):
-        for name, member in vars(module).items():
-            if inspect.isfunction(member) and member.__module__.startswith(module.__name__):
-                assert name.startswith("_") or member in fuzzed, name
+every_function = pytest.mark.parametrize("function", FUNCTIONS, ids=name_of)
 
 
 @every_function
@@ -457,7 +345,7 @@ GUISES = [np.ndarray.tolist, readonly, strided, backwards, integers, np.asfortra
 @fuzz(40)
 @given(data=st.data())
 def test_good_arguments_give_the_same_answer_in_every_guise(function, data):
-    arguments, shapes = CASES[function](Draw(data.draw, MODERATE))
+    arguments, shapes = drawn(function, data.draw, MODERATE)
     disguised = {
         name: data.draw(st.sampled_from(GUISES))(value)
         if isinstance(value, np.ndarray)
@@ -527,7 +415,7 @@ def spoiled(function, name, value):
 @fuzz(8)
 @given(data=st.data())
 def test_a_bad_argument_raises_valueerror(function, data):
-    arguments, _ = CASES[function](Draw(data.draw, MODERATE))
+    arguments, _ = drawn(function, data.draw, MODERATE)
     for name, value in arguments.items():
         for bad in spoiled(function, name, value):
             before = bits(bad)
@@ -543,13 +431,13 @@ def test_a_bad_argument_raises_valueerror(function, data):
 
 
 @pytest.mark.parametrize(
-    "function", [f for f in CASES if f.__module__ != "gfcore.flow"], ids=name_of
+    "function", [f for f in FUNCTIONS if f.__module__ != "gfcore.flow"], ids=name_of
 )
 @fuzz(60)
 @given(data=st.data())
 def test_numbers_of_any_size_give_a_finite_answer_or_the_documented_error(function, data):
     # Not the integrator: how long a stiff problem takes is not bounded.
-    arguments, shapes = CASES[function](Draw(data.draw, WILD))
+    arguments, shapes = drawn(function, data.draw, WILD)
     try:
         arrays = answer(function, arguments)
     except (ValueError, ERRORS.get(function, ValueError)):
