@@ -539,7 +539,8 @@ def solve_regularized(
     ValueError
         As for `solve`, and if Q0 is not a symmetric (k, k) matrix or a number.
     ArithmeticError
-        If 100,000 steps do not reach the last time.
+        If 100,000 steps do not reach the last time, or 2,000 show that they will not. It tells
+        how far the imbalance then is from Q0, and whether any weights have that.
 
     Notes
     -----
@@ -548,8 +549,9 @@ def solve_regularized(
     is done there: with m+n hidden units at any width for Q0 = lam I and for the imbalance of
     the start, with at most d (m+n) if Q0 has d distinct eigenvalues, and with all k in general.
 
-    Where no weights have the imbalance Q0, P does not vanish, and a step is never much longer
-    than 1/||P||: a horizon of many thousand times that may need too many. For Q0 = lam I
+    Weights have at most m positive and n negative eigenvalues of the imbalance. With more in Q0
+    P does not vanish, and a step is never much longer than 1/||P||: a horizon of many thousand
+    times that may need too many, unless the path comes to rest before. For Q0 = lam I
     `gfcore.exact.identity_imbalance` has no such limit.
 
     Examples

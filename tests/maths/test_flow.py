@@ -425,6 +425,20 @@ def test_regularized_flow_runs_long_and_far_from_the_constraint():
 # ---- times, widths and bad input
 
 
+def test_an_imbalance_out_of_reach_is_told_soon(monkeypatch):
+    monkeypatch.setattr(_radau, "_TRIED", 100)
+    start, Q0 = gf.Weights([[1.0, 0.5, 0.2]], [[0.3, -0.2, 0.7]]), np.diag([8.0, 5.0, 1e-3])
+    path = flow.solve_regularized([[1.0]], start, Q0, 60.0)
+    with pytest.raises(ArithmeticError) as told:
+        flow.solve_regularized([[1.0]], start, Q0, 1e6)
+    # The best that weights can do is the largest eigenvalue; what they are away is then 5.
+    assert abs(np.linalg.norm(path.Q - Q0) - 5) < 1e-3
+    assert "with U^T U - V^T V 5 away from Q0; no weights have it: it has 3 eig" in str(
+        told.value
+    )
+    assert "m = 1 and n = 1" in str(told.value)
+
+
 def test_width_costs_nothing_but_its_factorization():
     rng = np.random.default_rng(0)
     Y, start = rng.standard_normal((5, 10)), gf.initial.gaussian(5, 10, 20_000, 0.01, rng)
