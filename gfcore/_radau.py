@@ -38,6 +38,9 @@ ROUNDING = 16 * _EPS  # what a few dozen operations lose
 _STAGES = 12
 _SWEEPS = 25  # at most, to solve the equations of a step
 _ATTEMPTS = 100_000  # at most, to reach the last time
+_TRIED = (
+    2000  # after which steps of the flow (26) that do not get longer will not reach the end
+)
 STUCK = "the integration got no further than t = {:.6g} of {:.6g}"
 _SHAPE = 1e-5  # relative tolerance of E, so that its decay is right far below rtol
 
@@ -308,5 +311,23 @@ def path(
         lost = 4 * _EPS * count * _size(R_theta[:, :m]) * _size(R_theta[:, m:])
         errors[done:last] = X_error + moved + lost
         now, done, frame = now + h, last, None
+        # Where Q0 is out of reach, P does not vanish, and its part in (26) limits the steps.
+        if Q0 is not None and count > _TRIED and end - now > _ATTEMPTS * h:
+            break
         h *= min(most, growth, 16 / sweeps)
-    raise ArithmeticError(STUCK.format(now, end))
+    raise ArithmeticError(STUCK.format(now, end) + ("" if Q0 is None else _far(Y, R, Q0)))
+
+
+def _far(Y: Array, R: Array, Q0: Array) -> str:
+    """Say how far the imbalance of R is from Q0, and whether it is so for all weights."""
+    (m, n), q = Y.shape, np.linalg.eigvalsh(Q0)
+    noise = 4 * len(q) * _EPS * np.abs(q).max()
+    up, down = int((q > noise).sum()), int((q < -noise).sum())
+    distance = np.linalg.norm(paper.eq_13(R[:m], R[m:]) - Q0)
+    text = f", with U^T U - V^T V {distance:.3g} away from Q0"
+    if up > m or down > n:
+        text += (
+            f"; no weights have it: it has {up} eigenvalues above 0 and {down} below, they "
+            f"at most m = {m} and n = {n}"
+        )
+    return text

@@ -53,7 +53,7 @@ def _flow(
     else:
         bases = (None, None)
     Z, C = _full_rank(R)
-    Phi, Psi, G = _order_of_learning(Y, Z)
+    Phi, Psi, G, unseen = _order_of_learning(Y, Z, t)
     turn = _apart(Y, Z, G)
     Z = np.stack([_nudged(Phi, Psi, G, Z), Z])
     if turn is not None:
@@ -63,6 +63,7 @@ def _flow(
     else:
         found = _together(Y, Z, t, rtol, Sigma)
     paths, error, failed = found
+    error += unseen
     m = Y.shape[1]
     if C is not None:
         paths = paths @ C[:, None]
@@ -259,23 +260,39 @@ def _norm(A: Array) -> Array:
     return np.asarray(size * np.linalg.norm(A / unit[..., None, None], axis=(-2, -1)))
 
 
-def _order_of_learning(Y: Array, R: Array) -> tuple[Array, Array, Array]:
+def _order_of_learning(Y: Array, R: Array, t: Array) -> tuple[Array, Array, Array, Array]:
     """Return singular vectors of Y, those first that R learns first, and hidden units for them.
 
     In the units G (B, k, k) the parts of the modes that grow are triangular: that of the first
-    is in one unit, that of the second in two, and so on.
+    is in one unit, that of the second in two, and so on. The last result is `_unseen`, (B, T).
     """
     Phi, sigma, PsiT = np.linalg.svd(Y, full_matrices=False)
     m = Y.shape[-2]
     rows = Phi.mT @ R[..., :m, :] + PsiT @ R[..., m:, :]
     with np.errstate(divide="ignore", invalid="ignore"):
         times = (np.log(sigma) / 2 - np.log(_norm(rows[..., None]))) / sigma
-    order = np.argsort(np.nan_to_num(times, nan=np.inf), axis=-1, kind="stable")[..., None, :]
+    order = np.argsort(np.nan_to_num(times, nan=np.inf), axis=-1, kind="stable")
+    sigma = np.take_along_axis(sigma, order, axis=-1)
+    order = order[..., None, :]
     rows, Phi, Psi = (np.take_along_axis(a, order, axis=-1) for a in (rows.mT, Phi, PsiT.mT))
     G, L = np.linalg.qr(rows, mode="complete")
     L = np.diagonal(L, axis1=-2, axis2=-1)
     G[..., : L.shape[-1]] *= np.copysign(1.0, L)[..., None, :]
-    return Phi, Psi, G
+    return Phi, Psi, G, _unseen(sigma[..., : L.shape[-1]], np.abs(L), t)
+
+
+def _unseen(sigma: Array, size: Array, t: Array) -> Array:
+    """Return what both paths may miss of modes (B, r) of Y that grow from these sizes, (B, T).
+
+    A rounding error in the unit of a late mode grows with the mode that comes first, and leaves
+    the late one a rounding error of what it has become.
+    """
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        when = np.maximum((np.log(sigma) / 2 - np.log(size)) / sigma, 0)
+        ahead = (sigma[..., None] - sigma[:, None]) * when[..., None]
+        lost = sigma[:, None] * np.minimum(_EPS**2 * np.exp(ahead), 1)
+    learned = t[:, None, None] > np.nan_to_num(when, nan=np.inf)[:, None, :, None]
+    return np.asarray(np.where(learned, lost[:, None], 0).max(axis=2).sum(axis=2))
 
 
 def _apart(Y: Array, R: Array, G: Array) -> Array | None:
@@ -388,8 +405,8 @@ def solve(
     distance of a second path, with ten times the tolerance and started a few rounding errors
     away, and that rounding. As a rule it is larger than the error, and never better than the
     problem's condition: near a saddle, which multiplies a rounding error by exp(sigma t), that
-    is what limits the answer, and the estimate says so. It does not where weights start below
-    some 1e-30 and several modes are learned one after the other: late ones may be missing then.
+    is what limits the answer, and the estimate says so. From weights below some 1e-30 modes
+    that are learned after others may be missing; the estimate is then as large as they are.
 
     A long horizon costs little, as implicit steps, which no fast decay limits, take over. Large
     weights that are too narrow to let go of (m < k < m+n, ||R||^2 far above ||Y||) are the
@@ -541,7 +558,8 @@ def solve_regularized(
     ValueError
         As for `solve`, and if Q0 is not a symmetric (k, k) matrix or a number.
     ArithmeticError
-        If 100,000 steps do not reach the last time.
+        If 100,000 steps do not reach the last time, or 2,000 show that they will not. It tells
+        how far the imbalance then is from Q0, and whether any weights have that.
 
     Notes
     -----
@@ -550,8 +568,9 @@ def solve_regularized(
     is done there: with m+n hidden units at any width for Q0 = lam I and for the imbalance of
     the start, with at most d (m+n) if Q0 has d distinct eigenvalues, and with all k in general.
 
-    Where no weights have the imbalance Q0, P does not vanish, and a step is never much longer
-    than 1/||P||: a horizon of many thousand times that may need too many. For Q0 = lam I
+    Weights have at most m positive and n negative eigenvalues of the imbalance. With more in Q0
+    P does not vanish, and a step is never much longer than 1/||P||: a horizon of many thousand
+    times that may need too many, unless the path comes to rest before. For Q0 = lam I
     `gfcore.exact.identity_imbalance` has no such limit.
 
     Examples
@@ -570,21 +589,24 @@ def solve_regularized(
         _check.shape("Q0", imbalance, (k, k))
     else:
         imbalance = given * np.eye(k)
-    times, tol = _check.times(t), _tolerance(rtol)
+    moments, tol = _check.times(t), _tolerance(rtol)
     B = _invariant_basis(weights0.R.T, imbalance)
     (y,), (R,), bases = _few_rows(target[None], (weights0.R @ B)[None])
-    Phi, Psi, G = _order_of_learning(y[None], R[None])
+    times = np.atleast_1d(moments)
+    Phi, Psi, G, unseen = _order_of_learning(y[None], R[None], times)
     both = np.stack([_nudged(Phi, Psi, G, R[None])[0], R])
     if (turn := _apart(y[None], R[None], G)) is not None:
         both, B = both @ turn[0], B @ turn[0]
     begun = [Reached(np.empty((times.size, *r.shape)), 0, 0.0, r, None) for r in both]
-    R, error, _ = _finish(y, B.T @ imbalance @ B, begun, np.atleast_1d(times), tol)
+    R, error, _ = _finish(y, B.T @ imbalance @ B, begun, times, tol)
     sides = (
         side if basis is None else basis[0] @ side
         for side, basis in zip((R[:, : len(y)], R[:, len(y) :]), bases, strict=True)
     )
     R = np.concatenate(list(sides), axis=1) @ B.T
-    return _trajectory(target.shape[0], times, (), R, error, weights0.Q, (1.0, 1.0))
+    return _trajectory(
+        target.shape[0], moments, (), R, error + unseen[0], weights0.Q, (1.0, 1.0)
+    )
 
 
 def _tolerance(rtol: float) -> float:

@@ -425,6 +425,20 @@ def test_regularized_flow_runs_long_and_far_from_the_constraint():
 # ---- times, widths and bad input
 
 
+def test_an_imbalance_out_of_reach_is_told_soon(monkeypatch):
+    monkeypatch.setattr(_radau, "_TRIED", 100)
+    start, Q0 = gf.Weights([[1.0, 0.5, 0.2]], [[0.3, -0.2, 0.7]]), np.diag([8.0, 5.0, 1e-3])
+    path = flow.solve_regularized([[1.0]], start, Q0, 60.0)
+    with pytest.raises(ArithmeticError) as told:
+        flow.solve_regularized([[1.0]], start, Q0, 1e6)
+    # The best that weights can do is the largest eigenvalue; what they are away is then 5.
+    assert abs(np.linalg.norm(path.Q - Q0) - 5) < 1e-3
+    assert "with U^T U - V^T V 5 away from Q0; no weights have it: it has 3 eig" in str(
+        told.value
+    )
+    assert "m = 1 and n = 1" in str(told.value)
+
+
 def test_width_costs_nothing_but_its_factorization():
     rng = np.random.default_rng(0)
     Y, start = rng.standard_normal((5, 10)), gf.initial.gaussian(5, 10, 20_000, 0.01, rng)
@@ -643,17 +657,19 @@ def test_explicit_steps_know_their_error(monkeypatch):
         assert_conserved(path, rtol)
 
 
-@pytest.mark.parametrize("scale", [1e-12, 1e-20, 1e-30])
+@pytest.mark.parametrize("scale", [1e-12, 1e-20, 1e-30, 1e-45])
 def test_what_is_learned_late_keeps_its_digits(scale):
     # When the first mode is learned, the third is 1e-26 and less, in hidden units of its own.
-    # In units shared with the first it was learned from rounding errors, and too early.
-    for seed in (0, 1, 4, 5):
+    # In units shared with the first it was learned from rounding errors, and too early. From
+    # 1e-45 no digit of it is left in units of its own either, and the estimate says so.
+    for seed in (0, 1, 4, 5) if scale > 1e-40 else (0,):
         Y, start, exact = spectral_case(scale, 1.0, seed)
         t = np.linspace(0, 3 - 3 * np.log(scale), 61)
         path = flow.solve(Y, start, t, 1e-9)
         error = size(path.X - exact(t))
         assert (error <= np.maximum(3 * path.error_estimate, allowed(path, Y, 1e-9))).all()
         assert error.max() < max(1e-9, 5e-3 * (1e-30 / scale) ** 0.25)
+        assert (path.error_estimate[-1] < 1e-4) == (scale > 1e-40)
         assert_conserved(path)
 
 
