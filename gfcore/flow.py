@@ -38,6 +38,7 @@ _SERIES = 1e-15, 1e-13
 _KEPT = 1e-12  # how well (13) is kept, or a hundredth of rtol if that is more
 _SHARE = 1 / 200  # of the error at 5,000 times the tolerance, what is left, with a margin
 _CLOSEST = 1e-5  # of rtol, what the estimate of implicit steps is at least
+_SQUARES = 1e-250  # sums of smaller squares have lost some to underflow
 _GROUP = 2**24  # bytes of paths that are found together
 
 
@@ -255,9 +256,13 @@ def _product(R: Array, m: int) -> Array:
 
 def _norm(A: Array) -> Array:
     """Return Frobenius norms, of matrices whose squares underflow as well."""
-    size = np.abs(A).max(axis=(-2, -1))
-    unit = np.where(size > 0, size, 1.0)
-    return np.asarray(size * np.linalg.norm(A / unit[..., None, None], axis=(-2, -1)))
+    square = np.vecdot(A, A).sum(axis=-1)
+    if square.min() > _SQUARES:
+        return np.asarray(np.sqrt(square))
+    # A power of two changes no digit, so that no norm depends on the others of a stack.
+    _, power = np.frexp(np.abs(A).max(axis=(-2, -1)))
+    A = np.ldexp(A, -power[..., None, None])
+    return np.asarray(np.ldexp(np.sqrt(np.vecdot(A, A).sum(axis=-1)), power))
 
 
 def _order_of_learning(Y: Array, R: Array, t: Array) -> tuple[Array, Array, Array, Array]:
@@ -270,11 +275,11 @@ def _order_of_learning(Y: Array, R: Array, t: Array) -> tuple[Array, Array, Arra
     m = Y.shape[-2]
     rows = Phi.mT @ R[..., :m, :] + PsiT @ R[..., m:, :]
     with np.errstate(divide="ignore", invalid="ignore"):
-        times = (np.log(sigma) / 2 - np.log(_norm(rows[..., None]))) / sigma
+        times = (np.log(sigma) / 2 - np.log(np.hypot.reduce(rows, axis=-1))) / sigma
     order = np.argsort(np.nan_to_num(times, nan=np.inf), axis=-1, kind="stable")
-    sigma = np.take_along_axis(sigma, order, axis=-1)
-    order = order[..., None, :]
-    rows, Phi, Psi = (np.take_along_axis(a, order, axis=-1) for a in (rows.mT, Phi, PsiT.mT))
+    one = np.arange(len(Y))[:, None]
+    sigma = sigma[one, order]
+    rows, Phi, Psi = (a[one, order].mT for a in (rows, Phi.mT, PsiT))
     G, L = np.linalg.qr(rows, mode="complete")
     L = np.diagonal(L, axis1=-2, axis2=-1)
     G[..., : L.shape[-1]] *= np.copysign(1.0, L)[..., None, :]

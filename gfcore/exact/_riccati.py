@@ -108,7 +108,7 @@ def brackets(
         return np.where(low, root[p, at] * e * e, 1e152)  # D, as far as numbers go
 
     def solved(
-        p: Index, at: Index, c: Array, b: Array, K: Array | None, hard: bool = False
+        p: Index, at: Index, c: Array | None, b: Array, K: Array | None, hard: bool = False
     ) -> tuple[Index, Index, Array, Array]:
         c, b = orthonormal(c, b, hard, K is not None)
         G = (unit[p] * np.exp(-2 * t[at] * fall[p]) / root[p, at])[..., None] * b
@@ -117,7 +117,7 @@ def brackets(
     K = None if J is None else J[:, None] * one
     for p, at in chunks(direct, m * k):  # M = I
         b = grown(p, at)[..., None] * of(W, p)
-        yield solved(p, at, one[None], b, None if K is None else of(K, p))
+        yield solved(p, at, None, b, None if K is None else of(K, p))
     if direct.all():
         return
     # M = W1^(-1) max(D1, 1)^(-1), with W1 the rows that grow most
@@ -193,45 +193,39 @@ def chosen(W: Array, noise: Array, log_D: Array) -> tuple[Mask, Mask, Array]:
     return direct, well, inverse
 
 
-def orthonormal(c: Array, b: Array, hard: bool, both: bool) -> tuple[Array, Array]:
-    """Return (c over b) (c^T c + b^T b)^(-1/2) in its parts, up to a rotation.
+def orthonormal(c: Array | None, b: Array, hard: bool, both: bool) -> tuple[Array, Array]:
+    """Return (c over b) (c^T c + b^T b)^(-1/2) in its parts, up to a rotation; c None is I.
 
     What the condition has cost is mended by steps of the polar decomposition, of order three;
     unless it is `hard` that is little enough for the square to be formed.
     """
     from scipy.linalg.lapack import dtrtri  # type: ignore[import-untyped]
 
-    one, square = np.eye(c.shape[-1]), None
-    if hard:
+    one, high = np.eye(b.shape[-1]), b.shape[-2]
+    if hard and c is not None:
         R = np.asarray(np.linalg.qr(np.concatenate([c, b], axis=1), mode="r"))
         L = np.ascontiguousarray(R.mT)
     else:
-        square = gram(c, b)
-        L = np.linalg.cholesky(square)
-    for matrix in L:
-        dtrtri(matrix.T, overwrite_c=1)
-    c, b = c @ L.mT, b @ L.mT
+        L = np.linalg.cholesky(b.mT @ b + (one if c is None else c.mT @ c))
+    inverse = L.mT
+    for matrix in inverse:
+        dtrtri(matrix, 0, 0, 1)  # in place; by position, as names would take a third more time
+    stack = np.empty((len(b), high + len(one), len(one)))
+    b, c = np.matmul(b, inverse, out=stack[:, :high]), inverse if c is None else c @ inverse
+    stack[:, high:] = c
     for _ in range(3):
         # In place: new memory would cost more than the products.
-        excess = gram(c, b, square)
+        excess = np.matmul(stack.mT, stack, out=L)
         excess -= one
         worst = np.abs(excess).max()
         if worst > 1e-8:
             excess -= 0.75 * (excess @ excess)
         excess *= -0.5
-        b += b @ excess
-        if both or worst > 1e-5:
-            c += c @ excess
+        part = stack if both or worst > 1e-5 else b
+        part += part @ excess
         if worst <= 1e-5:
             break
-    return c, b
-
-
-def gram(c: Array, b: Array, out: Array | None = None) -> Array:
-    """Return c^T c + b^T b."""
-    out = np.matmul(b.mT, b, out=out)
-    out += c.mT @ c
-    return out
+    return stack[:, high:], b
 
 
 def rounding(P: Array, A: Array) -> Array:
