@@ -20,6 +20,7 @@ from typing import Any
 
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
+from IPython.core.formatters import DisplayFormatter
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
@@ -67,8 +68,18 @@ class _Stream(io.TextIOBase):
         return len(text)
 
 
+class _Formatter(DisplayFormatter):
+    def format(self, obj: Any, include: Any = None, exclude: Any = None) -> Any:
+        # The data of a figure, which a page offers for download, would lay it out once more.
+        return super().format(obj, include, {*(exclude or ()), "text/csv"})
+
+
 class _Shell(InteractiveShell):
     def enable_gui(self, gui: Any = None) -> None: ...
+
+    def init_display_formatter(self) -> None:
+        self.display_formatter = _Formatter(parent=self)
+        self.configurables.append(self.display_formatter)
 
     def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
         shown.append(

@@ -58,18 +58,16 @@ export function progress() {
   words.setAttribute("role", "status");
   bar.setAttribute("aria-label", "Loading Python");
   const files = {}, whole = Object.values(parts.bytes).reduce((a, b) => a + b, 0);
-  let stage = "";
-  const told = (data) => {
-    if (data.stage) {
-      stage = data.stage;
+  // What moves by itself, without an end, is drawn sixty times a second, and takes that from Python.
+  const told = ({ stage, done, file, loaded }) => {
+    if (stage) {
       words.textContent = `${stage} …`;
-      if (stage !== "Loading Python") bar.removeAttribute("value");
-    } else if (data.file in parts.bytes) {
-      files[data.file] = data.loaded;
-      const loaded = Object.values(files).reduce((a, b) => a + b, 0);
-      if (stage === "Loading Python") bar.value = Math.min(loaded / whole, 1);
-    } else if (data.file?.endsWith(".pack")) {
-      words.textContent = `Loading ${{ scipy: "more of SciPy", sympy: "SymPy" }[data.file.slice(0, -5)] ?? data.file} …`;
+      bar.value = done;
+    } else if (file in parts.bytes) {
+      files[file] = loaded ?? parts.bytes[file];
+      bar.value = Math.max(bar.value, 0.6 * Object.values(files).reduce((a, b) => a + b, 0) / whole);
+    } else if (file?.endsWith(".pack")) {
+      words.textContent = `Loading ${{ scipy: "more of SciPy", sympy: "SymPy" }[file.slice(0, -5)] ?? file} …`;
     }
   };
   return { bar, words, told };

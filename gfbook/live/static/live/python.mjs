@@ -21,20 +21,32 @@ export function unpack(FS, tar, folder) {
   }
 }
 
+/**
+ * Move the symbols that have an address out of the list in which each library that is loaded looks
+ * for those without one, to where they are found by name: all of them are most of its work.
+ */
+function settle(symbols) {
+  const known = Object.create(Object.getPrototypeOf(symbols));
+  for (const [name, entry] of Object.entries(symbols)) if (entry.value) { known[name] = entry; delete symbols[name]; }
+  Object.setPrototypeOf(symbols, known);
+}
+
 /** Start it from `base`, an archive, and the wheel of the book; return how its kernel is asked. */
 export async function start({ loadPyodide, folder, base, book, about, load, say = () => {} }) {
   let site;
   const fsInit = async (FS, { sitePackages }) => {
     site = sitePackages;
     const files = await base;
-    say("Starting Python");
+    say("Starting Python", 0.6);
     unpack(FS, files, site.slice(0, site.lastIndexOf("/")));
   };
   const python = await loadPyodide({ indexURL: folder, env: ENV, fsInit });
   await python._api.loadDynlib(`${site}/libopenblas.so`, true);
+  settle(python._module.GOT);
   python.unpackArchive(await book, "zip", { extractDir: site });
-  say("Starting NumPy and SciPy");
+  say("Starting NumPy and SciPy", 0.8);
   python.runPython(BEGIN);
+  settle(python._module.GOT);
   // An archive comes unpacked where it was seen coming, or as it is while Python waits.
   const later = (name) => {
     const { tar, packed } = load(name);

@@ -5,7 +5,7 @@ import { start } from "./python.mjs";
 const { python: folder, wheel, life } = JSON.parse(self.name);
 navigator.locks?.request(life, () => new Promise(() => {})); // the page can tell by it that this is gone
 const plain = self.fetch.bind(self);
-const say = (stage) => postMessage({ stage });
+const say = (stage, done) => postMessage({ stage, done });
 
 /** Open the cache of these parts, and drop those of others before them; a browser may have none. */
 const cache = (async () => {
@@ -18,15 +18,19 @@ const cache = (async () => {
 
 /** Fetch a file and say how much of it is there; what was fetched once is kept. */
 async function fetched(url) {
-  const store = await cache;
+  const store = await cache, file = new URL(url).pathname.split("/").at(-1);
   const kept = await store?.match(url);
-  const answer = kept ?? await plain(url);
+  if (kept) return postMessage({ file }), kept;
+  const answer = await plain(url);
   if (!answer.ok) throw new Error(`${new URL(url).pathname}: ${answer.status} ${answer.statusText}`);
-  const file = new URL(url).pathname.split("/").at(-1);
-  let loaded = 0;
-  const count = new TransformStream({ transform(chunk, to) { loaded += chunk.length; postMessage({ file, loaded, kept: !!kept }); to.enqueue(chunk); } });
+  let loaded = 0, told = 0;
+  const count = new TransformStream({ transform(chunk, to) {
+    loaded += chunk.length;
+    if (loaded > told + 5e5) postMessage({ file, loaded: told = loaded });
+    to.enqueue(chunk);
+  } });
   const made = new Response(answer.body.pipeThrough(count), { headers: answer.headers });
-  if (kept || !store) return made;
+  if (!store) return made;
   const [one, two] = made.body.tee();
   store.put(url, new Response(two, { headers: answer.headers })).catch(() => store.delete(url));
   return new Response(one, { headers: answer.headers });
@@ -49,7 +53,7 @@ function load(name) {
 }
 
 const ready = (async () => {
-  say("Loading Python");
+  say("Loading Python", 0);
   const base = archive("base"), book = fetched(wheel).then((answer) => bytes(answer.body));
   const about = fetched(`${folder}parts.json`).then((answer) => answer.json());
   const { loadPyodide } = await import(`${folder}pyodide.mjs`);
