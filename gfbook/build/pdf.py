@@ -26,8 +26,9 @@ PDF = BUILD / "book.pdf"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
 PAPER = {"width": 658, "height": 994}  # pixels of an A4 sheet within its margins
 # What one looks things up in, or runs, stays where one can search, filter and press.
-ELSEWHERE = ("genindex", "record/benchmarks", "record/claims", "record/faults", "record/rests")
-ELSEWHERE += ("record/playground",)
+ELSEWHERE = {"genindex"} | {
+    f"record/{name}" for name in ("benchmarks", "claims", "faults", "playground", "rests")
+}
 WAIT = 180_000  # milliseconds
 READY = """async () => {
   await window.MathJax?.startup.promise;

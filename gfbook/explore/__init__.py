@@ -358,10 +358,10 @@ def _typeset(text: str) -> str:
 
     Examples
     --------
-    >>> _typeset("from -2.5e-09, below σ_min, a half-step")
-    'from −2.5·10⁻⁹, below σₘᵢₙ, a half-step'
+    >>> _typeset("from -2.5e-09 to -∞, below σ_min, a half-step")
+    'from −2.5·10⁻⁹ to −∞, below σₘᵢₙ, a half-step'
     """
-    text = re.sub(r"(?<!\w)-(?=\d)", "−", powers(text))
+    text = re.sub(r"(?<!\w)-(?=[\d∞])", "−", powers(text))
     return re.sub(
         r"(?<=\w)_([0-9aeh-pr-vx]+)\b", lambda found: found[1].translate(SUBSCRIPTS), text
     )

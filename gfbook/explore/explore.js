@@ -231,9 +231,8 @@ function render({ model, el }) {
   let place = () => {};
   const draw = () => {
     plot?.destroy();
-    board.plot = plot = new uPlot(options(spec, size(), log), data(model.get("state")), board);
-    place = grips(plot, spec, model, dragged);
-    place();
+    const hooks = { init: [(made) => { place = grips(made, spec, model, dragged); }], draw: [() => place()] };
+    board.plot = plot = new uPlot({ ...options(spec, size(), log), hooks }, data(model.get("state")), board);
   };
   const update = () => {
     const state = model.get("state");
@@ -241,7 +240,6 @@ function render({ model, el }) {
     words.textContent = state.text;
     board.setAttribute("aria-label", `${spec.y} against ${spec.x}. ${state.text}`);
     plot?.setData(data(state));
-    if (plot) place();
   };
   if (spec.log) {
     const box = make("input", { type: "checkbox", checked: log });
@@ -259,9 +257,7 @@ function render({ model, el }) {
   model.on("change:state", update);
   const resized = new ResizeObserver(() => {
     const next = size();
-    if (!plot || next.width === plot.width) return;
-    plot.setSize(next);
-    place();
+    if (plot && next.width !== plot.width) plot.setSize(next);
   });
   resized.observe(board);
   const themed = new MutationObserver(draw);
