@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike
 
 from gfcore import _check, _explicit, _radau, _taylor
 from gfcore._check import Array
+from gfcore._scale import norm as _norm
 from gfcore._taylor import ROUNDING, Reached
 from gfcore.state import BatchError, Trajectory, Weights
 
@@ -248,13 +249,6 @@ def _products(R: Array, m: int) -> Array:
 def _product(R: Array, m: int) -> Array:
     """Return ||U||_F ||V||_F for each of a stack of R = [U; V]."""
     return _norm(R[..., :m, :]) * _norm(R[..., m:, :])
-
-
-def _norm(A: Array) -> Array:
-    """Return Frobenius norms, of matrices whose squares underflow as well."""
-    size = np.abs(A).max(axis=(-2, -1))
-    unit = np.where(size > 0, size, 1.0)
-    return np.asarray(size * np.linalg.norm(A / unit[..., None, None], axis=(-2, -1)))
 
 
 def _order_of_learning(Y: Array, R: Array, t: Array) -> tuple[Array, Array, Array, Array]:

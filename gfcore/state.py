@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from gfcore import _check
 from gfcore._check import Array
+from gfcore._scale import norm, sized
 
 
 @dataclass(frozen=True, eq=False)
@@ -390,7 +391,5 @@ def relative_error(X: ArrayLike, Y: ArrayLike) -> Array:
 def _relative(X: Array, Y: Array) -> Array:
     if not Y.any((-2, -1)).all():
         raise ValueError(f"Y must not be zero for a relative error, shape {Y.shape}")
-    # In units of Y, so that the squares of a tiny one do not underflow.
-    _, exponent = np.frexp(np.abs(Y).max((-2, -1), keepdims=True))
-    E, Y = np.ldexp(Y - X, -exponent), np.ldexp(Y, -exponent)
-    return np.asarray(np.linalg.norm(E, axis=(-2, -1)) / np.linalg.norm(Y, axis=(-2, -1)))
+    target, unit = sized(Y)
+    return norm((Y - X) / unit) / norm(target)

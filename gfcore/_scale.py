@@ -1,0 +1,21 @@
+"""Matrices in units of their own, in which the squares of small entries do not underflow."""
+
+import numpy as np
+
+from gfcore._check import Array
+
+
+def sized(A: Array) -> tuple[Array, Array]:
+    """Return each of a stack of matrices with entries up to 1, and its unit, (*stack, 1, 1).
+
+    The unit is a power of two, so that no digit is lost.
+    """
+    _, power = np.frexp(np.abs(A).max(axis=(-2, -1), keepdims=True))
+    unit = np.ldexp(1.0, power)
+    return A / unit, unit
+
+
+def norm(A: Array) -> Array:
+    """Return the Frobenius norm of each of a stack of matrices."""
+    A, unit = sized(A)
+    return np.asarray(unit[..., 0, 0] * np.linalg.norm(A, axis=(-2, -1)))
