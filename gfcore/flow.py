@@ -61,7 +61,7 @@ def _flow(
     else:
         found = _together(Y, Z, t, rtol, Sigma)
     paths, error, failed = found
-    error += unseen
+    error = _lasting(error + unseen, paths, t, Sigma)
     m = Y.shape[1]
     if C is not None:
         paths = paths @ C[:, None]
@@ -202,7 +202,7 @@ def _finish(
 ) -> tuple[Array, Array, bool]:
     """Follow a rough and a fine path from where they are to the end, by implicit steps."""
     rough, fine = begun
-    tol, step_error = rtol, np.zeros(t.size) + lost
+    tol, step_error, before = rtol, np.zeros(t.size) + lost, np.zeros(t.size)
     while True:
         for part, level in (rough, 10 * tol), (fine, tol):
             rest = slice(part.done, None)
@@ -210,12 +210,14 @@ def _finish(
                 Y, part.R, Q0, t[rest], level, part is fine, part.now
             )
         error, good = _estimate(Y, rough.states, fine.states, rtol, step_error, share)
+        # Where rounding is what is left, the two paths may be close by chance; not so twice.
+        error = np.maximum(error, before / 6)
         if good or tol <= _FINEST:
             # Ten times the tolerance is not always ten times the error here, and both paths may
             # be far better than was asked for.
             floor = _CLOSEST * rtol * _norm(_products(fine.states, len(Y)))
             return fine.states, 3 * error + floor, bool(good)
-        tol = max(tol / 10, _FINEST)
+        tol, before = max(tol / 10, _FINEST), error
 
 
 def _estimate(
@@ -239,6 +241,22 @@ def _estimate(
     rounding = ROUNDING * _product(fine, m)
     good = gap + lost <= rtol * np.maximum(X_size, earlier) + rounding
     return gap + lost + rounding, good.all(axis=-1)
+
+
+def _lasting(error: Array, R: Array, t: Array, Sigma: Array | None) -> Array:
+    """Return errors (B, T) of which none vanishes faster than the flow can forget it.
+
+    Decays are no faster than ||U||^2 + ||V||^2, with inputs of variance one at most.
+    """
+    rate = np.vecdot(R, R).sum(-1) * (1.0 if Sigma is None else np.linalg.norm(Sigma, 2))
+    fall = np.diff(t) * np.maximum(rate[:, 1:], rate[:, :-1])
+    fall = np.cumsum(np.minimum(fall, 1e3), axis=1)  # more forgets everything
+    with np.errstate(divide="ignore"):
+        kept = np.log(error)
+    kept[:, 1:] += fall
+    kept = np.maximum.accumulate(kept, axis=1)
+    kept[:, 1:] -= fall
+    return np.asarray(np.maximum(error, np.exp(kept)))
 
 
 def _products(R: Array, m: int) -> Array:
@@ -591,14 +609,13 @@ def solve_regularized(
         both, B = both @ turn[0], B @ turn[0]
     begun = [Reached(np.empty((times.size, *r.shape)), 0, 0.0, r, None) for r in both]
     R, error, _ = _finish(y, B.T @ imbalance @ B, begun, times, tol)
+    (error,) = _lasting((error + unseen[0])[None], R[None], times, None)
     sides = (
         side if basis is None else basis[0] @ side
         for side, basis in zip((R[:, : len(y)], R[:, len(y) :]), bases, strict=True)
     )
     R = np.concatenate(list(sides), axis=1) @ B.T
-    return _trajectory(
-        target.shape[0], moments, (), R, error + unseen[0], weights0.Q, (1.0, 1.0)
-    )
+    return _trajectory(target.shape[0], moments, (), R, error, weights0.Q, (1.0, 1.0))
 
 
 def _tolerance(rtol: float) -> float:
