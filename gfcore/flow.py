@@ -443,7 +443,7 @@ def solve(
     """
     target = _check.target(Y, weights0)
     times, start = _check.times(t), weights0.compress()
-    a, b = _rates(rates)
+    a, b = _check.rates(rates)
     R, error, failed = _scaled(
         target[None],
         start.R[None],
@@ -507,7 +507,7 @@ def solve_many(
     stack, (m, k), n = U.shape[:-2], U.shape[-2:], V.shape[-2]
     target = _check.array("Y", Y, (2, U.ndim))
     _check.shape("Y", target, (*stack, m, n) if target.ndim > 2 else (m, n))
-    times, tol, (a, b) = _check.times(t), _tolerance(rtol), _rates(rates)
+    times, tol, (a, b) = _check.times(t), _tolerance(rtol), _check.rates(rates)
     Sigma = None if covariance is None else _check.covariance(covariance, n)
     R = np.concatenate([U, V], axis=-2).reshape(-1, m + n, k)
     if k > m + n:
@@ -628,14 +628,6 @@ def _tolerance(rtol: float) -> float:
         )
         raise ValueError(f"rtol must be {side}, got {number}")
     return number
-
-
-def _rates(rates: tuple[float, float]) -> tuple[float, float]:
-    pair = _check.array("rates", rates, 1)
-    _check.shape("rates", pair, (2,))
-    if (pair <= 0).any():
-        raise ValueError(f"rates must be above 0, got {pair[0]:g} and {pair[1]:g}")
-    return float(pair[0]), float(pair[1])
 
 
 def _starts(weights0: Weights | Iterable[Weights]) -> tuple[Array, Array]:

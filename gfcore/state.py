@@ -195,7 +195,8 @@ class Trajectory:
     Raises
     ------
     ValueError
-        If a shape does not fit that of X, or an argument is not real.
+        If a shape does not fit that of X, X is empty, an argument is not real, or rates are
+        not above 0.
 
     Examples
     --------
@@ -221,7 +222,10 @@ class Trajectory:
             if (value := getattr(self, name)) is not None or name in ("t", "X"):
                 # What failed in a batch is NaN, so the numbers need not be finite.
                 object.__setattr__(self, name, np.asarray(_check.real(name, value), float))
+        object.__setattr__(self, "rates", _check.rates(self.rates))
         axes, steps = self.X.shape, self.t.shape
+        if not self.X.size:
+            raise ValueError(f"X must not be empty, got shape {axes}")
         if len(steps) > 1 or len(axes) < len(steps) + 2:
             raise ValueError(f"X must have shape (*T, m, n), got {axes} for t of shape {steps}")
         stack, (m, n) = axes[: len(axes) - 2 - len(steps)], axes[-2:]
@@ -310,7 +314,7 @@ def blocks(M: ArrayLike, m: int) -> tuple[Array, Array, Array]:
     Raises
     ------
     ValueError
-        If M is not square, or m is not from 1 to less than its size.
+        If M is not real and square, or m is not from 1 to less than its size.
 
     Examples
     --------
@@ -318,7 +322,7 @@ def blocks(M: ArrayLike, m: int) -> tuple[Array, Array, Array]:
     >>> blocks(weights.R @ weights.R.T, 1)
     (array([[4.]]), array([[6.]]), array([[10.]]))
     """
-    M, m = np.asarray(M), _check.count("m", m, 1)
+    M, m = _check.real("M", M), _check.count("m", m, 1)
     if M.ndim < 2 or M.shape[-2] != M.shape[-1] or M.shape[-1] <= m:
         raise ValueError(f"M must be square with more than m = {m} rows, got shape {M.shape}")
     return M[..., :m, :m], M[..., :m, m:], M[..., m:, m:]
@@ -392,4 +396,5 @@ def _relative(X: Array, Y: Array) -> Array:
     if not Y.any((-2, -1)).all():
         raise ValueError(f"Y must not be zero for a relative error, shape {Y.shape}")
     target, unit = sized(Y)
-    return norm((Y - X) / unit) / norm(target)
+    with np.errstate(over="ignore"):  # infinite is what it is to a Y next to nothing
+        return norm((Y - X) / unit) / norm(target)
