@@ -55,12 +55,12 @@ def array(
     with np.errstate(over="ignore"):  # A wider float may become infinite, and is refused below.
         result = np.array(given, dtype=np.float64, order="C")
     if not np.isfinite(result).all():
-        at = f", the first at {first(~np.isfinite(result))}" * (result.ndim > max(allowed))
+        at = f", the first at {first(~np.isfinite(result))}" * (result.ndim > min(allowed))
         raise ValueError(
             f"{name} has entries that are not finite{at}, got shape {result.shape}"
         )
     if np.abs(result).max() > LARGEST:
-        at = f", the first at {first(np.abs(result) > LARGEST)}" * (result.ndim > max(allowed))
+        at = f", the first at {first(np.abs(result) > LARGEST)}" * (result.ndim > min(allowed))
         raise ValueError(f"{name} has entries beyond {LARGEST:g}{at}, got shape {result.shape}")
     return result
 
@@ -208,6 +208,15 @@ def positive(name: str, value: float) -> float:
     if number <= 0:
         raise ValueError(f"{name} must be above 0, got {number}")
     return number
+
+
+def rates(value: tuple[float, float]) -> tuple[float, float]:
+    """Return the rates of both layers, two finite floats above 0, or raise ValueError."""
+    pair = array("rates", value, 1)
+    shape("rates", pair, (2,))
+    if (pair <= 0).any():
+        raise ValueError(f"rates must be above 0, got {pair[0]:g} and {pair[1]:g}")
+    return float(pair[0]), float(pair[1])
 
 
 def generator(rng: np.random.Generator) -> np.random.Generator:

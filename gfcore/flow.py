@@ -27,6 +27,7 @@ from numpy.typing import ArrayLike
 from gfcore import _check, _explicit, _radau, _taylor
 from gfcore._check import Array
 from gfcore._gauge import narrowed
+from gfcore._scale import norm as _norm
 from gfcore._taylor import ROUNDING, Reached
 from gfcore.state import BatchError, Trajectory, Weights
 
@@ -38,7 +39,6 @@ _SERIES = 1e-15, 1e-13
 _KEPT = 1e-12  # how well (13) is kept, or a hundredth of rtol if that is more
 _SHARE = 1 / 200  # of the error at 5,000 times the tolerance, what is left, with a margin
 _CLOSEST = 1e-5  # of rtol, what the estimate of implicit steps is at least
-_SQUARES = 1e-250  # sums of smaller squares have lost some to underflow
 _GROUP = 2**24  # bytes of paths that are found together
 
 
@@ -64,7 +64,7 @@ def _flow(
     else:
         found = _together(Y, Z, t, rtol, Sigma)
     paths, error, failed = found
-    error += unseen
+    error = _lasting(error + unseen, paths, t, Sigma)
     m = Y.shape[1]
     if C is not None:
         paths = paths @ C[:, None]
@@ -205,7 +205,7 @@ def _finish(
 ) -> tuple[Array, Array, bool]:
     """Follow a rough and a fine path from where they are to the end, by implicit steps."""
     rough, fine = begun
-    tol, step_error = rtol, np.zeros(t.size) + lost
+    tol, step_error, before = rtol, np.zeros(t.size) + lost, np.zeros(t.size)
     while True:
         for part, level in (rough, 10 * tol), (fine, tol):
             rest = slice(part.done, None)
@@ -213,12 +213,14 @@ def _finish(
                 Y, part.R, Q0, t[rest], level, part is fine, part.now
             )
         error, good = _estimate(Y, rough.states, fine.states, rtol, step_error, share)
+        # Where rounding is what is left, the two paths may be close by chance; not so twice.
+        error = np.maximum(error, before / 6)
         if good or tol <= _FINEST:
             # Ten times the tolerance is not always ten times the error here, and both paths may
             # be far better than was asked for.
             floor = _CLOSEST * rtol * _norm(_products(fine.states, len(Y)))
             return fine.states, 3 * error + floor, bool(good)
-        tol = max(tol / 10, _FINEST)
+        tol, before = max(tol / 10, _FINEST), error
 
 
 def _estimate(
@@ -244,6 +246,22 @@ def _estimate(
     return gap + lost + rounding, good.all(axis=-1)
 
 
+def _lasting(error: Array, R: Array, t: Array, Sigma: Array | None) -> Array:
+    """Return errors (B, T) of which none vanishes faster than the flow can forget it.
+
+    Decays are no faster than ||U||^2 + ||V||^2, with inputs of variance one at most.
+    """
+    rate = np.vecdot(R, R).sum(-1) * (1.0 if Sigma is None else np.linalg.norm(Sigma, 2))
+    fall = np.diff(t) * np.maximum(rate[:, 1:], rate[:, :-1])
+    fall = np.cumsum(np.minimum(fall, 1e3), axis=1)  # more forgets everything
+    with np.errstate(divide="ignore"):
+        kept = np.log(error)
+    kept[:, 1:] += fall
+    kept = np.maximum.accumulate(kept, axis=1)
+    kept[:, 1:] -= fall
+    return np.asarray(np.maximum(error, np.exp(kept)))
+
+
 def _products(R: Array, m: int) -> Array:
     """Return U V^T for each of a stack of R = [U; V]."""
     return np.asarray(R[..., :m, :] @ R[..., m:, :].mT)
@@ -252,17 +270,6 @@ def _products(R: Array, m: int) -> Array:
 def _product(R: Array, m: int) -> Array:
     """Return ||U||_F ||V||_F for each of a stack of R = [U; V]."""
     return _norm(R[..., :m, :]) * _norm(R[..., m:, :])
-
-
-def _norm(A: Array) -> Array:
-    """Return Frobenius norms, of matrices whose squares underflow as well."""
-    square = np.vecdot(A, A).sum(axis=-1)
-    if square.min() > _SQUARES:
-        return np.asarray(np.sqrt(square))
-    # A power of two changes no digit, so that no norm depends on the others of a stack.
-    _, power = np.frexp(np.abs(A).max(axis=(-2, -1)))
-    A = np.ldexp(A, -power[..., None, None])
-    return np.asarray(np.ldexp(np.sqrt(np.vecdot(A, A).sum(axis=-1)), power))
 
 
 def _order_of_learning(Y: Array, R: Array, t: Array) -> tuple[Array, Array, Array, Array]:
@@ -439,7 +446,7 @@ def solve(
     """
     target = _check.target(Y, weights0)
     times, start = _check.times(t), weights0.compress()
-    a, b = _rates(rates)
+    a, b = _check.rates(rates)
     R, error, failed = _scaled(
         target[None],
         start.R[None],
@@ -503,7 +510,7 @@ def solve_many(
     stack, m, n = U.shape[:-2], U.shape[-2], V.shape[-2]
     target = _check.array("Y", Y, (2, U.ndim))
     _check.shape("Y", target, (*stack, m, n) if target.ndim > 2 else (m, n))
-    times, tol, (a, b) = _check.times(t), _tolerance(rtol), _rates(rates)
+    times, tol, (a, b) = _check.times(t), _tolerance(rtol), _check.rates(rates)
     Sigma = None if covariance is None else _check.covariance(covariance, n)
     R = narrowed(U, V)
     R = R.reshape(-1, *R.shape[-2:])
@@ -604,14 +611,13 @@ def solve_regularized(
         both, B = both @ turn[0], B @ turn[0]
     begun = [Reached(np.empty((times.size, *r.shape)), 0, 0.0, r, None) for r in both]
     R, error, _ = _finish(y, B.T @ imbalance @ B, begun, times, tol)
+    (error,) = _lasting((error + unseen[0])[None], R[None], times, None)
     sides = (
         side if basis is None else basis[0] @ side
         for side, basis in zip((R[:, : len(y)], R[:, len(y) :]), bases, strict=True)
     )
     R = np.concatenate(list(sides), axis=1) @ B.T
-    return _trajectory(
-        target.shape[0], moments, (), R, error + unseen[0], weights0.Q, (1.0, 1.0)
-    )
+    return _trajectory(target.shape[0], moments, (), R, error, weights0.Q, (1.0, 1.0))
 
 
 def _tolerance(rtol: float) -> float:
@@ -624,14 +630,6 @@ def _tolerance(rtol: float) -> float:
         )
         raise ValueError(f"rtol must be {side}, got {number}")
     return number
-
-
-def _rates(rates: tuple[float, float]) -> tuple[float, float]:
-    pair = _check.array("rates", rates, 1)
-    _check.shape("rates", pair, (2,))
-    if (pair <= 0).any():
-        raise ValueError(f"rates must be above 0, got {pair[0]:g} and {pair[1]:g}")
-    return float(pair[0]), float(pair[1])
 
 
 def _starts(weights0: Weights | Iterable[Weights]) -> tuple[Array, Array]:

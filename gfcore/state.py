@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from gfcore import _check
 from gfcore._check import Array
 from gfcore._gauge import narrowed
+from gfcore._scale import norm, sized
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,7 +199,8 @@ class Trajectory:
     Raises
     ------
     ValueError
-        If a shape does not fit that of X, or an argument is not real.
+        If a shape does not fit that of X, X is empty, an argument is not real, or rates are
+        not above 0.
 
     Examples
     --------
@@ -224,7 +226,10 @@ class Trajectory:
             if (value := getattr(self, name)) is not None or name in ("t", "X"):
                 # What failed in a batch is NaN, so the numbers need not be finite.
                 object.__setattr__(self, name, np.asarray(_check.real(name, value), float))
+        object.__setattr__(self, "rates", _check.rates(self.rates))
         axes, steps = self.X.shape, self.t.shape
+        if not self.X.size:
+            raise ValueError(f"X must not be empty, got shape {axes}")
         if len(steps) > 1 or len(axes) < len(steps) + 2:
             raise ValueError(f"X must have shape (*T, m, n), got {axes} for t of shape {steps}")
         stack, (m, n) = axes[: len(axes) - 2 - len(steps)], axes[-2:]
@@ -313,7 +318,7 @@ def blocks(M: ArrayLike, m: int) -> tuple[Array, Array, Array]:
     Raises
     ------
     ValueError
-        If M is not square, or m is not from 1 to less than its size.
+        If M is not real and square, or m is not from 1 to less than its size.
 
     Examples
     --------
@@ -321,7 +326,7 @@ def blocks(M: ArrayLike, m: int) -> tuple[Array, Array, Array]:
     >>> blocks(weights.R @ weights.R.T, 1)
     (array([[4.]]), array([[6.]]), array([[10.]]))
     """
-    M, m = np.asarray(M), _check.count("m", m, 1)
+    M, m = _check.real("M", M), _check.count("m", m, 1)
     if M.ndim < 2 or M.shape[-2] != M.shape[-1] or M.shape[-1] <= m:
         raise ValueError(f"M must be square with more than m = {m} rows, got shape {M.shape}")
     return M[..., :m, :m], M[..., :m, m:], M[..., m:, m:]
@@ -394,7 +399,6 @@ def relative_error(X: ArrayLike, Y: ArrayLike) -> Array:
 def _relative(X: Array, Y: Array) -> Array:
     if not Y.any((-2, -1)).all():
         raise ValueError(f"Y must not be zero for a relative error, shape {Y.shape}")
-    # In units of Y, so that the squares of a tiny one do not underflow.
-    _, exponent = np.frexp(np.abs(Y).max((-2, -1), keepdims=True))
-    E, Y = np.ldexp(Y - X, -exponent), np.ldexp(Y, -exponent)
-    return np.asarray(np.linalg.norm(E, axis=(-2, -1)) / np.linalg.norm(Y, axis=(-2, -1)))
+    target, unit = sized(Y)
+    with np.errstate(over="ignore"):  # infinite is what it is to a Y next to nothing
+        return norm((Y - X) / unit) / norm(target)

@@ -20,8 +20,8 @@ MIXTURES = ((1.57, 1.36, 1.41), (-0.81, 1.93, -0.63), (0.58, -1.21, 0.37))
 
 def in_modes(
     Y: Array, U: Array, V: Array
-) -> tuple[NDArray[Any], NDArray[Any], float, tuple[Array, Array, Array]]:
-    """Return the bases of the modes, (m, r) and (n, r), with their sigma, lam and x0.
+) -> tuple[NDArray[Any], NDArray[Any], float, tuple[Array, Array, Array, Array]]:
+    """Return the bases of the modes, (m, r) and (n, r), with their sigma, lam, x0 and unit.
 
     The defect that comes before these is above 1 if there are no such bases but for rounding.
     """
@@ -36,13 +36,18 @@ def in_modes(
     u, v = left.conj().T @ U, right.conj().T @ V
     length_u = size_U * lengths(u, left, d / rounding)[:r]
     length_v = size_V * lengths(v, right, d / rounding)[:r]
-    x = size_U * size_V * (u[:r] * v[:r].conj()).sum(1).real
+    # Of weights whose products are far from underflow, the unit is 1.
+    _, power = np.frexp(np.maximum(length_u, length_v))
+    unit = np.ldexp(1.0, np.where(power < -200, power, 0))
+    length_u, length_v = length_u / unit, length_v / unit
+    u, v = (size / unit[:, None] * a[:r] for size, a in ((size_U, u), (size_V, v)))
+    x = (u * v.conj()).sum(1).real
     x[length_u * length_v == 0] = 0
     lam = (length_u - length_v) * (length_u + length_v)
     lam[np.abs(lam) <= rounding * length_u**2] = 0
     left, right = left[:, :r], right[:, :r]
     sigma = (left.conj() * (Y @ right)).sum(0).real
-    return left, right, defect / (16 * rounding), (sigma, lam, x)
+    return left, right, defect / (16 * rounding), (sigma, lam, x, unit)
 
 
 def tilted(Y: Array, half: float) -> tuple[Array, Array]:

@@ -7,13 +7,13 @@ for T J T^T. Then Q = B diag(q) B^T with q_i = t_i J t_i, the columns of B being
 and the errors of a row are relative to its own length. J = diag(I_m, -I_n).
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gfcore._check import EPS, Array
+from gfcore._scale import sized
 from gfcore.exact._modes import quotient
 from gfcore.exact._pivots import independent, positive
 
@@ -32,20 +32,14 @@ class Values(NamedTuple):
 
 def values(R: Array, m: int) -> Values:
     """Return the one and the two values nearest to the eigenvalues of Q on the rows of R."""
-    R, power = sized(R)
+    R, unit = sized(R)
     q, T, _ = eigenrows(R, m)
     size = (T * T).sum(1)
     lam, one = common(q, size)
     up = q > 0
     (q1, above), (q2, below) = common(q[up], size[up]), common(q[~up], size[~up])
     two = max(above, below) if len(q) == len(R) else np.inf
-    return Values(one, two, *(math.ldexp(value, 2 * power) for value in (lam, q1, q2)))
-
-
-def sized(A: Array) -> tuple[Array, int]:
-    """Return A 2^-power with entries up to 1, as its squares may underflow, and the power."""
-    power = int(np.frexp(np.abs(A).max())[1])
-    return np.ldexp(A, -power), power
+    return Values(one, two, *(unit.item() * value * unit.item() for value in (lam, q1, q2)))
 
 
 def common(q: Array, size: NDArray[np.float64]) -> tuple[float, float]:

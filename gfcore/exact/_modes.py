@@ -14,6 +14,7 @@ from gfcore import _check
 from gfcore._check import Array
 
 TINY = float(np.finfo(np.float64).tiny)
+ONE = np.array(1.0)
 
 
 def agreeing(**values: ArrayLike) -> list[Array]:
@@ -38,23 +39,28 @@ def spread(time: Array, *modes: Array) -> list[Array]:
     return [time[..., None], *(a.reshape(*a.shape[:-1], *axes, a.shape[-1]) for a in modes)]
 
 
-def spectral_path(s: Array, lam: Array, x: Array, time: Array) -> Array:
-    time, s, lam, x = spread(time, s, lam, x)
+def spectral_path(s: Array, lam: Array, x: Array, time: Array, unit: Array = ONE) -> Array:
+    """x(t) of modes whose weights are given in a unit of their own: x0 / unit^2, lam / unit^2.
+
+    So these do not underflow where weights are tiny; x(t) is not in that unit.
+    """
+    time, s, lam, x, unit = spread(time, s, lam, x, np.broadcast_to(unit, s.shape))
     sign, half = np.where(s < 0, -1.0, 1.0), np.abs(lam) / 2
     s, x = np.abs(s), sign * x
-    omega, rho = np.hypot(s, half), np.hypot(x, half)
+    own = half * unit * unit
+    omega, rho = np.hypot(s, own), np.hypot(x, half)
     y = 2 * omega * time
-    q = np.exp(-y)
+    with np.errstate(over="ignore"):
+        q, late = np.exp(-y), np.exp(-y - 2 * np.log(unit))  # q / unit^2
     omega = np.where(omega > 0, omega, 1.0)
     # G e^(-y) = g = t (1 - q)/y (A + B q), with A + B = 2 rho and A B = (half (s - x)/omega)^2.
-    tau = (s * x + half**2) / omega
-    A = np.where(
-        tau < 0, (half * (s - x) / omega) ** 2 / np.where(tau < 0, rho - tau, 1), rho + tau
-    )
+    tau = (s * x + half * own) / omega
+    apart = half * unit * (s - x * unit * unit) / omega
+    A = np.where(tau < 0, apart**2 / np.where(tau < 0, rho - tau, 1), rho + tau)
     g = time * mean_decay(y) * (A + (2 * rho - A) * q)
     # From x0 < 0 < sigma, x = u v has its zero where v has; u and v are sums of one sign.
-    kappa, cosine = half / omega, s / omega
-    tangent = s / (omega + half)
+    kappa, cosine = own / omega, s / omega
+    tangent = s / (omega + own)
     gap = cosine * tangent  # 1 - kappa
     u = np.sqrt(rho + half)
     v = quotient(np.abs(x), u)
@@ -64,7 +70,7 @@ def spectral_path(s: Array, lam: Array, x: Array, time: Array) -> Array:
     V_limit = tangent * quotient(limit, u + tangent * v)
     Ut = U_limit + q * U_decay
     Vt = np.where(q > 0.5, -np.expm1(-y) * V_decay - 2 * v, V_limit - q * V_decay)
-    weight = np.where(q + g > 0, q + g, 1)
+    weight = np.where(late + g > 0, late + g, 1)
     crossing = (x < 0) & (s > 0)
     return sign * np.where(crossing, Ut / 4 * (Vt / weight), (x * q + s * g) / weight)
 

@@ -27,7 +27,8 @@ from numpy.typing import ArrayLike
 
 from gfcore import _check
 from gfcore._check import EPS, Array
-from gfcore.exact._imbalance import Values, sized, values
+from gfcore._scale import norm
+from gfcore.exact._imbalance import Values, values
 from gfcore.exact.identity import identity_imbalance
 from gfcore.exact.two_values import two_imbalances
 from gfcore.state import Weights
@@ -142,7 +143,7 @@ def in_parts(Y: Array, U: Array, V: Array) -> list[Part]:
     from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]
 
     m, n = Y.shape
-    A, u, v = (W / (np.linalg.norm(W) or 1.0) for W, _ in map(sized, (Y, U, V)))
+    A, u, v = (W / (norm(W) or 1.0) for W in (Y, U, V))
     noise = 64 * (m + n) * EPS
     count, labels, P, B = 1, np.zeros(m + n, int), np.eye(m), np.eye(n)
     for weights in MIXTURES:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from gfcore import _check
 from gfcore._check import EPS, Array
+from gfcore._scale import norm
 from gfcore.exact._basis import in_modes
-from gfcore.exact._imbalance import sized, values
+from gfcore.exact._imbalance import values
 from gfcore.exact.direct_sum import in_parts
 from gfcore.state import Weights
 
@@ -78,6 +78,7 @@ def solvable(Y: ArrayLike, weights0: Weights) -> Solvable:
     >>> found = solvable([[2.0]], Weights([[1.0, 2.0]], [[0.0, 1.0]]))
     >>> found.formula
     'two_imbalances'
+    >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> wide = Weights(rng.standard_normal((2, 9999)), rng.standard_normal((3, 9999)))
     >>> found = solvable(np.eye(2, 3), wide)
@@ -87,8 +88,7 @@ def solvable(Y: ArrayLike, weights0: Weights) -> Solvable:
     target = _check.target(Y, weights0)
     m, n = target.shape
     one, two, lam, q1, q2 = values(weights0.R, m)
-    R, _ = sized(weights0.R)
-    U, V = R[:m], R[m:]
+    U, V = weights0.U, weights0.V
     parts = in_parts(target, U, V)
     alone = len(parts) == 1
     seen = max(share(U.T, target), share(target, V))
@@ -116,5 +116,4 @@ def share(A: Array, B: Array) -> float:
     """Return the size of a product relative to its factors, 0 if one is zero."""
     if not (A.any() and B.any()):
         return 0.0
-    A, B = (M / np.abs(M).max() for M in (A, B))
-    return float(np.linalg.norm(A @ B) / np.linalg.norm(A) / np.linalg.norm(B))
+    return float(norm(A / norm(A) @ (B / norm(B))))

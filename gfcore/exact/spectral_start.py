@@ -121,8 +121,7 @@ def spectral(
     -------
     (*stack, *t.shape, m, n) array
         X(t), to about 1e-14 of ||Y|| + ||U0|| ||V0|| at worst. Weights of a mode below 1e-13
-        of those that share its rows, and an imbalance below its rounding error, count as 0;
-        so does a balanced mode with weights below 1e-150, whose product has no digits left.
+        of those that share its rows, and an imbalance below its rounding error, count as 0.
 
     Raises
     ------
@@ -154,7 +153,7 @@ def spectral(
         # Y Sigma has the same vectors, and tells apart what is equal in Y.
         size = 0.0 if Sigma is None else np.linalg.norm(Sigma, 2)
         mixed = target[i] if Sigma is None else target[i] + target[i] @ Sigma / (size or 1.0)
-        left, right, defect, (sigma, lam, x) = in_modes(mixed, U, V)
+        left, right, defect, (sigma, lam, x, unit) = in_modes(mixed, U, V)
         if defect > 1:
             both = "Y" if Sigma is None else "Y and covariance"
             raise ValueError(
@@ -163,9 +162,9 @@ def spectral(
                 f"{V.shape}"
             )
         if Sigma is None:
-            path = spectral_path(sigma, lam, x, time)
+            path = spectral_path(sigma, lam, x, time, unit)
         else:
-            path = coloured(target[i], Sigma, left, right, (lam, x), time, where)
+            path = coloured(target[i], Sigma, left, right, (lam, x, unit), time, where)
         path = path[..., None, :]
         X[i] = (left * path @ right.conj().T).real
     return X
@@ -176,7 +175,7 @@ def coloured(
     Sigma: Array,
     left: NDArray[Any],
     right: NDArray[Any],
-    start: tuple[Array, Array],
+    start: tuple[Array, Array, Array],
     time: Array,
     where: str,
 ) -> Array:
@@ -194,7 +193,7 @@ def coloured(
             "covariance must have the right singular vectors of Y for eigenvectors, and not "
             f"be 0 along them{where}, but is off by {off:.1e} relative, shape {Sigma.shape}"
         )
-    lam, x = (np.where(seen, s, 1) * a for a in start)
-    path = spectral_path(np.where(seen, sigma, 0), lam, x, time)
+    scale, (lam, x, unit) = np.where(seen, s, 1), start
+    path = spectral_path(np.where(seen, sigma, 0), scale * lam, scale * x, time, unit)
     # An input that never comes moves nothing.
-    return np.where(seen, path / np.where(seen, s, 1), start[1])
+    return np.where(seen, path / scale, x * unit * unit)

@@ -15,6 +15,7 @@ from scipy.integrate import solve_ivp
 import gfcore as gf
 from gfcore import exact
 from gfcore.exact import FiniteEscapeError, _pivots, _riccati, _signs
+from tests.maths.test_flow import mode
 
 ROOT = Path(__file__).parents[2]
 spec = importlib.util.spec_from_file_location("reference", ROOT / "data" / "reference.py")
@@ -159,6 +160,34 @@ def test_weights_of_any_size_move_as_they_should(seed, size):
             norm = mp.norm(expected[i])
             floor = max(float(mp.norm(other[i] - expected[i]) / norm) for other in others)
             assert distance(X, expected[i]) <= max(1e-12, 10 * floor)
+
+
+@pytest.mark.parametrize(
+    ("u", "v"), [(1e-160, 1e-160), (1e-250, 1e-200), (1e-300, 1e-300), (1e-300, 1e-10)]
+)
+def test_two_layers_whose_products_underflow_are_learned_in_time(u, v):
+    rng = np.random.default_rng(3)
+    P, B, G = (orthogonal(rng, 3) for _ in range(3))
+    sigma, size = np.array([2.0, 1.0, 0.5]), 1 + rng.random((2, 3))
+    u, v = u * size[0], v * size[1]
+    start = gf.Weights(P * u @ G, B * v @ G)
+    # Each time one of the modes is half learned.
+    t = np.sort((np.log(4 * sigma) - 2 * np.log(u + v)) / (2 * sigma))
+    exactly = [(s, mp.mpf(a), mp.mpf(b)) for s, a, b in zip(sigma, u, v, strict=True)]
+    x = [[mode(s, a**2 - b**2, a * b, time) for s, a, b in exactly] for time in t]
+    expected = P * np.array(x)[:, None] @ B.T
+    M = exact.direct_sum(P * sigma @ B.T, start, t)
+    assert np.abs(M[:, :3, 3:] - expected).max() < 1e-11
+    assert np.abs(exact.spectral(P * sigma @ B.T, start, t) - expected).max() < 1e-11
+    assert 0.1 < np.abs(x[0]).max() < 1.9
+    if u[0] < v[0]:
+        return
+    # Balanced, and what its Gramians become with it.
+    start = gf.Weights(P * u @ G, B * u @ G)
+    M = exact.identity_imbalance(P * sigma @ B.T, start, 0.0, t)
+    x = [[mode(s, 0, a**2, time) for s, a, _ in exactly] for time in t]
+    for A, C, block in ((P, B, M[:, :3, 3:]), (P, P, M[:, :3, :3]), (B, B, M[:, 3:, 3:])):
+        assert np.abs(block - A * np.array(x)[:, None] @ C.T).max() < 1e-11
 
 
 @pytest.mark.parametrize("t", [1.0, 20.0, 1e6])

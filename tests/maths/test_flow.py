@@ -513,7 +513,7 @@ def test_a_layer_that_is_zero_is_learned_from_the_other(exponent):
         ({"t": -1.0}, "t must be >= 0"),
         ({"t": [1.0, 0.5]}, "t must be non-decreasing"),
         ({"t": []}, "t must not be empty"),
-        ({"t": np.nan}, "t has entries that are not finite"),
+        ({"t": [0.0, np.nan]}, r"t has entries that are not finite, the first at \(1,\)"),
         ({"rtol": 0.0}, "rtol must be above 0, got 0"),
         ({"rtol": 1.0}, "rtol must be below 1, got 1"),
         ({"Q0": np.eye(3)}, r"Q0 must have shape \(4, 4\), got shape \(3, 3\)"),

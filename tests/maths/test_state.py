@@ -245,6 +245,9 @@ def test_a_stack_of_paths_has_time_after_it():
         ({"X": np.zeros((5, 2, 3)) + 0j}, "X must be real numbers, got complex128"),
         ({"U": "U"}, "U must be real numbers"),
         ({"V": [[1.0], [1.0, 2.0]]}, "V must be a real array"),
+        ({"X": np.zeros((5, 0, 3))}, r"X must not be empty, got shape \(5, 0, 3\)"),
+        ({"rates": (0, 1)}, "rates must be above 0, got 0 and 1"),
+        ({"rates": (1, "1")}, "rates must be real numbers"),
     ],
 )
 def test_a_trajectory_of_shapes_that_do_not_fit_is_refused(change, message):
@@ -277,6 +280,9 @@ def test_a_tiny_target_is_not_zero():
     X = np.stack([0 * Y, Y, 3 * Y])
     for error in gf.state.relative_error(X, Y), gf.Trajectory(np.arange(3.0), X).error(Y):
         assert error == pytest.approx([1, 0, 2], rel=1e-15)
+    assert gf.state.relative_error([[1.0, 1e-170]], [[1.0, 0.0]]) == 1e-170
+    with np.errstate(all="raise"):
+        assert gf.state.relative_error([[1e75]], [[1e-300]]) == np.inf
 
 
 def test_what_failed_in_a_batch_comes_back_from_another_process():
@@ -298,6 +304,9 @@ def test_what_failed_in_a_batch_comes_back_from_another_process():
         ),
         (lambda w: gf.state.blocks(np.ones(3), 1), "M must be square"),
         (lambda w: gf.state.blocks(np.eye(3), 3), "M must be square with more than m = 3"),
+        (lambda w: gf.state.blocks(np.ma.masked_less(np.eye(3), 1), 1), "M has masked entries"),
+        (lambda w: gf.state.blocks(np.eye(3) > 0, 1), "M must be real numbers, got bool"),
+        (lambda w: gf.state.blocks([[1.0], [1.0, 2.0]], 1), "M must be a real array"),
         (lambda w: gf.state.blocks(np.eye(3), -1), "m must be an integer of at least 1"),
         (lambda w: gf.rates.asymptotic(w.U), "weights must be Weights, got ndarray"),
         (lambda w: gf.rates.identity_imbalance(np.eye(2), 1.0, np.array(["X", "RRT"])), "of "),

@@ -1,0 +1,26 @@
+"""Matrices in units of their own, in which the squares of small entries do not underflow."""
+
+import numpy as np
+
+from gfcore._check import Array
+
+_SQUARES = 1e-250  # sums of smaller squares have lost some to underflow
+
+
+def sized(A: Array) -> tuple[Array, Array]:
+    """Return each of a stack of matrices with entries up to 1, and its unit, (*stack, 1, 1).
+
+    The unit is a power of two, so that no digit is lost.
+    """
+    _, power = np.frexp(np.abs(A).max(axis=(-2, -1), keepdims=True))
+    unit = np.ldexp(1.0, power)
+    return A / unit, unit
+
+
+def norm(A: Array) -> Array:
+    """Return the Frobenius norm of each of a stack of matrices."""
+    square = np.vecdot(A, A).sum(axis=-1)
+    if square.min() > _SQUARES:
+        return np.asarray(np.sqrt(square))
+    A, unit = sized(A)
+    return np.asarray(unit[..., 0, 0] * np.sqrt(np.vecdot(A, A).sum(axis=-1)))
