@@ -124,12 +124,14 @@ def _advance(path: Reached, Y: Array, t: Array, tol: Array, Sigma: Array | None)
             index = done[:, None] + np.arange(most)
             theta = np.minimum(t[np.minimum(index, t.size - 1)] - now[:, None], step[:, None])
             inside = series.at(theta / h[:, None]).reshape(*index.shape, *R.shape[1:])
-        for i in np.flatnonzero(last > done):
-            a, begin = active[i], max(first[i], done[i])
-            if begin > done[i]:
-                path.states[a, done[i] : begin] = inside[i, : begin - done[i]]
-            path.states[a, begin : last[i]] = next_R[i]
-            path.steps[a, done[i] : last[i]] = steps + 1 - rest[i]
+        for i, (a, old, begin, stop, still) in enumerate(
+            zip(*(x.tolist() for x in (active, done, first, last, rest)), strict=True)
+        ):
+            if begin > old:
+                path.states[a, old:begin] = inside[i, : begin - old]
+            if stop > old:
+                path.states[a, max(begin, old) : stop] = next_R[i]
+                path.steps[a, old:stop] = steps + 1 - still
         R, now, done, h = next_R, end, last, h * plain
         steps += 1
         on = (last < t.size) & (step > 0) & (steps < ATTEMPTS)
