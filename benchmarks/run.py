@@ -331,7 +331,7 @@ def width(quick: bool) -> tuple[str, dict[str, list[tuple[int, float]]]]:
                 makers[f"Diffrax {name} on R R^T"] = partial(
                     by_diffrax, Y, lambda: whole @ whole.T, None, t, name=name, gram=True
                 )
-        rounds = 1 if quick or k > 1000 else 3
+        rounds = 1 if quick else 3 if k > 10_000 else 15
         more, times = rivals(f"{k:,}", makers, lambda X: worst(X, truth), TARGETS, rounds)
         rows += more
         for name, seconds in times[TARGETS[0]].items():
