@@ -28,6 +28,7 @@ from statistics import median, quantiles
 import matplotlib.pyplot as plt
 import mpmath
 import numpy as np
+import yaml
 from playwright.sync_api import Browser, Response, sync_playwright
 from scipy.integrate import odeint, solve_ivp
 
@@ -37,8 +38,10 @@ from gfbook.independent import precise
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks import live
+from gfbook.build import playground as built
 from gfbook.build.browser import chromium
 from gfbook.live import parts
+from gfbook.live.playground import Playground, complete
 
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "_build" / "html"
@@ -111,15 +114,14 @@ def euler(Y, R, lam, t, step):
     return product(np.array(kept), len(Y))
 
 
-def by_diffrax(Y, R, lam, t, rtol, name="Dopri8", gram=False) -> Call:
-    """Diffrax's solver of a name, compiled and warm, on the weights or on R R^T."""
+def by_diffrax(Y, begin: Call, lam, t, rtol, name="Dopri8", gram=False) -> Call:
+    """Diffrax's solver of a name, compiled and warm, from the weights, or R R^T, of `begin`."""
     import diffrax
     import jax
     import jax.numpy as jnp
 
     jax.config.update("jax_enable_x64", True)
-    m, width = len(Y), R.shape[1]
-    start = R @ R.T if gram else R
+    m, width = len(Y), begin().shape[1]
 
     def field(_, R, args):
         if gram:
@@ -140,7 +142,7 @@ def by_diffrax(Y, R, lam, t, rtol, name="Dopri8", gram=False) -> Call:
         R = path.ys
         return R[:, :m, m:] if gram else R[:, :m] @ R[:, m:].swapaxes(1, 2)
 
-    call = lambda: np.asarray(run(jnp.asarray(start)))  # noqa: E731
+    call = lambda: np.asarray(run(jnp.asarray(begin())))  # noqa: E731
     call()
     return call
 
@@ -221,7 +223,7 @@ def exact_formula(quick: bool) -> str:
         "gradient descent, step 1e-5": partial(euler, Y, R, lam, t, 1e-4 if quick else 1e-5),
     }
     if importlib.util.find_spec("diffrax"):
-        calls["Diffrax Dopri8, rtol 1e-10"] = by_diffrax(Y, R, lam, t, 1e-10)
+        calls["Diffrax Dopri8, rtol 1e-10"] = by_diffrax(Y, lambda: R, lam, t, 1e-10)
     some = [1, TIMES // 20, TIMES // 4, TIMES - 1]
     truth = np.array([formula_30(Y, R, lam, t[i]) for i in some])
     spent = timed(calls, 1 if quick else 7)
@@ -378,13 +380,11 @@ def width(quick: bool) -> tuple[str, dict[str, list[tuple[int, float]]]]:
         if k <= 50:
             makers["SciPy odeint"] = lambda rtol: partial(lsoda, Y, whole, None, t, rtol)
         if importlib.util.find_spec("diffrax"):
-            makers["Diffrax Dopri8, compressed by hand"] = lambda rtol: by_diffrax(
-                Y, narrow, None, t, rtol
-            )
-            makers["Diffrax Tsit5 on R R^T"] = lambda rtol: by_diffrax(
-                Y, narrow, None, t, rtol, "Tsit5", gram=True
-            )
-        rounds = 1 if quick or k > 1000 else 3
+            for name in ("Dopri8", "Tsit5"):
+                makers[f"Diffrax {name} on R R^T"] = partial(
+                    by_diffrax, Y, lambda: whole @ whole.T, None, t, name=name, gram=True
+                )
+        rounds = 1 if quick else 3 if k > 10_000 else 15
         more, times = rivals(f"{k:,}", makers, lambda X: worst(X, truth), TARGETS, rounds)
         rows += more
         for name, seconds in times[TARGETS[0]].items():
@@ -419,7 +419,7 @@ def many(quick: bool) -> str:
     """Stacks of problems in one call, against a loop over them."""
     rows = [("problems", "call", "milliseconds a problem", "ratio to one call")]
     for m, n, k in ((2, 3, 5), (5, 10, 15)):
-        count, rng = 20 if quick else 2_000, np.random.default_rng(0)
+        count, rng = 20 if quick else 10_000, np.random.default_rng(0)
         Y = rng.standard_normal((count, m, n))
         start = gf.initial.gaussian(m, n, k, 0.5, rng)
         U, V = (start.U + 0.1 * rng.standard_normal((count, m, k)),
@@ -524,12 +524,8 @@ def draws(quick: bool) -> str:
     """Find the sharp rate and the a-priori bound of many end states."""
     rows = [("(m, n, k)", "draws", "seconds on one core")]
     for shape in ((2, 3, 5), (5, 10, 15)):
-        count, groups, rng = (
-            100 if quick else 25_000,
-            1 if quick else 4,
-            np.random.default_rng(0),
-        )
-        m, n, k = shape
+        count, groups = (100, 1) if quick else (25_000, 40)
+        (m, n, k), rng = shape, np.random.default_rng(0)
 
         def some():
             end = gf.Weights(
@@ -625,7 +621,25 @@ def pages(quick: bool) -> str:
         most = max(found, key=lambda name: found[name][i])
         middle = median(values[i] for values in found.values())
         rows.append((unit, f"{middle:.0f}", f"{found[most][i]:.0f}", most, aim))
+        rows += [
+            (f"{unit.split()[0]} of the playground", "", f"{values[i]:.0f}", name, aim)
+            for name, values in found.items()
+            if "playground" in name
+        ]
     return "## Pages\n\n" + table(rows)
+
+
+def playground(quick: bool) -> str:
+    """From the form of the playground to its pictures and numbers, in this Python."""
+    data = yaml.safe_load((ROOT / built.FILE).read_text(encoding="utf-8"))
+    page, spent = Playground(ROOT / built.MODULE), {}
+    for preset in data["presets"][: 2 if quick else None]:
+        values = complete(data["fields"], preset["state"])
+        spent |= timed({preset["id"]: partial(page.show, values)}, 1 if quick else 3)
+    most = max(spent, key=spent.__getitem__)
+    middle, largest = f"{1e3 * median(spent.values()):.0f}", f"{1e3 * spent[most]:.0f}"
+    head = ("one answer of the playground", "median", "largest", "which example")
+    return "## The playground\n\n" + table([head, ("CPU milliseconds", middle, largest, most)])
 
 
 def live_python(quick: bool) -> str:
@@ -719,6 +733,7 @@ def main() -> None:
         imports,
         explorers,
         pages,
+        playground,
         live_python,
     )
     for section in sections:

@@ -37,7 +37,7 @@ _ORDER = 20  # where the calls and the operations of a path together cost least
 _FALL = 0.4
 _POLES = np.array([5.0, 8.0, 13.0])  # beta, in steps of the plain series
 _TINY = 0.5  # a step where no term can tell how long it may be, in units of time
-_CACHE = 2**20  # bytes of coefficients that go through the orders together
+_CACHE = 2**21  # bytes of coefficients that go through the orders together
 SLOWEST = 1e-100  # what moves more slowly does not move by 1e75, the last of all times
 ATTEMPTS = 100_000  # steps at most, to reach the last time
 _PATIENCE = 100  # steps that cost about as much as all implicit ones to any time
@@ -124,12 +124,14 @@ def _advance(path: Reached, Y: Array, t: Array, tol: Array, Sigma: Array | None)
             index = done[:, None] + np.arange(most)
             theta = np.minimum(t[np.minimum(index, t.size - 1)] - now[:, None], step[:, None])
             inside = series.at(theta / h[:, None]).reshape(*index.shape, *R.shape[1:])
-        for i in np.flatnonzero(last > done):
-            a, begin = active[i], max(first[i], done[i])
-            if begin > done[i]:
-                path.states[a, done[i] : begin] = inside[i, : begin - done[i]]
-            path.states[a, begin : last[i]] = next_R[i]
-            path.steps[a, done[i] : last[i]] = steps + 1 - rest[i]
+        for i, (a, old, begin, stop, still) in enumerate(
+            zip(*(x.tolist() for x in (active, done, first, last, rest)), strict=True)
+        ):
+            if begin > old:
+                path.states[a, old:begin] = inside[i, : begin - old]
+            if stop > old:
+                path.states[a, max(begin, old) : stop] = next_R[i]
+                path.steps[a, old:stop] = steps + 1 - still
         R, now, done, h = next_R, end, last, h * plain
         steps += 1
         on = (last < t.size) & (step > 0) & (steps < ATTEMPTS)

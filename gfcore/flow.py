@@ -96,11 +96,12 @@ def _full_rank(R: Array) -> tuple[Array, Array | None]:
     They stay 0, which keeps the rank. Where none are, but those that are 0, R stays as it is.
     C is None if all do.
     """
-    L, s, C = np.linalg.svd(R, full_matrices=False)
+    s = np.linalg.svd(R, compute_uv=False)
     kept = s > _EPS * R.shape[1] * s[:, :1]
     short = (kept.sum(axis=1) < R.any(axis=1).sum(axis=1))[:, None, None]
     if not short.any():
         return R, None
+    L, s, C = np.linalg.svd(R, full_matrices=False)
     return np.where(short, L * (s * kept)[:, None], R), np.where(short, C, np.eye(R.shape[2]))
 
 
@@ -109,9 +110,9 @@ def _together(
 ) -> tuple[Array, Array, dict[int, ArithmeticError]]:
     """Follow a stack by the series, R (2, B, m+n, k) a second start and the start itself."""
     failed: dict[int, ArithmeticError] = {}
-    todo = np.arange(len(Y))
+    todo, m = np.arange(len(Y)), Y.shape[1]
     size = np.linalg.norm(Y, axis=(1, 2))
-    tol = rtol / 10 * size / np.maximum(np.maximum(size, _product(R[1], Y.shape[1])), 1e-300)
+    tol = rtol / 10 * size / np.maximum(np.maximum(size, _product(R[1], m)), 1e-300)
     tol = np.clip(tol, _SERIES[0], max(_SERIES[1], rtol / 1000))
     while todo.size:
         count = todo.size
@@ -126,8 +127,10 @@ def _together(
         # What each step rounds adds up while the path grows; what it leaves out the gap shows,
         # but for what the last terms of the two paths happen to share.
         steps = both.steps[count:]
-        lost = (3 * tol[:, None] * (steps > 0) + 12 * _EPS * steps) * _product(fine, Y.shape[1])
-        found, good = _estimate(Y[todo], rough, fine, rtol, lost)
+        size = _product(fine, m)
+        lost = (3 * tol[:, None] * (steps > 0) + 12 * _EPS * steps) * size
+        both_X = _products(rough, m), _products(fine, m)
+        found, good = _estimate(Y[todo], *both_X, size, rtol, lost)
         if count == len(Y):
             paths, error = fine, found
         else:
@@ -165,7 +168,7 @@ def _one_by_one(
 def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Array, Array]:
     """Return the path of R by explicit steps, and by implicit ones where it is stiff."""
     J = np.repeat([1.0, -1.0], Y.shape)[:, None]
-    K, tol = R.T @ (J * R), max(rtol / 100, _FINEST)
+    K, tol, m = R.T @ (J * R), max(rtol / 100, _FINEST), len(Y)
     while True:
         fine, drawn = _explicit.path(Y, R, t, tol)
         # The error of such steps is in proportion to the tolerance: a path at 5,000
@@ -174,11 +177,9 @@ def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Ar
         # By steps of its own where the horizon, not the tolerance, is what limits them.
         rough, _ = _explicit.path(Y, R + (nudged - R) / share, t, looser * tol, least=2)
         found, drawn = fine.states[: fine.done], drawn[: fine.done]
+        X, size = _products(found, m), _product(found, m)
         lost = np.zeros(t.size)
-        X = _products(found, len(Y))
-        lost[: fine.done] = 4 * _norm(X - _products(drawn, len(Y))) + 3 * ROUNDING * _product(
-            found, len(Y)
-        )
+        lost[: fine.done] = 4 * _norm(X - _products(drawn, m)) + 3 * ROUNDING * size
         lost[: fine.done] += 1e-3 * rtol * _norm(X)  # where both paths happen to be that good
         drift = np.linalg.norm(found.mT @ (J * found) - K, axis=(1, 2))
         if (drift > max(_KEPT, rtol / 100) / 2 * np.vecdot(found, found).sum(1)).any():
@@ -188,7 +189,8 @@ def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Ar
             states, error, good = _finish(Y, None, [rough, fine], t, rtol, lost, share)
         else:
             states = fine.states
-            error, good = _estimate(Y, rough.states, states, rtol, lost, share)
+            X_rough = _products(rough.states, m)
+            error, good = _estimate(Y, X_rough, X, size, rtol, lost, share)
         if good or tol <= _FINEST:
             return states, error
         tol = max(tol / 10, _FINEST)
@@ -204,7 +206,7 @@ def _finish(
     share: float = 1.0,
 ) -> tuple[Array, Array, bool]:
     """Follow a rough and a fine path from where they are to the end, by implicit steps."""
-    rough, fine = begun
+    (rough, fine), m = begun, len(Y)
     tol, step_error, before = rtol, np.zeros(t.size) + lost, np.zeros(t.size)
     while True:
         for part, level in (rough, 10 * tol), (fine, tol):
@@ -212,36 +214,38 @@ def _finish(
             part.states[rest], step_error[rest] = _radau.path(
                 Y, part.R, Q0, t[rest], level, part is fine, part.now
             )
-        error, good = _estimate(Y, rough.states, fine.states, rtol, step_error, share)
+        X_rough, X = (_products(part.states, m) for part in begun)
+        error, good = _estimate(
+            Y, X_rough, X, _product(fine.states, m), rtol, step_error, share
+        )
         # Where rounding is what is left, the two paths may be close by chance; not so twice.
         error = np.maximum(error, before / 6)
         if good or tol <= _FINEST:
             # Ten times the tolerance is not always ten times the error here, and both paths may
             # be far better than was asked for.
-            floor = _CLOSEST * rtol * _norm(_products(fine.states, len(Y)))
-            return fine.states, 3 * error + floor, bool(good)
+            return fine.states, 3 * error + _CLOSEST * rtol * _norm(X), bool(good)
         tol, before = max(tol / 10, _FINEST), error
 
 
 def _estimate(
     Y: Array,
-    rough: Array,
-    fine: Array,
+    X_rough: Array,
+    X: Array,
+    size: Array,
     rtol: float,
-    lost: Array | float = 0.0,
+    lost: Array,
     share: float = 1.0,
 ) -> tuple[Array, Any]:
     """Return the estimated error of X at each time, and whether rtol and rounding allow it.
 
     Of the distance between the two paths the error of the fine one is a `share`, as long as
-    they are close. What the steps have `lost` at least comes on top.
+    they are close. What the steps have `lost` at least comes on top, and what rounds weights of
+    which ||U||_F ||V||_F is the `size`.
     """
-    m = Y.shape[-2]
-    X, X_rough = _products(fine, m), _products(rough, m)
     gap, X_size, Y_size = (_norm(x) for x in (X - X_rough, X, Y))
     gap = np.where(gap < X_size / 100, share * gap, gap)
     earlier = np.minimum(np.maximum.accumulate(X_size, axis=-1), Y_size[..., None])
-    rounding = ROUNDING * _product(fine, m)
+    rounding = ROUNDING * size
     good = gap + lost <= rtol * np.maximum(X_size, earlier) + rounding
     return gap + lost + rounding, good.all(axis=-1)
 
