@@ -522,6 +522,8 @@ def statement(node: ast.stmt, known: dict[str, set[str]]) -> Statement:
         if isinstance(part, ast.Expr) and isinstance(part.value, ast.Call):
             # path.append() changes path; np.seterr() and check() change nothing that is read
             changes |= {base(part.value.func)} - known["imported"]
+        if isinstance(part, ast.AugAssign) and not isinstance(node, ast.FunctionDef):
+            reads.add(base(part.target))  # which symtable says is set, and no more
     for loop in (part for part in ast.walk(node) if isinstance(part, ast.For)):
         if changes & loaded(loop.target):  # one of several things, under another name
             changes |= loaded(loop.iter) - known["imported"] - {*dir(builtins)}

@@ -99,7 +99,7 @@ def test_a_check_rests_on_what_it_reads_and_on_no_drawing(tmp_path):
         "fig = []\nfig.append(path(3.0))\ndrawn = gf.rates.symmetric(Y)",
         "X = path(1.0)\nX[0, 0] += 0\nX0 = 0",
         "far = gf.rates.symmetric(Y)\ndef late(): return far\nfar = 1",
-        "for i in range(2):\n    drawn = X * i\n    X = drawn + late()",
+        "n = 0\nfor i in range(2):\n    drawn = X * i\n    n += 1\n    X = drawn + late()",
         'check("eq-4", residual=X - 1, tol=1)',
     ]
     notebook = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
@@ -111,6 +111,6 @@ def test_a_check_rests_on_what_it_reads_and_on_no_drawing(tmp_path):
     found = mutants.statements(chapter)
     (check,) = (s for s in found if s.checks)
     # 0-2 import, 3-6 draw, 7 is the function, 8-10 are drawn, 13 comes too late, and 14 is
-    # forgotten before 15 is called in 17, which sets what it reads in 10's name
-    assert set(check.before) == {0, 1, 2, 3, 4, 5, 6, 7, 11, 12, 15, 16, 17}
-    assert check.rests == set(check.before) - {5} | {18}  # not on what only draws before it
+    # forgotten before 15 is called in 18, which counts and sets what it reads in 10's name
+    assert set(check.before) == {0, 1, 2, 3, 4, 5, 6, 7, 11, 12, 15, 16, 17, 18}
+    assert check.rests == set(check.before) - {5} | {19}  # not on what only draws before it
