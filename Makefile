@@ -16,6 +16,11 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 CHROMIUM ?= chromium
+FIREFOX ?= firefox-esr
+# In a recipe: get what Debian has under this name, where that can be done.
+INSTALL = { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null && echo "installing $1" \
+  && apt-get update --quiet=2 \
+  && apt-get install --quiet=2 --yes --no-install-recommends $1 > /dev/null; }
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade \
   --fork-strategy fewest --no-strip-extras --generate-hashes --no-annotate --no-header --quiet
@@ -39,7 +44,7 @@ endif
 unexport $(filter-out PYTHON,$(filter PYTHON%,$(.VARIABLES)))
 
 .DELETE_ON_ERROR:
-.PHONY: book test test-slow test-all pdf serve lab chapter bench mutants check links lock clean browser ready set-up \
+.PHONY: book test test-slow test-all pdf serve lab chapter bench mutants check links lock clean browser firefox ready set-up \
   tools set-up-tools published executed printed linked FORCE
 
 book:
@@ -71,6 +76,7 @@ set-up-tools: $(TOOLS)
 
 test: MARK := not slow
 test-slow: MARK := slow
+test-slow test-all: firefox
 test test-slow test-all: tools browser
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "$(MARK)" $(TESTS)
 
@@ -153,9 +159,13 @@ node_modules/.package-lock.json: package-lock.json .venv/tools
 # The tests look at the pages in Chromium, and it prints them; pip cannot install it.
 browser:
 	@command -v $(CHROMIUM) > /dev/null || command -v google-chrome > /dev/null \
-	  || { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null \
-	    && echo "installing Chromium" \
-	    && apt-get update --quiet=2 \
-	    && apt-get install --quiet=2 --yes --no-install-recommends chromium > /dev/null; } \
+	  || $(call INSTALL,chromium) \
 	  || { echo "Chromium is needed: install the package chromium, or set CHROMIUM" >&2; \
+	    exit 1; }
+
+# The slow tests run Python in the page in Firefox too.
+firefox:
+	@command -v $(FIREFOX) > /dev/null || command -v firefox > /dev/null \
+	  || $(call INSTALL,firefox-esr) \
+	  || { echo "Firefox is needed: install the package firefox-esr, or set FIREFOX" >&2; \
 	    exit 1; }

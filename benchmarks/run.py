@@ -8,9 +8,7 @@ machine. Diffrax takes part where it is installed.
 """
 
 import argparse
-import gzip
 import importlib.util
-import json
 import os
 import platform
 import subprocess
@@ -37,10 +35,9 @@ from gfbook import plots
 from gfbook.independent import precise
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks import live
+from benchmarks import inpage, live
 from gfbook.build import playground as built
 from gfbook.build.browser import chromium
-from gfbook.live import parts
 from gfbook.live.playground import Playground, complete
 
 ROOT = Path(__file__).parents[1]
@@ -642,34 +639,10 @@ def playground(quick: bool) -> str:
     return "## The playground\n\n" + table([head, ("CPU milliseconds", middle, largest, most)])
 
 
-def live_python(quick: bool) -> str:
-    """Python in the page: what it loads, and CPU time until it is ready and for chapter 2.
-
-    In Node, which runs the same parts in the same way without a browser.
-    """
-    heading = "## Python in the page\n\n"
-    if (folder := parts.ready()) is None or not SITE.is_dir():
-        return heading + table([("not run: the book was built without its parts",)])
-    about = json.loads((folder / "parts.json").read_bytes())
-    later = {f"{name}.zip" for name, its in about["archives"].items() if its}
-    sizes = {
-        name: len(gzip.compress((folder / name).read_bytes(), 6)) / 1e6
-        for name in about["bytes"]
-    }
-    chapter = "appendix-d-proposition-4" if quick else "02-symmetric-factorization"
-    script = Path(__file__).with_name("live.mjs")
-    command = [*parts.node("node"), str(script), str(SITE), chapter]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    ready, *cells = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
-    first = sum(size for name, size in sizes.items() if name not in later)
-    rows = [
-        ("Python in the page", "measured", "aim"),
-        ("megabytes at first, compressed", f"{first:.1f}", "30"),
-        *((f"megabytes of {name}, when imported", f"{sizes[name]:.1f}", "") for name in later),
-        ("CPU seconds until ready, in Node", f"{ready['ready']:.1f}", "10"),
-        (f"CPU seconds for {chapter} after that", f"{sum(c['cpu'] for c in cells):.1f}", "10"),
-    ]
-    return heading + table(rows)
+def python_in_the_page(quick: bool) -> str:
+    """Python in the page: what it loads, and the CPU that it takes of a reader's machine."""
+    rows = [("Python in the page, in Chromium", "measured", "aim")]
+    return "## Python in the page\n\n" + table(rows + inpage.section(SITE, quick))
 
 
 def plot(curves: dict[str, list[tuple[int, float]]], path: Path) -> None:
@@ -734,7 +707,7 @@ def main() -> None:
         explorers,
         pages,
         playground,
-        live_python,
+        python_in_the_page,
     )
     for section in sections:
         sys.stderr.write(parts[-1])  # as they come: some take minutes

@@ -1,6 +1,7 @@
 """Code as a page shows it: what checks is folded behind what the ledger says of its claims."""
 
 import ast
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -33,6 +34,15 @@ def figures(check: dict[str, Any]) -> str:
     if check["altered"] is not None:
         said += f", {check['altered']:.1e} when altered"
     return f'<p class="residual"><code>{escape(check["id"])}</code> {powers(said)}</p>'
+
+
+def touch(
+    checks: list[dict[str, Any]], presets: Mapping[str, list[dict[str, Any]]], to: str
+) -> str:
+    """Return links to the presets of the playground that are about claims, or nothing."""
+    about = {p["id"]: p["title"] for check in checks for p in presets.get(check["id"], ())}
+    links = [f'<a href="{to}#preset-{id}">{escape(title)}</a>' for id, title in about.items()]
+    return f'<p class="touch">To touch: {", ".join(links)}</p>' if links else ""
 
 
 def fold(
@@ -89,10 +99,16 @@ def does(source: str) -> str:
     return f" {'of' if functions else 'that calculates'} {said}" if said else ""
 
 
-def put(notebook: dict[str, Any], claims: dict[str, Any], paper: dict[str, Any]) -> None:
+def put(
+    notebook: dict[str, Any],
+    claims: dict[str, Any],
+    paper: dict[str, Any],
+    presets: Mapping[str, list[dict[str, Any]]],
+    to: str,
+) -> None:
     """Fold the code of an executed notebook that checks, draws, or is long.
 
-    What a cell shows stays where it is.
+    What a cell shows stays where it is. Below a check are links `to` the page of presets.
     """
     for cell in notebook["cells"]:
         if cell["cell_type"] != "code":
@@ -102,7 +118,8 @@ def put(notebook: dict[str, Any], claims: dict[str, Any], paper: dict[str, Any])
         if made:
             checks = [output["metadata"][METADATA] for output in made]
             source = "".join(cell["source"])
-            made[0]["data"]["text/html"] = fold(source, checks, claims, paper)
+            html = fold(source, checks, claims, paper) + touch(checks, presets, to)
+            made[0]["data"]["text/html"] = html
             cell["outputs"] = [o for o in cell["outputs"] if o not in made[1:]]
             metadata["tags"] = [*metadata.get("tags", ()), "remove-input"]
         elif what := aside(cell):

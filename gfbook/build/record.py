@@ -237,7 +237,8 @@ class Book:
         """Return what Sphinx shall read as a page, in place of the source of that name."""
         try:
             if name in self.chapters:
-                return take.offered(name, self.chapters[name], self.claims, self.paper)
+                notebook, presets = self.chapters[name], playground.touched(self.playground)
+                return take.offered(name, notebook, self.claims, self.paper, presets)
             if name.startswith("record/"):
                 return self.templates.from_string(text).render()
         except TemplateError as error:

@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gfbook.build import badge
@@ -31,12 +31,18 @@ def figures(name: str, notebook: dict[str, Any]) -> dict[str, str]:
 
 
 def offered(
-    name: str, notebook: dict[str, Any], claims: list[dict[str, Any]], paper: dict[str, Any]
+    name: str,
+    notebook: dict[str, Any],
+    claims: list[dict[str, Any]],
+    paper: dict[str, Any],
+    presets: Mapping[str, list[dict[str, Any]]],
 ) -> str:
-    """Return a chapter for Sphinx to read: checks folded, links below the figures."""
+    """Return a chapter for Sphinx to read: checks folded, links below them and the figures."""
     content = copy.deepcopy(notebook)
-    badge.put(content, {claim["id"]: claim for claim in claims}, paper)
-    folder = f"{'../' * name.count('/')}figures/{name.split('/')[-1]}"
+    up = "../" * name.count("/")
+    by_id = {claim["id"]: claim for claim in claims}
+    badge.put(content, by_id, paper, presets, f"{up}record/playground.html")
+    folder = f"{up}figures/{name.split('/')[-1]}"
     for figure, forms in named(content):
         links = [
             f'<a href="{folder}/{figure["name"]}.{form.lower()}" download>{form}</a>'

@@ -71,7 +71,8 @@ class _Stream(io.TextIOBase):
 class _Formatter(DisplayFormatter):
     def format(self, obj: Any, include: Any = None, exclude: Any = None) -> Any:
         # The data of a figure, which a page offers for download, would lay it out once more.
-        return super().format(obj, include, {*(exclude or ()), "text/csv"})
+        without = {*(exclude or ()), "text/csv"}
+        return super().format(obj, include, without)  # type: ignore[no-untyped-call]
 
 
 class _Shell(InteractiveShell):
@@ -79,7 +80,7 @@ class _Shell(InteractiveShell):
 
     def init_display_formatter(self) -> None:
         self.display_formatter = _Formatter(parent=self)
-        self.configurables.append(self.display_formatter)
+        self.configurables.append(self.display_formatter)  # type: ignore[arg-type]
 
     def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
         shown.append(

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tarfile
 import zipfile
 
 import pytest
@@ -86,16 +87,46 @@ def test_bytecode_is_that_of_the_source_with_empty_docstrings():
     with zipfile.ZipFile(made, "w") as archive:
         archive.writestr("a/b.py", source)
         archive.writestr("a/c.txt", "kept")
-    with zipfile.ZipFile(io.BytesIO(compiled.compiled(made.getvalue()))) as archive:
-        assert archive.namelist() == ["a/b.pyc", "a/c.txt"]
-        assert archive.read("a/c.txt") == b"kept"
-        code = archive.read("a/b.pyc")
+    packed = compiled.packed({"": made.getvalue(), "more/": made.getvalue()})
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        assert archive.getnames() == [
+            "a/b.pyc",
+            "a/c.txt",
+            "more/a/b.pyc",
+            "more/a/c.txt",
+        ]
+        assert archive.extractfile("a/c.txt").read() == b"kept"
+        code = archive.extractfile("a/b.pyc").read()
     names = {}
     exec(compiled.marshal.loads(code[16:]), names)
     assert code.startswith(compiled.HEAD)
     assert (names["__doc__"], names["f"].__doc__, names["f"](2)) == ("", "", 4)
     with pytest.raises(AssertionError):
         names["f"](0)
+
+
+UNPACK = """
+import fs from "node:fs";
+const { unpack } = await import(process.argv[1]);
+const found = {}, writeFile = (path, data) => { found[path] = Buffer.from(data).toString(); };
+const FS = { mkdirTree() {}, writeFile };
+unpack(FS, new Uint8Array(fs.readFileSync(process.argv[2])), "/to");
+console.log(JSON.stringify(found));
+"""
+
+
+def test_a_page_unpacks_what_was_packed(tmp_path):
+    files = {"a.txt": "one", "b/" + "long/" * 30 + "name.txt": "x" * 513, "empty.txt": ""}
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    (tmp_path / "packed.tar").write_bytes(compiled.packed({"in/": made.getvalue()}))
+    script = ROOT / "gfbook/live/static/live/python.mjs"
+    command = [*parts.node("node"), "--input-type=module", "-e", UNPACK]
+    command += [str(script), str(tmp_path / "packed.tar")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == {f"/to/in/{name}": text for name, text in files.items()}
 
 
 def test_what_comes_later_comes_when_it_is_imported(tmp_path, monkeypatch):

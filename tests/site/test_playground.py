@@ -211,3 +211,13 @@ def test_errata_lead_to_what_can_be_touched(visit):
     entry = page.locator("[id=preset-one-direction]")
     expect(entry).to_be_in_viewport()
     expect(page.locator("#play")).to_contain_text("The form comes here when Python runs")
+
+
+def test_a_check_leads_to_what_can_be_touched(site):
+    claims = {c["id"]: c for c in json.loads((site / "claims.json").read_bytes())["claims"]}
+    for preset in DATA["presets"]:
+        for id in preset["claims"]:
+            text = (site / f"{claims[id]['url'].partition('#')[0]}").read_text(encoding="utf-8")
+            below = text.partition(f'id="claim-{id}"')[2].partition("</details>")[2]
+            links = below[: below.index("</p>")]
+            assert f'href="../record/playground.html#preset-{preset["id"]}"' in links

@@ -41,7 +41,8 @@ GRANTS = {
 OWN = "book.css ledger.css rests.css page.js search.js previews.js mode.js book.png logo.svg "
 OWN += "favicon.svg licenses/* live.css live.js live-*/chapters/* live-*/*.py "
 OWN += " ".join(
-    f"live-*/{name}.mjs" for name in ("cells", "kernel", "ledger", "playground", "worker")
+    f"live-*/{name}.mjs"
+    for name in ("cells", "kernel", "ledger", "playground", "python", "worker")
 )
 
 
