@@ -1,5 +1,7 @@
 """The state of a two-layer linear model and its path through time."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,7 +74,7 @@ class Weights:
         """U over V, (*stack, m+n, k), as in (24) but in Y's own coordinates."""
         return np.concatenate([self.U, self.V], axis=-2)
 
-    def compress(self) -> "Weights":
+    def compress(self) -> Weights:
         """Return weights with the same R R^T and at most m+n hidden units.
 
         A rotation of the hidden units, the gauge G of (14), can turn all but m+n of them off.
@@ -104,7 +106,7 @@ class Weights:
             matrix.flags.writeable = False
             object.__setattr__(self, name, matrix)
 
-    def rotate(self, G: ArrayLike) -> "Weights":
+    def rotate(self, G: ArrayLike) -> Weights:
         """Return the weights (U G, V G), the gauge freedom of (14).
 
         Parameters
