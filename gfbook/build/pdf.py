@@ -24,7 +24,7 @@ from gfbook.build.browser import chromium
 
 PDF = BUILD / "book.pdf"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
-PAPER = {"width": 658, "height": 994}  # pixels of an A4 sheet within its margins
+PAPER = {"width": 658, "height": 1017}  # pixels of an A4 sheet within its margins
 # What one looks things up in, or runs, stays where one can search, filter and press.
 ELSEWHERE = {"genindex"} | {
     f"record/{name}" for name in ("benchmarks", "claims", "faults", "playground", "rests")

@@ -415,10 +415,10 @@ FOUND = {
     "Corollary 1": ("chapters/02-symmetric-factorization.html#cor-1", "Symmetric"),
     "Definition 2": ("chapters/03-spectral-initialization.html#def-2", "spectral"),
     "Figure 1": ("chapters/06-figure-1.html", "Figure 1"),
-    "equation 22": ("chapters/03-spectral-initialization.html#eq-22", "Equation 22"),
-    "(22)": ("chapters/03-spectral-initialization.html#eq-22", "Equation 22"),
-    "Eq. 22": ("chapters/03-spectral-initialization.html#eq-22", "Equation 22"),
-    "eq. (12b)": ("chapters/12-lazy-or-rich.html#c12-gram", "Equation 12b"),
+    "equation 22": ("chapters/03-spectral-initialization.html#eq-22", "Conservation laws"),
+    "(22)": ("chapters/03-spectral-initialization.html#eq-22", "Conservation laws"),
+    "Eq. 22": ("chapters/03-spectral-initialization.html#eq-22", "Conservation laws"),
+    "eq. (12b)": ("chapters/12-lazy-or-rich.html#c12-gram", "Lazy or rich"),
 }
 
 
