@@ -4,6 +4,8 @@ import numpy as np
 
 from gfcore._check import Array
 
+SMALLEST = 1e-250  # sums of smaller squares have lost some to underflow
+
 
 def sized(A: Array) -> tuple[Array, Array]:
     """Return each of a stack of matrices with entries up to 1, and its unit, (*stack, 1, 1).
@@ -17,5 +19,9 @@ def sized(A: Array) -> tuple[Array, Array]:
 
 def norm(A: Array) -> Array:
     """Return the Frobenius norm of each of a stack of matrices."""
+    with np.errstate(over="ignore"):
+        square = np.vecdot(A, A).sum(axis=-1)
+    if square.min() > SMALLEST and square.max() < np.inf:
+        return np.asarray(np.sqrt(square))
     A, unit = sized(A)
-    return np.asarray(unit[..., 0, 0] * np.linalg.norm(A, axis=(-2, -1)))
+    return np.asarray(unit[..., 0, 0] * np.sqrt(np.vecdot(A, A).sum(axis=-1)))
