@@ -1,5 +1,7 @@
 """Gradient descent, the explicit Euler discretization of the flow: (32), (33), footnote 2."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable
 
 import numpy as np

@@ -15,6 +15,8 @@ A small start learns one mode of Y after the other. Hidden units are rotated so 
 ones have units of their own; in the units as given their digits are lost beside the early ones.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any

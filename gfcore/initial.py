@@ -1,5 +1,7 @@
 """Initial states: Gaussian, orthogonal, balanced, spectral, imbalanced (Definitions 1-3)."""
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import ArrayLike
 

@@ -4,6 +4,8 @@ A rate r means that the error falls as e^(-r t). A predicted rate of 0 means tha
 there is any, is slower than every exponential, such as 1/t.
 """
 
+from __future__ import annotations
+
 from itertools import pairwise
 from typing import NamedTuple
 

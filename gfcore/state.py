@@ -1,5 +1,7 @@
 """The state of a two-layer linear model and its path through time."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,7 +79,7 @@ class Weights:
         return np.concatenate([self.U, self.V], axis=-2)
 
     @_check.quiet
-    def compress(self) -> "Weights":
+    def compress(self) -> Weights:
         """Return weights with the same R R^T and at most m+n hidden units.
 
         A rotation of the hidden units, the gauge G of (14), can turn all but m+n of them off.
@@ -110,7 +112,7 @@ class Weights:
             object.__setattr__(self, name, matrix)
 
     @_check.quiet
-    def rotate(self, G: ArrayLike) -> "Weights":
+    def rotate(self, G: ArrayLike) -> Weights:
         """Return the weights (U G, V G), the gauge freedom of (14).
 
         Parameters

@@ -18,6 +18,8 @@ decomposition of matrix *-algebras", 2010, which goes on to the parts that are e
 another; here these may stay together, as they have the same eigenvalues.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

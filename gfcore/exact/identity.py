@@ -1,5 +1,7 @@
 """Weights whose imbalance is a multiple of the identity, and the flow towards it."""
 
+from __future__ import annotations
+
 from numpy.typing import ArrayLike
 
 from gfcore import _check

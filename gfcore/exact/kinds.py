@@ -1,5 +1,7 @@
 """Which of the exact solutions a start has, and how far it is from the others."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from numpy.typing import ArrayLike

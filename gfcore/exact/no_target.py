@@ -8,6 +8,8 @@ the other, V^T V = P - Q for P = U^T U. Hence P' = -(V^T V P + P V^T V), or
 which is the Riccati equation (5) of X = P/2 with Y replaced by Q/2; (8) solves it.
 """
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import ArrayLike
 

@@ -1,5 +1,7 @@
 """The one-layer model, which is linear."""
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import ArrayLike
 

@@ -1,5 +1,7 @@
 """Spectral starts, in which the modes of X = U V^T do not mix."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,5 +1,7 @@
 """The symmetric factorization X = U U^T and its Riccati equation."""
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import ArrayLike
 

@@ -22,6 +22,8 @@ nothing grows with t but D, up to (omega + h)/mu where h > 0; M0 is not formed. 
 is (30), of whose kernels the second term makes use: E/D is bounded by 2 omega in all.
 """
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import ArrayLike
 

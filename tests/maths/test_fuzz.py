@@ -381,6 +381,11 @@ def test_no_public_function_is_left_out():
                 assert name.startswith("_") or member in fuzzed, name
 
 
+@every_function
+def test_help_shows_types_by_their_names(function):
+    assert "_typing" not in str(inspect.signature(function))
+
+
 def fuzz(examples):
     return settings(
         max_examples=examples,

@@ -37,6 +37,30 @@ each_page = pytest.mark.parametrize("page", PAGES, indirect=True, scope="module"
 each_view = pytest.mark.parametrize("view", VIEWS)
 TITLE = """[...document.querySelector(':is(article, .bd-search-container) h1').childNodes]
 .filter(e => !e.matches?.('.headerlink')).map(e => e.textContent).join('').trim()"""
+# Their tables are cards on a phone; others scroll.
+CARDS = {
+    *(f"record/{name}" for name in ("ten-things", "claims", "errata", "paper-map", "rests")),
+    "chapters/notation",
+    "chapters/start",
+}
+CONTRAST = """() => {
+  const light = text => {
+    const [r, g, b] = text.match(/[\\d.]+/g).slice(0, 3).map(
+      c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const clear = color => color === 'transparent' || color.endsWith(', 0)');
+  const behind = e => {
+    while (e.parentElement && clear(getComputedStyle(e).backgroundColor)) e = e.parentElement;
+    return getComputedStyle(e).backgroundColor;
+  };
+  return [...document.querySelectorAll('.record *, .reading')]
+    .filter(e => [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()))
+    .filter(e => {
+      const two = [light(getComputedStyle(e).color), light(behind(e))].sort((a, b) => a - b);
+      return (two[1] + 0.05) / (two[0] + 0.05) < 4.5;
+    }).map(e => e.outerHTML.slice(0, 80));
+}"""
 # What axe finds and CSS, templates and settings cannot mend: rule, and the reason.
 ACCEPTED: dict[str, str] = {}
 
@@ -55,7 +79,7 @@ def page(request, browser, served):
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     watch(page, [served], troubles)
-    page.name, page.troubles, page.answers = request.param, troubles, []
+    page.name, page.troubles, page.answers, page.view = request.param, troubles, [], None
     page.on("response", lambda answer: page.answers.append(answer))
     page.goto(f"{served}{page.name}.html")
     page.wait_for_function("!window.MathJax || MathJax.startup.promise.then(() => true)")
@@ -91,7 +115,10 @@ def test_watch_notes_what_a_reader_should_not_meet(browser, tmp_path):
 
 
 def look(page, view):
-    """Turn an opened page to a view."""
+    """Turn an opened page to a view; heavy pages take seconds to be laid out anew."""
+    if page.view == view:
+        return
+    page.view = view
     width, mode = VIEWS[view]
     page.set_viewport_size({"width": width, "height": 900})
     page.evaluate(
@@ -103,18 +130,22 @@ def look(page, view):
 
 @each_page
 @each_view
-def test_nothing_overflows(page, view):
+def test_nothing_overflows_and_letters_stand_out(page, view):
     look(page, view)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    scrolls = "pre, .math, .highlight, svg *, figure.wide"
+    if page.name not in CARDS:
+        scrolls += ", .pst-scrollable-table-container, table"
     wide = page.evaluate(
-        """[...document.querySelectorAll('article *')].filter(e => {
-          const r = e.getBoundingClientRect();
-          const own = 'pre, .math, .highlight, .pst-scrollable-table-container, table, svg *, '
-            + 'figure.wide';
-          return r.width > 0 && r.right > innerWidth + 1 && !e.closest(own);
-        }).map(e => e.outerHTML.slice(0, 80))"""
+        """scrolls => [...document.querySelectorAll('article *')].filter(e => {
+          const { width, left, right } = e.getBoundingClientRect();
+          return width > 0 && (right > innerWidth + 1 || left < -1) && !e.closest(scrolls);
+        }).map(e => e.outerHTML.slice(0, 80))""",
+        scrolls,
     )
     assert wide == []
+    if view.startswith("1280"):
+        assert page.evaluate(CONTRAST) == []
 
 
 @each_page
@@ -137,6 +168,25 @@ def test_no_markup_is_left_raw(page):
     assert raw == []
     assert page.locator("mjx-container").count() > 0 or page.name in WITHOUT_MATHS
     assert page.locator("mjx-merror").count() == 0
+
+
+APART = """[...document.querySelectorAll('article span.math')].filter(e =>
+  !e.parentElement.classList.contains('together') && e.nextSibling?.nodeType === Node.TEXT_NODE
+  && /^[.,;:]/.test(e.nextSibling.data)).length"""
+
+
+@each_chapter
+def test_no_line_begins_with_a_stop(page):
+    assert page.locator(".together").count() > 2
+    assert page.evaluate(APART) == 0
+    loosened = """() => {
+      const first = document.querySelector('.together');
+      first.classList.remove('together');
+      const found = APART;
+      first.classList.add('together');
+      return found;
+    }"""
+    assert page.evaluate(loosened.replace("APART", APART)) == 1
 
 
 @each_page
@@ -301,6 +351,27 @@ def test_each_explorer_answers_on_the_page(page, site):
         assert box.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
 
 
+@each_chapter
+def test_pictures_are_drawn_and_described(page):
+    look(page, "1280-light")
+    pictures = page.locator("article figure img")
+    assert pictures.count() > 0
+    for picture in pictures.all():
+        assert len(picture.get_attribute("alt")) > 20
+        picture.scroll_into_view_if_needed()
+        assert picture.evaluate("i => i.decode().then(() => i.naturalWidth)") > 100
+
+
+@each_chapter
+def test_solution_opens(page):
+    look(page, "1280-light")
+    for toggle in page.locator("div.solution.dropdown").all()[:1]:
+        content = toggle.locator(".section, .cell, p").nth(1)
+        assert not content.is_visible()
+        toggle.locator("button, summary").first.click()
+        assert content.is_visible()
+
+
 @each_page
 def test_explorers_keep_their_height_on_a_phone(page):
     look(page, "390-light")
@@ -345,17 +416,6 @@ def test_long_equations_scroll_and_keep_their_numbers_on_a_phone(page):
 
 
 @each_chapter
-def test_pictures_are_drawn_and_described(page):
-    look(page, "1280-light")
-    pictures = page.locator("article figure img")
-    assert pictures.count() > 0
-    for picture in pictures.all():
-        assert len(picture.get_attribute("alt")) > 20
-        picture.scroll_into_view_if_needed()
-        assert picture.evaluate("i => i.decode().then(() => i.naturalWidth)") > 100
-
-
-@each_chapter
 def test_letters_in_pictures_can_be_read_on_a_phone(page):
     look(page, "390-light")
     for picture in page.locator("article figure img").all():
@@ -366,12 +426,19 @@ def test_letters_in_pictures_can_be_read_on_a_phone(page):
 @each_chapter
 def test_figures_and_badges_turn_dark(page):
     look(page, "1280-dark")
-    style = "all => all.map(e => getComputedStyle(e).{})"
-    filters = page.locator("article figure img").evaluate_all(style.format("filter"))
+    filters = styles(page, "article figure img", "filter")
     assert all("invert" in applied for applied in filters)
-    cards = page.locator("article :has(> .claim)")
-    shades = cards.evaluate_all(style.format("backgroundColor"))
+    shades = styles(page, "article :has(> .claim)", "backgroundColor")
     assert {*shades} <= {"rgba(0, 0, 0, 0)", "transparent"}
+
+
+def styles(page, places, name):
+    """Return a style of all elements at some places; the browser's own `:has` is quick."""
+    return page.evaluate(
+        """([places, name]) => [...document.querySelectorAll(places)].map(
+          e => getComputedStyle(e)[name])""",
+        [places, name],
+    )
 
 
 @each_chapter
@@ -384,16 +451,6 @@ def test_launch_and_download(page):
     else:
         assert binder == []
     assert any(link.endswith(f"_sources/{page.name}.ipynb") for link in links)
-
-
-@each_chapter
-def test_solution_opens(page):
-    look(page, "1280-light")
-    for toggle in page.locator("div.solution.dropdown").all()[:1]:
-        content = toggle.locator(".section, .cell, p").nth(1)
-        assert not content.is_visible()
-        toggle.locator("button, summary").first.click()
-        assert content.is_visible()
 
 
 @pytest.mark.slow

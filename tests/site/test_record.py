@@ -45,59 +45,6 @@ def test_filter(visit):
     assert page.evaluate("document.activeElement.id") == "section-section-3"
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "record/ten-things",
-        "record/claims",
-        "record/errata",
-        "record/paper-map",
-        "record/rests",
-        "chapters/notation",
-        "chapters/start",
-    ],
-)
-def test_tables_are_cards_on_a_phone(visit, name):
-    page = visit(name, "phone")
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    wide = page.evaluate(
-        """[...document.querySelectorAll('article *')].filter(e => {
-          const r = e.getBoundingClientRect();
-          const math = e.parentElement.closest('.math');
-          const scrolls = math && getComputedStyle(math).overflowX === 'auto';
-          const cut = scrolls || e.ownerSVGElement;
-          return r.width > 0 && !cut && (r.right > innerWidth + 1 || r.left < -1);
-        }).map(e => e.outerHTML.slice(0, 80))"""
-    )
-    assert wide == []
-
-
-CONTRAST = """() => {
-  const light = text => {
-    const [r, g, b] = text.match(/[\\d.]+/g).slice(0, 3).map(
-      c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const clear = color => color === 'transparent' || color.endsWith(', 0)');
-  const behind = e => {
-    while (e.parentElement && clear(getComputedStyle(e).backgroundColor)) e = e.parentElement;
-    return getComputedStyle(e).backgroundColor;
-  };
-  return [...document.querySelectorAll('.record *, .reading')]
-    .filter(e => [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()))
-    .filter(e => {
-      const two = [light(getComputedStyle(e).color), light(behind(e))].sort((a, b) => a - b);
-      return (two[1] + 0.05) / (two[0] + 0.05) < 4.5;
-    }).map(e => e.outerHTML.slice(0, 80));
-}"""
-
-
-@pytest.mark.parametrize("view", ["desk", "dark"])
-@pytest.mark.parametrize("name", ["record/claims", "record/errata"])
-def test_letters_stand_out(visit, name, view):
-    assert visit(name, view).evaluate(CONTRAST) == []
-
-
 DIM = "[...document.querySelectorAll('.graph .{}')].map(e => +getComputedStyle(e).opacity)"
 
 
