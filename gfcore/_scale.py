@@ -4,7 +4,7 @@ import numpy as np
 
 from gfcore._check import Array
 
-_SQUARES = 1e-250  # sums of smaller squares have lost some to underflow
+SMALLEST = 1e-250  # sums of smaller squares have lost some to underflow
 
 
 def sized(A: Array) -> tuple[Array, Array]:
@@ -19,8 +19,9 @@ def sized(A: Array) -> tuple[Array, Array]:
 
 def norm(A: Array) -> Array:
     """Return the Frobenius norm of each of a stack of matrices."""
-    square = np.vecdot(A, A).sum(axis=-1)
-    if square.min() > _SQUARES:
+    with np.errstate(over="ignore"):
+        square = np.vecdot(A, A).sum(axis=-1)
+    if square.min() > SMALLEST and square.max() < np.inf:
         return np.asarray(np.sqrt(square))
     A, unit = sized(A)
     return np.asarray(unit[..., 0, 0] * np.sqrt(np.vecdot(A, A).sum(axis=-1)))

@@ -199,15 +199,20 @@ class _Series:
     def reach(self, tol: Array) -> tuple[Array, Array]:
         """Return the times to which the plain series and Euler's sum are good, (B,).
 
-        There the last terms are tol of the first two. And they fall, or a decay too small to
-        see would no longer be one in the series. Terms of Euler's sum change their sign, and
-        two may be small where the next is not, so three are looked at.
+        There the last terms are tol of the first two, and ten times that of the second. And
+        they fall, or a decay too small to see would no longer be one in the series. Terms of
+        Euler's sum change their sign, and two may be small where the next is not, so three are
+        looked at.
         """
         squares, reduce = self.squares, np.fmin.reduce
         np.vecdot(self.U, self.U, out=squares[:, 0])
         np.vecdot(self.V, self.V, out=squares[:, 1])
         tail, first = squares[..., :2], squares[..., -2:].max(axis=2)
-        lost, tiny = ((tol**2)[:, None] * first)[..., None], first < 1e-250
+        # What moves may be far smaller than what rests, as a mode that leaves a saddle is.
+        moving = squares[..., -2].max(axis=1, keepdims=True)
+        lost = (tol**2)[:, None] * np.minimum(first, 100 * moving)
+        lost = np.maximum(lost, _EPS**2 * first)
+        lost, tiny = lost[..., None], first < 1e-250
         # From U = 0 every second term of V is 0 as long as X is.
         fall = np.maximum(tail[..., 1] / tail[..., 0], (squares[..., 2] / tail[..., 0]) ** 0.5)
         fall = reduce(fall**0.5, axis=1, initial=1e4) * _FALL

@@ -657,6 +657,28 @@ def test_explicit_steps_know_their_error(monkeypatch):
         assert_conserved(path, rtol)
 
 
+def leaving_a_saddle(seed):
+    """Y and a start of which one mode is learned and rests while small ones grow."""
+    rng = np.random.default_rng(seed)
+    Y = rng.standard_normal((4, 4))
+    Phi, sigma, PsiT = np.linalg.svd(Y)
+    d = np.sqrt(sigma) * [1, 0, 0, 0]
+    U, V = Phi * d, PsiT.T * d
+    U, V = (W + 1e-8 * rng.standard_normal((4, 4)) for W in (U, V))
+    return Y, gf.Weights(U, V), 18 / sigma[1] * np.array([0.1, 0.5, 0.8, 0.9, 1.0])
+
+
+@pytest.mark.parametrize("rtol", [1e-3, 1e-4])
+def test_a_small_mode_leaves_a_saddle_in_steps_of_its_own(rtol):
+    # A step as long as the mode that rests allows is too long for it, on both paths.
+    for seed in (6, 7, 10, 23):
+        Y, start, t = leaving_a_saddle(seed)
+        path, R = flow.solve(Y, start, t, rtol), longer(Y, start, t)
+        error = size((path.X - R[:, :4] @ R[:, 4:].mT).astype(float))
+        assert (error <= path.error_estimate).all(), seed
+        assert (error <= 2 * allowed(path, Y, rtol)).all(), seed
+
+
 @pytest.mark.parametrize("scale", [1e-12, 1e-20, 1e-30, 1e-45])
 def test_what_is_learned_late_keeps_its_digits(scale):
     # When the first mode is learned, the third is 1e-26 and less, in hidden units of its own.
