@@ -73,9 +73,14 @@ MOVES = """async (box, positions) => {
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """Serve a folder on this machine, as a reader's server does; yield its address."""
-    quiet = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
+def served(folder: Path, asked: list[str] | None = None) -> Iterator[str]:
+    """Serve a folder on this machine, as a reader's server does; yield its address.
+
+    What it is asked for is added to `asked`: a browser does not tell of all that workers want.
+    """
+    heard = [] if asked is None else asked
+    log = {"log_message": lambda _, form, *said: heard.append(form % said)}
+    quiet = type("Quiet", (SimpleHTTPRequestHandler,), log)
     handler = partial(quiet, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
