@@ -385,8 +385,18 @@ def test_each_explorer_answers_on_the_page(page, site):
             now = select.evaluate("s => s.selectedIndex")
             select.select_option(index=0 if now else 1)
             assert state() != before, f"{name}: a choice does nothing"
-        for grip in box.locator(".explorer-grip:visible").all():
-            assert len(dragged(page, grip, state)) > 1, f"{name}: a point cannot be dragged"
+        grips = box.locator(".explorer-grip:visible").all()
+        assert len(grips) == len(data["spec"]["grips"]), f"{name}: a point is not to be seen"
+
+        def told(box=box):
+            """The sentence and the values of the sliders."""
+            values = box.locator("output").all_inner_texts()
+            return box.locator(".explorer-answer").inner_text(), *values
+
+        for grip in grips:
+            said, *values = map(set, zip(*dragged(page, grip, told), strict=True))
+            moved = len(said) > 1 and any(len(each) > 1 for each in values)
+            assert moved, f"{name}: a point cannot be dragged"
         if name == names[0]:
             played(box, state)
         assert box.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
