@@ -209,7 +209,6 @@ class _Series:
         # What moves may be far smaller than what rests, as a mode that leaves a saddle is.
         moving = squares[..., -2].max(axis=1, keepdims=True)
         lost = (tol**2)[:, None] * np.minimum(first, 100 * moving)
-        lost = np.maximum(lost, _EPS**2 * first)
         lost, tiny = lost[..., None], first < 1e-250
         # From U = 0 every second term of V is 0 as long as X is.
         fall = np.maximum(tail[..., 1] / tail[..., 0], (squares[..., 2] / tail[..., 0]) ** 0.5)
