@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 from playwright.sync_api import Page, Playwright, sync_playwright
 
 from benchmarks import live

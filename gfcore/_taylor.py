@@ -96,20 +96,22 @@ def _advance(path: Reached, Y: Array, t: Array, tol: Array, Sigma: Array | None)
     """Bring a group of paths, in place, to the last time or to where they hand over."""
     steps = 0
     # The unit of time of a series: what the plain one of the step before was good for.
-    speed = np.vecdot(Y, Y).sum(1) ** 0.5 + np.vecdot(path.R, path.R).sum(1)
-    h = 1 / np.maximum(speed, SLOWEST)
+    Y_size, R_size = np.vecdot(Y, Y).sum(1) ** 0.5, np.vecdot(path.R, path.R).sum(1)
+    h = 1 / np.maximum(Y_size + R_size, SLOWEST)
+    # From a small start modes are learned that are far below the rounding of those before them.
+    floor = np.where(R_size < 0.1 * Y_size, 0.0, _EPS)
     active = np.flatnonzero(path.done < t.size)
     series = None
     while active.size:
         if series is None:
             (_, m, n), k = Y.shape, path.R.shape[2]
             series = _Series(active.size, m, n, k, Sigma)
-            y, tol_now, now, done, R, h = (
-                a[active] for a in (Y, tol, path.now, path.done, path.R, h)
+            y, tol_now, least, now, done, R, h = (
+                a[active] for a in (Y, tol, floor, path.now, path.done, path.R, h)
             )
         series.fill(h, y, R)
         left = t[-1] - now
-        plain, reach = series.reach(tol_now)
+        plain, reach = series.reach(tol_now, least)
         step = np.minimum(h * reach, left)
         end = np.where(step == left, t[-1], now + step)
         first, last = t.searchsorted(end), t.searchsorted(end, side="right")
@@ -196,7 +198,7 @@ class _Series:
             np.matmul(EU[0], EU[1], out=EU[2])
             np.multiply(new, factor, out=new)
 
-    def reach(self, tol: Array) -> tuple[Array, Array]:
+    def reach(self, tol: Array, floor: Array) -> tuple[Array, Array]:
         """Return the times to which the plain series and Euler's sum are good, (B,).
 
         There the last terms are tol of the first two, and ten times that of the second. And
@@ -211,7 +213,7 @@ class _Series:
         # What moves may be far smaller than what rests, as a mode that leaves a saddle is.
         moving = squares[..., -2].max(axis=1, keepdims=True)
         lost = (tol**2)[:, None] * np.minimum(first, 100 * moving)
-        lost = np.maximum(lost, _EPS**2 * first)
+        lost = np.maximum(lost, (floor**2)[:, None] * first)
         lost, tiny = lost[..., None], first < 1e-250
         # From U = 0 every second term of V is 0 as long as X is.
         fall = np.maximum(tail[..., 1] / tail[..., 0], (squares[..., 2] / tail[..., 0]) ** 0.5)

@@ -307,7 +307,8 @@ def blocks(M: ArrayLike, m: int) -> tuple[Array, Array, Array]:
     Parameters
     ----------
     M : (..., m+n, m+n) array_like
-        R R^T, or a stack of them such as `exact.identity_imbalance` returns.
+        R R^T, or a stack of them such as `exact.identity_imbalance` returns. An array of
+        objects is taken as it is, such as numbers of mpmath or symbols of SymPy.
     m : int
         Rows of U.
 
@@ -326,7 +327,8 @@ def blocks(M: ArrayLike, m: int) -> tuple[Array, Array, Array]:
     >>> blocks(weights.R @ weights.R.T, 1)
     (array([[4.]]), array([[6.]]), array([[10.]]))
     """
-    M, m = _check.real("M", M), _check.count("m", m, 1)
+    objects = isinstance(M, np.ndarray) and M.dtype == object
+    M, m = np.asarray(M) if objects else _check.real("M", M), _check.count("m", m, 1)
     if M.ndim < 2 or M.shape[-2] != M.shape[-1] or M.shape[-1] <= m:
         raise ValueError(f"M must be square with more than m = {m} rows, got shape {M.shape}")
     return M[..., :m, :m], M[..., :m, m:], M[..., m:, m:]

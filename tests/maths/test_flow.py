@@ -838,7 +838,7 @@ def test_eulers_sum_goes_farther_than_the_series_and_errs_by_less_than_the_toler
     for tol in (1e-8, 1e-10, 1e-13):
         series = _taylor._Series(1, 3, 4, 7, None)
         series.fill(np.array([0.01]), Y[None], R[None])
-        plain, reach = series.reach(np.array([tol]))
+        plain, reach = series.reach(np.array([tol]), np.zeros(1))
         assert reach > least * plain
         for part in (0.5, 1.0):
             end = series.at(part * reach[:, None]).reshape(R.shape)

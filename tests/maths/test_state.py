@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import pickle
 import tracemalloc
+from fractions import Fraction
 
 import mpmath
 import numpy as np
@@ -197,6 +198,8 @@ def test_blocks_are_those_of_a_stack_too():
         assert np.allclose(UU[i], U[i] @ U[i].T)
         assert np.allclose(X[i], U[i] @ V[i, :2].T)
         assert np.allclose(VV[i], V[i, :2] @ V[i, :2].T)
+    (entry,), _, _ = gf.state.blocks(np.array([[Fraction(1, 3), 0], [0, 1]], dtype=object), 1)
+    assert entry == Fraction(1, 3)  # numbers of other kinds keep their digits
 
 
 def test_relative_error_is_that_of_a_trajectory():
