@@ -5,6 +5,8 @@ from playwright.sync_api import expect, sync_playwright
 
 from gfbook.build.browser import chromium
 
+# What takes a moment takes a minute on a machine that does much else.
+expect.set_options(timeout=60_000)
 VIEWS = {"desk": (1280, "light"), "phone": (390, "light"), "dark": (1280, "dark")}
 QUIET = (
     "--no-sandbox --disable-gpu --no-first-run --disable-background-networking "
