@@ -133,12 +133,11 @@ def previews(app: Sphinx) -> dict[str, str]:
 
     found = {}
     for claim in book.entries:
-        more = claim.get("condition", claim.get("correction"))
-        kind = "Condition" if "condition" in claim else "Correct"
+        kinds = {"condition": "Condition", "correction": "Correct", "note": "Note"}
+        more = next((f"{kinds[key]}: {told(claim[key])}" for key in kinds if key in claim), "")
         found[f"claim-{claim['id']}"] = found[f"amiss-{claim['id']}"] = (
             f"<p>{chip(claim['verdict'])} <b>{escape(claim['title'])}</b></p>"
-            f"<p>{told(claim['statement'])}</p>"
-            + (f"<p>{kind}: {told(more)}</p>" if more else "")
+            f"<p>{told(claim['statement'])}</p>" + (f"<p>{more}</p>" if more else "")
         )
     for id, item in book.items.items():
         around = [

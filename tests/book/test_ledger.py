@@ -251,6 +251,8 @@ def test_ledger_shows_whose_a_claim_is_and_how_sharp(site):
             else "Qualitative."
         )
         assert rejects in shown[entry["id"]]
+        amiss = entry["verdict"] != "holds" and entry.get("by") != "book"
+        assert ("Note: " in shown[entry["id"]]) == ("note" in entry and not amiss)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "eq-5: holds", "3"])
