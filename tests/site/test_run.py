@@ -160,14 +160,15 @@ def test_a_cell_can_be_left_and_run_by_keyboard(reader):
     reader.write(cell, "if True:")
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
-    page.keyboard.insert_text("print('in')")
+    page.keyboard.insert_text("print('in', 6")
+    page.keyboard.type(" / 4 // 1)")
     assert "    " in cell.locator(".cm-content").inner_text()
     page.keyboard.press("Escape")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Run"
     with reader.running():
         page.keyboard.press("Enter")
-    expect(cell.locator(".cell_output")).to_contain_text("in")
+    expect(cell.locator(".cell_output")).to_contain_text("in 1.0")
     cell.get_by_role("button", name=re.compile("^Reset cell")).click()
 
 

@@ -173,6 +173,12 @@ class Tags(HTMLParser):
         self.names += [value for name, value in attributes if name == "id"]
 
 
+def test_pages_take_no_key_that_a_reader_types(site):
+    options = (site / "_static/documentation_options.js").read_text()
+    for name in ("ENABLE_SEARCH_SHORTCUTS", "NAVIGATION_WITH_KEYS"):
+        assert re.findall(rf"{name}: (\w+)", options) == ["false"]
+
+
 def test_a_name_is_that_of_one_place_on_every_page(site):
     pages = [path for path in site.rglob("*.html") if "_static" not in path.parts]
     assert len(pages) > 15
