@@ -332,6 +332,27 @@ def test_the_paper_is_checked_in_the_browser(browser, served, site, count):
     reader.context.close()
 
 
+def test_one_claim_is_checked_alone_from_its_row_also_while_the_others_wait(browser, served):
+    reader = Reader(browser, served, "record/claims")
+    page = reader.page
+    first, second = (page.locator(f"[id='{id}'] .live-here") for id in ("eq-35", "eq-22"))
+    first.get_by_role("button", name="check eq-35 in this browser").press("Enter")
+    expect(first.get_by_role("button")).to_have_text("queued")
+    expect(first.locator("b")).to_have_text("agrees", timeout=READY)
+    assert page.evaluate("document.activeElement.ariaLabel") == "check eq-35 in this browser"
+    expect(reader.said).to_contain_text("1 of")
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Check", exact=True).click()
+    expect(reader.said).to_contain_text("Paused")
+    second.get_by_role("button").click()
+    expect(second.locator("b")).to_have_text("agrees", timeout=READY)
+    expect(second.get_by_role("button")).to_have_text("check")
+    expect(reader.said).to_contain_text("Paused", timeout=READY)
+    assert page.locator(".live-here b").count() == 2
+    assert reader.troubles == []
+    reader.context.close()
+
+
 def test_a_check_is_made_again_where_it_stands(reader):
     cell = reader.page.locator("div.cell:has(.cm-editor):has(details.check)").first
     fold = cell.locator("details.check")
