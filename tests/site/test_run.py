@@ -60,6 +60,7 @@ class Reader:
     def start(self):
         self.page.get_by_role("button", name="Run this page", exact=True).click()
         self.state("ready")
+        assert self.page.evaluate("document.activeElement.className") == "live-start"
 
     def cell(self, place):
         return self.page.locator("div.cell:has(.cm-editor)").nth(place)
@@ -196,6 +197,7 @@ def test_python_is_stopped_and_starts_anew(reader):
     reader.write(cell, "while True: pass")
     cell.locator(".live-button", has_text="Run").click()
     expect(cell.locator(".live-row .live-words").last).to_have_text("running …")
+    expect(reader.said).to_have_text("Running the cell …")
     page.get_by_role("button", name="Stop").click()
     expect(reader.said).to_contain_text("Stopped. What you changed is kept")
     assert cell.locator(".cm-content").inner_text() == "while True: pass"
