@@ -76,6 +76,17 @@ ADDRESS = re.compile(
 LOST = """<h1>There is no such page</h1>
 <p>It may have been moved. Look for it with <a href="search.html">the search</a>, or begin at
 <a href="{}">the first page</a>.</p>"""
+# For a site whose address is not known: there is no folder to load anything from.
+BARE = """<!DOCTYPE html>
+<html lang="en"><head>
+<meta charset="utf-8" /><meta name="viewport" content="width=device-width, initial-scale=1">
+{policy}<meta name="color-scheme" content="light dark"><title>No such page — {title}</title>
+<style>body {{ font: 1.1rem/1.6 system-ui, sans-serif; margin: 4rem auto; max-width: 34rem; }}
+body {{ padding: 0 1rem; }}</style></head>
+<body><main><h1>There is no such page</h1>
+<p>It may have been moved. The book should begin <a href="./">in the folder of this address</a>
+or <a href="../">in the one above it</a>.</p></main></body></html>
+"""
 RUN = """<aside class="run" id="run"><p><strong>To run this chapter elsewhere</strong>, take
 <a href="{notebook}" download>the notebook</a>. With Python {python} this installs what it
 needs{wheel}:</p>
@@ -367,7 +378,12 @@ def complete(app: Sphinx, error: Exception | None) -> None:
     if how := app.config.html_context.get("install"):
         offer(site, how)
     page = site / "404.html"  # shown for addresses in any folder
-    page.write_text(moved(page.read_text(encoding="utf-8"), urlsplit(home).path or "/"))
+    if home:
+        text = moved(page.read_text(encoding="utf-8"), urlsplit(home).path)
+    else:
+        policy = f'{POLICY} content="{RULES.format("")}">'
+        text = BARE.format(policy=policy, title=escape(app.config.html_title))
+    page.write_text(text, encoding="utf-8")
     if app.config.root_doc != "index":
         text = (site / f"{app.config.root_doc}.html").read_text(encoding="utf-8")
         start = moved(text, posixpath.dirname(app.config.root_doc))

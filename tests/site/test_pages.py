@@ -129,6 +129,19 @@ def look(page, view):
     )
 
 
+@each_chapter
+def test_tab_key_passes_formulas_and_shows_where_it_is(page):
+    look(page, "1280-light")
+    assert page.locator("mjx-container").count() > 10
+    assert page.locator("mjx-container[tabindex]:not([tabindex='-1'])").count() == 0
+    page.keyboard.press("Tab")
+    buttons = page.locator(".bd-header-article .btn:visible").all()
+    assert len(buttons) >= 3
+    for button in buttons:
+        button.focus()
+        assert button.evaluate("e => getComputedStyle(e).outlineStyle") == "solid"
+
+
 @each_page
 @each_view
 def test_nothing_overflows_and_letters_stand_out(page, view):

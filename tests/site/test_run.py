@@ -60,6 +60,7 @@ class Reader:
     def start(self):
         self.page.get_by_role("button", name="Run this page", exact=True).click()
         self.state("ready")
+        assert self.page.evaluate("document.activeElement.className") == "live-start"
 
     def cell(self, place):
         return self.page.locator("div.cell:has(.cm-editor)").nth(place)
@@ -160,14 +161,15 @@ def test_a_cell_can_be_left_and_run_by_keyboard(reader):
     reader.write(cell, "if True:")
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
-    page.keyboard.insert_text("print('in')")
+    page.keyboard.insert_text("print('in', 6")
+    page.keyboard.type(" / 4 // 1)")
     assert "    " in cell.locator(".cm-content").inner_text()
     page.keyboard.press("Escape")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Run"
     with reader.running():
         page.keyboard.press("Enter")
-    expect(cell.locator(".cell_output")).to_contain_text("in")
+    expect(cell.locator(".cell_output")).to_contain_text("in 1.0")
     cell.get_by_role("button", name=re.compile("^Reset cell")).click()
 
 
@@ -195,6 +197,7 @@ def test_python_is_stopped_and_starts_anew(reader):
     reader.write(cell, "while True: pass")
     cell.locator(".live-button", has_text="Run").click()
     expect(cell.locator(".live-row .live-words").last).to_have_text("running …")
+    expect(reader.said).to_have_text("Running the cell …")
     page.get_by_role("button", name="Stop").click()
     expect(reader.said).to_contain_text("Stopped. What you changed is kept")
     assert cell.locator(".cm-content").inner_text() == "while True: pass"
@@ -327,6 +330,27 @@ def test_the_paper_is_checked_in_the_browser(browser, served, site, count):
         assert here["agrees"]
     assert saved["versions"]["platform"] == "emscripten"
     assert "Chrome" in saved["browser"]
+    assert reader.troubles == []
+    reader.context.close()
+
+
+def test_one_claim_is_checked_alone_from_its_row_also_while_the_others_wait(browser, served):
+    reader = Reader(browser, served, "record/claims")
+    page = reader.page
+    first, second = (page.locator(f"[id='{id}'] .live-here") for id in ("eq-35", "eq-22"))
+    first.get_by_role("button", name="check eq-35 in this browser").press("Enter")
+    expect(first.get_by_role("button")).to_have_text("queued")
+    expect(first.locator("b")).to_have_text("agrees", timeout=READY)
+    assert page.evaluate("document.activeElement.ariaLabel") == "check eq-35 in this browser"
+    expect(reader.said).to_contain_text("1 of")
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Check", exact=True).click()
+    expect(reader.said).to_contain_text("Paused")
+    second.get_by_role("button").click()
+    expect(second.locator("b")).to_have_text("agrees", timeout=READY)
+    expect(second.get_by_role("button")).to_have_text("check")
+    expect(reader.said).to_contain_text("Paused", timeout=READY)
+    assert page.locator(".live-here b").count() == 2
     assert reader.troubles == []
     reader.context.close()
 

@@ -173,6 +173,12 @@ class Tags(HTMLParser):
         self.names += [value for name, value in attributes if name == "id"]
 
 
+def test_pages_take_no_key_that_a_reader_types(site):
+    options = (site / "_static/documentation_options.js").read_text()
+    for name in ("ENABLE_SEARCH_SHORTCUTS", "NAVIGATION_WITH_KEYS"):
+        assert re.findall(rf"{name}: (\w+)", options) == ["false"]
+
+
 def test_a_name_is_that_of_one_place_on_every_page(site):
     pages = [path for path in site.rglob("*.html") if "_static" not in path.parts]
     assert len(pages) > 15
@@ -349,6 +355,23 @@ def test_book_of_a_known_repository(tmp_path, nowhere, browser):
         expect(page).to_have_url(f"{address}book/two.html")
         assert set(missing) <= {lost, f"{address}favicon.ico"}  # the small book has no icon
         page.close()
+
+
+def test_what_is_not_there_is_told_below_any_address(tmp_path, nowhere, browser):
+    site = small(tmp_path, "/srv/git/book.git")
+    with served(tmp_path, "book", site) as address, browser.new_context() as context:
+        page, asked, said = context.new_page(), [], []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        for lost, link in (("nope", "in the folder"), ("in/nope.html", "in the one above")):
+            asked.clear()
+            assert page.goto(f"{address}book/{lost}").status == 404
+            expect(page.locator("h1")).to_have_text("There is no such page")
+            assert {*asked} <= {page.url, f"{address}favicon.ico"}
+            page.get_by_role("link", name=link).click()
+            expect(page).to_have_url(f"{address}book/")
+            expect(page.locator("article h1")).to_contain_text("One")
+        assert said == []
 
 
 def test_book_of_no_known_repository_needs_none(tmp_path, nowhere):

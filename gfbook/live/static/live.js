@@ -21,17 +21,37 @@ addEventListener("DOMContentLoaded", () => {
     const changed = Object.keys(localStorage).filter((key) => key.startsWith(`${parts.key}#`)).length;
     if (changed) told.textContent += ` You changed ${changed === 1 ? "a cell" : `${changed} cells`} here, which will be as you left ${changed === 1 ? "it" : "them"}.`;
   } catch {} // a browser may keep nothing
-  button.addEventListener("click", async () => {
+  const asked = []; // claims of the ledger, each to be checked alone
+  const begin = async (whole) => {
+    if (button.disabled) return;
     button.disabled = true;
     try {
       const root = new URL(document.documentElement.dataset.content_root, document.baseURI);
       const { start } = await import(new URL(`${parts.scripts}${parts.script}.mjs`, root));
-      await start(box);
+      await start(box, asked, whole);
     } catch (error) {
       button.disabled = false;
+      for (const id of asked.splice(0)) document.getElementById(id).querySelector(".live-here button").textContent = "try again";
       told.textContent = `Python could not be loaded: ${error.message}. Is there a connection? Try again.`;
     }
+  };
+  button.addEventListener("click", () => {
+    box.focus({ preventScroll: true }); // it stays where the button goes
+    begin(true);
   });
+  box.tabIndex = -1;
+  document.querySelector(".ledger thead tr")?.append(Object.assign(document.createElement("th"), { textContent: "In this browser" }));
+  for (const row of document.querySelectorAll(".ledger tbody tr")) {
+    const press = Object.assign(document.createElement("button"), { type: "button", className: "live-button", textContent: "check", ariaLabel: `check ${row.id} in this browser` });
+    press.onclick = () => {
+      press.textContent = "queued";
+      if (!asked.includes(row.id)) asked.push(row.id);
+      begin(false);
+    };
+    const cell = row.insertCell();
+    cell.className = "live-here";
+    cell.append(press);
+  }
   box.append(button, told);
   title.after(box);
 });

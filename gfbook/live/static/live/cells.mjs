@@ -44,7 +44,7 @@ function drawn(output, cell) {
     const where = cell.line ? ` in line ${cell.line}` : "";
     return box("live-error",
       make("p", {}, make("strong", { textContent: output.ename }), `${where}: ${output.evalue}`),
-      make("details", {}, make("summary", { textContent: "How Python came there" }), make("pre", { textContent: output.traceback.join("\n") })));
+      make("details", {}, make("summary", { textContent: "Traceback" }), make("pre", { textContent: output.traceback.join("\n") })));
   }
   const data = output.data;
   if (data[EXPLORER]) {
@@ -105,8 +105,6 @@ export async function start(box) {
   const { bar, words, told } = progress();
   const notebook = await (await fetch(`${parts.scripts}${parts.notebook}`)).json();
   box.replaceChildren(words, bar);
-  words.tabIndex = -1;
-  words.focus({ preventScroll: true });
 
   const roles = notebook.cells.filter((c) => c.cell_type === "markdown").flatMap((c) => [...text(c.source).matchAll(/\{glue:text\}`([^`:]+)[^`]*`/g)].map((m) => m[1]));
   const places = [...document.querySelectorAll("article .pasted-text")], pasted = new Map();
@@ -181,7 +179,7 @@ export async function start(box) {
       await up();
       const chosen = await list();
       for (const [number, cell] of chosen.entries()) {
-        if (chosen.length > 1) words.textContent = `Running cell ${number + 1} of ${chosen.length} …`;
+        words.textContent = chosen.length > 1 ? `Running cell ${number + 1} of ${chosen.length} …` : "Running the cell …";
         if (!await one(cell)) {
           words.textContent = cell === chosen.at(-1) ? "The cell has an error." : "A cell before it has an error, and the rest was not run.";
           if (cell !== chosen.at(-1)) cell.element?.scrollIntoView({ block: "center" });

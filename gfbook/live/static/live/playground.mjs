@@ -104,8 +104,6 @@ function pictures(place) {
 export async function start(box) {
   const { bar, words, told } = progress();
   box.replaceChildren(words, bar);
-  words.tabIndex = -1;
-  words.focus({ preventScroll: true });
   const state = (now) => { document.documentElement.dataset.live = now; };
   const source = await (await fetch(`${parts.scripts}playground.py`)).text();
 
