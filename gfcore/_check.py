@@ -1,5 +1,7 @@
 """Checks of arguments: each names the argument, what was wrong and the shape seen."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +21,6 @@ LARGEST = 1e75
 # Around every public function: what underflows is as good as 0 in all of them, and no error
 # even if the caller's np.seterr calls it one.
 quiet = np.errstate(under="ignore")
-
-# Arrays that hold numbers and nothing else; what others add, such as units, would be dropped.
-PLAIN = {np.ndarray, np.matrix, np.memmap, np.ma.MaskedArray}
 
 
 def array(
@@ -96,7 +95,10 @@ def _whole(name: str, value: object) -> None:
         raise ValueError(f"{name} must be real numbers, got bool entries among them")
     elif np.ma.is_masked(value):
         raise ValueError(f"{name} has masked entries, which an array would bring back")
-    elif isinstance(value, np.ndarray) and type(value) not in PLAIN:
+    # Others than those that hold numbers and nothing else add something, such as units.
+    elif isinstance(value, np.ndarray) and type(value) not in {
+        np.ndarray, np.matrix, np.memmap, np.ma.MaskedArray
+    }:  # fmt: skip
         kind = type(value).__name__
         raise ValueError(f"{name} is a {kind}, of which an array would drop what it adds")
 

@@ -88,12 +88,12 @@ def imported(tree):
 
 
 def test_importing_gfcore_brings_in_numpy_alone():
-    program = "import sys, gfcore; print(*{name.partition('.')[0] for name in sys.modules})"
-    run = [sys.executable, "-c", program]
+    run = [sys.executable, "-c", "import sys, gfcore; print(*sys.modules)"]
     found = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert {"gfcore", "numpy"} <= {*found.split()}
     heavy = {"scipy", "matplotlib", "IPython", "yaml", "tqdm", "sympy", "mpmath", "gfbook"}
-    assert heavy.isdisjoint(found.split())
+    later = {"numpy.random", "numpy.polynomial", "numpy.ma"}  # half as long as all of the rest
+    assert (heavy | later).isdisjoint(found.split())
 
 
 def test_gfcore_imports_numpy_scipy_and_itself():
