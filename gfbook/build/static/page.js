@@ -18,11 +18,12 @@ function follow() {
   target.scrollIntoView();
 }
 
-/** Make pieces of a formula, each from a sign that a line may begin with to the next. */
+/** Make pieces of a formula, each from a sign that a line may begin with to the next: the minus after one stays with it. */
 function pieces(math) {
+  const sign = (part) => part.matches('mjx-mo:is([space="3"], [space="4"])');
   let piece = null;
   for (const part of [...math.children]) {
-    if (!piece || part.matches('mjx-mo:is([space="3"], [space="4"])')) part.before(piece = Object.assign(document.createElement("span"), { className: "piece" }));
+    if (!piece || (sign(part) && !(piece.children.length === 1 && sign(piece.firstChild)))) part.before(piece = Object.assign(document.createElement("span"), { className: "piece" }));
     piece.append(part);
   }
 }
