@@ -29,13 +29,16 @@ def firefox() -> str | None:
 class Page:
     """A page in Firefox, what it logged, and what it asked for."""
 
-    def __init__(self, socket: WebSocket) -> None:
+    def __init__(self, socket: WebSocket, width: int) -> None:
         self.socket, self.count = socket, 0
         self.troubles: list[str] = []
         self.asked: list[str] = []
         self.send("session.new", capabilities={})
         self.send("session.subscribe", events=["log.entryAdded", "network.beforeRequestSent"])
-        self.context = self.send("browsingContext.getTree")["contexts"][0]["context"]
+        # The window that is there first never has the focus, and no key presses a button in it.
+        self.context = self.send("browsingContext.create", type="window")["context"]
+        size = {"width": width, "height": 844}
+        self.send("browsingContext.setViewport", context=self.context, viewport=size)
 
     def send(self, method: str, **params: Any) -> Any:
         """Ask, note what happens meanwhile, and return the answer."""
@@ -76,6 +79,19 @@ class Page:
             time.sleep(0.2)
         return found
 
+    def reach(self, what: str, held: str | None = None) -> None:
+        """Press the keys that lead on until something has the focus: Escape leaves an editor.
+
+        Shift held, they lead back. Past an end of the page is no way: no key presses a button
+        after that.
+        """
+        for _ in range(50):
+            self.press("Escape")
+            self.press("Tab", held=held)
+            if self.do("return document.activeElement.matches(given[0])", what):
+                return
+        raise AssertionError(f"no key leads to {what}")
+
     def press(self, *keys: str, held: str | None = None) -> None:
         """Press keys one after another, while another is held."""
         actions = [
@@ -94,7 +110,7 @@ class Page:
 
 
 @contextmanager
-def opened(path: str) -> Iterator[Page]:
+def opened(path: str, width: int) -> Iterator[Page]:
     """Start Firefox without a window and with a profile of its own, and yield its page."""
     with tempfile.TemporaryDirectory() as profile:
         # It asks no server of its own for anything.
@@ -113,7 +129,7 @@ def opened(path: str) -> Iterator[Page]:
             socket = create_connection(
                 f"{at[1]}/session", timeout=5 * SOON, suppress_origin=True
             )
-            yield Page(socket)
+            yield Page(socket, width)
             socket.close()
         finally:
             process.terminate()

@@ -16,7 +16,7 @@ from playwright.sync_api import expect
 from gfbook.build import playground as built
 from gfbook.live import playground
 from tests.conftest import ROOT
-from tests.site.test_run import READY, Reader, served  # noqa: F401 - a fixture
+from tests.site.test_run import READY, Reader, served, types_all  # noqa: F401 - a fixture
 
 PAGE = "record/playground"
 DATA = yaml.safe_load((ROOT / built.FILE).read_text(encoding="utf-8"))
@@ -155,6 +155,8 @@ def test_what_is_wrong_is_told_beside_its_field(player):
     expect(player.page.get_by_role("button", name="Download CSV")).to_be_disabled()
     player.set("k", "2")
     expect(wrong).to_be_hidden()
+    player.field("Y").fill("")
+    types_all(player.page, player.field("Y"))
     player.set("Y", "1, 2; 3")
     expect(player.page.locator("#play-Y-wrong")).to_contain_text("Y must be a real array")
     choose = player.page.get_by_label("Target Y: one of this book's")

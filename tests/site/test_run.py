@@ -6,6 +6,7 @@ host and a screen reader were not tried.
 
 import json
 import re
+import string
 import subprocess
 import time
 from contextlib import contextmanager
@@ -156,8 +157,23 @@ def test_an_error_is_shown_with_its_line_marked(reader):
     expect(cell.locator(".live-error")).to_have_count(0)
 
 
+def types_all(page, field):
+    """Type each printable character into a field, and see that none leads elsewhere."""
+    typed = string.printable.strip()
+    field.focus()
+    page.keyboard.press("Control+k")  # the theme's key for its search
+    page.keyboard.type(typed)
+    assert (
+        field.evaluate("e => (e === document.activeElement) && (e.value ?? e.innerText)")
+        == typed
+    )
+    assert not page.locator("dialog[open]").count()
+
+
 def test_a_cell_can_be_left_and_run_by_keyboard(reader):
     page, cell = reader.page, reader.cell(0)
+    reader.write(cell, "")
+    types_all(page, cell.locator(".cm-content"))
     reader.write(cell, "if True:")
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
@@ -198,7 +214,7 @@ def test_python_is_stopped_and_starts_anew(reader):
     cell.locator(".live-button", has_text="Run").click()
     expect(cell.locator(".live-row .live-words").last).to_have_text("running …")
     expect(reader.said).to_have_text("Running the cell …")
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Stop", exact=True).click()
     expect(reader.said).to_contain_text("Stopped. What you changed is kept")
     assert cell.locator(".cm-content").inner_text() == "while True: pass"
     cell.get_by_role("button", name=re.compile("^Reset cell")).click()

@@ -18,12 +18,25 @@ function follow() {
   target.scrollIntoView();
 }
 
+/** Make pieces of a formula, each from a sign that a line may begin with to the next: the minus after one stays with it. */
+function pieces(math) {
+  const sign = (part) => part.matches('mjx-mo:is([space="3"], [space="4"])');
+  let piece = null;
+  for (const part of [...math.children]) {
+    if (!piece || (sign(part) && !(piece.children.length === 1 && sign(piece.firstChild)))) part.before(piece = Object.assign(document.createElement("span"), { className: "piece" }));
+    piece.append(part);
+  }
+}
+
 /** Mark the formulas that are longer than a line of their text; the style sheet breaks them. */
 function breaks() {
   const all = [...document.querySelectorAll("article span.math")];
   all.forEach((formula) => formula.classList.remove("long"));
   const wide = (formula) => formula.querySelector("mjx-math")?.offsetWidth > formula.clientWidth + 1;
-  all.filter(wide).forEach((formula) => formula.classList.add("long"));
+  for (const formula of all.filter(wide)) {
+    if (!formula.querySelector(".piece")) formula.querySelectorAll("mjx-math").forEach(pieces);
+    formula.classList.add("long");
+  }
 }
 
 addEventListener("load", () => window.MathJax?.startup?.promise.then(() => {

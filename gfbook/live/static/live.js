@@ -1,5 +1,9 @@
 // On a page whose code can run in it: the button, and what the reader changed here before. All
 // that runs Python is loaded when it is pressed.
+// The theme takes Ctrl-K from wherever one is, also from who writes.
+addEventListener("keydown", (event) => {
+  if (/^k$/i.test(event.key) && (event.ctrlKey || event.metaKey) && event.target.closest?.("input:not([type=range]), textarea, .cm-content")) event.stopImmediatePropagation();
+}, true);
 addEventListener("DOMContentLoaded", () => {
   const source = document.getElementById("live-parts");
   const title = document.querySelector("article h1");

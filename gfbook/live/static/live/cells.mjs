@@ -140,11 +140,17 @@ export async function start(box) {
     state("stopped");
     words.textContent = `${why} What you changed is kept; run a cell and Python starts anew.`;
   };
+  /** Hide a button of a cell, or show it; the focus that it has goes to the one before. */
+  const hide = (cell, press, hidden) => {
+    if (hidden && press === document.activeElement) cell.go.focus();
+    press.hidden = hidden;
+  };
   const marks = () => {
     for (const cell of cells) {
       if (!cell.element) continue;
       cell.element.classList.toggle("live-running", cell === running);
-      cell.reset.hidden = cell.code === cell.original && !cell.done;
+      hide(cell, cell.reset, cell.code === cell.original && !cell.done);
+      hide(cell, cell.halt, cell !== running);
       if (cell === running) cell.state.textContent = "running …";
       else if (cell.other) cell.state.textContent = "changed in another tab; undo brings back what was here";
       else if (cell.done && cell.tried === cell.code) cell.state.textContent = cell.done;
@@ -246,11 +252,12 @@ export async function start(box) {
     });
     cell.state = make("span", { className: "live-words" });
     cell.reset = button("Reset", () => back(cell), { title: "as it is in the book" });
-    const go = button("Run", () => run(cell), { title: "Shift-Enter; those that it needs are run before it" });
-    for (const press of [go, cell.reset]) press.setAttribute("aria-label", `${press.textContent} cell ${number + 1}`);
+    cell.go = button("Run", () => run(cell), { title: "Shift-Enter; those that it needs are run before it" });
+    cell.halt = button("Stop", () => down("Stopped."), { hidden: true });
+    for (const press of [cell.go, cell.reset, cell.halt]) press.setAttribute("aria-label", `${press.textContent} cell ${number + 1}`);
     code.replaceWith(cell.editor.element);
     input.classList.add("live-input");
-    input.append(make("div", { className: "live-row" }, go, cell.reset, cell.state));
+    input.append(make("div", { className: "live-row" }, cell.go, cell.reset, cell.state, cell.halt));
   }
   /** Take over what another tab of this page made of the cells; what was here comes back by undo. */
   const meet = () => {
