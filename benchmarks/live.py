@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from jupyter_server.serverapp import list_running_servers
 from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Browser, Locator, Page, Response, Route
 
@@ -104,6 +103,8 @@ def explorer() -> explore.Explorer:
 @contextmanager
 def server(folder: Path, python: str = sys.executable) -> Iterator[dict[str, Any]]:
     """Run a Python's JupyterLab in a folder, with its own settings; yield what it says."""
+    from jupyter_server.serverapp import list_running_servers  # takes a second
+
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -24,6 +24,7 @@ a, b = rng.uniform(0, 1, (2, sides))
 c = np.abs(a + 1j * b)
 check("thm-1", a**2 + b**2 - c**2, tol=1e-12, altered=a**2 + b**2 - c**2 * 1.01)
 check("text-2-sum", np.maximum(c - a - b, 0), tol=1e-12, altered=a + b - c)
+c.size
 """
 MOVED = """\
 from gfbook.explore import Answer, Explorer, Slider
@@ -199,6 +200,9 @@ def test_its_chapter_runs_at_other_values(triangles):
     tree = Tree(triangles)
     code, said = tree.run("chapter", "CHAPTER=sides", "PARAMETERS=-p sides 5")
     assert (code, said) == (0, "executed: _build/chapter/sides.ipynb\n")
+    cells = json.loads((triangles / "_build/chapter/sides.ipynb").read_bytes())["cells"]
+    shown = [output.get("data", {}) for cell in cells for output in cell.get("outputs", ())]
+    assert ["5"] in [data.get("text/plain") for data in shown]
     code, said = tree.run("chapter", "CHAPTER=sides", "PARAMETERS=-p sides 0")
     assert code == 2
     assert "sides = 0 makes no sense: sides > 0 is needed" in said

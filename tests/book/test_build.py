@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -14,8 +15,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 
-from gfbook.build import BuildError, alone, book
+from gfbook.build import BuildError, alone, book, ledger
 from gfbook.build.inputs import EXECUTED, documents, stale
 from tests.book.conftest import Tree
 from tests.conftest import ROOT
@@ -59,20 +61,88 @@ def test_manifest_has_what_each_chapter_ran_on(built):
     assert str(built.root) not in json.dumps(manifest)
 
 
-def test_only_what_changed_is_done_again(built):
-    """What is stale is looked at below, one change at a time."""
+CHECK = "from gfbook.check import check\ncheck('eq-5', 0.0, 1e-9, 1.0)"
+CLAIM = {
+    "id": "eq-5",
+    "section": "Section 2",
+    "title": "five",
+    "statement": "$x$",
+    "chapter": "one",
+    "verdict": "fails",
+    "correction": "y",
+    "method": "float64",
+}
+WORDS = "See {numref}`fig-line-NAME`, {verdict}`eq-5`; {tally}`fails` fail."
+WRONG = (
+    "{verdict}`eq-6`, {tally}`wins`, {eq}`eq-99`, {cite}`nobody`, {numref}`fig-none`, [](no.md)"
+)
+FAULTS = ("no claim eq-6", "nothing to count: wins; there is holds, holds-if, misprint,")
+FAULTS += ("eq-99", "nobody", "fig-none", "no.md")
+
+
+def test_only_what_changed_is_done_again_and_a_book_with_faults_is_not_published(built):
+    """What is stale is looked at below, one change at a time.
+
+    So is the way of a claim: a chapter's check, the ledger, the pages; nothing goes back.
+    """
+    stated = built.root / ledger.LEDGER
+
+    def again():
+        code, said = built.run()
+        return code, said, executed(said)
+
     os.utime(built.root / "gfbook/check.py")  # as a checkout gives it: no change
     assert built.run() == (0, DONE)
-    for changes, again in (
-        ([("assets/book.css", "rem", "em"), ("data/claims.yml", "[]", "[ ]")], set()),
-        ([(ONE, "a + 1", "a + 2")], {"one"}),
-    ):
-        for change in changes:
-            built.edit(*change)
-        code, said = built.run()
-        assert code == 0, said
-        assert executed(said) == again
-        assert "pages: started" in said
+
+    built.chapter("one", code=CHECK)
+    built.chapter("two", text=WORDS)
+    stated.write_text(yaml.safe_dump([CLAIM]))
+    code, said, done = again()
+    assert (code, done) == (0, {"one", "two"}), said
+    pages = built.pages()
+    assert 'id="claim-eq-5"' in pages["one.html"]
+    link = r'<a [^>]*href="one.html#claim-eq-5">five</a> \(fails\); 1 fail\.'
+    assert re.search(link, pages["two.html"])
+
+    # A note makes pages, and runs no kernel.
+    stated.write_text(yaml.safe_dump([CLAIM | {"title": "another name", "note": "so"}]))
+    built.edit("assets/book.css", "rem", "em")
+    code, said, done = again()
+    assert (code, done) == (0, set()), said
+    assert "pages: started" in said
+    pages = built.pages()
+    assert "another name" in pages["one.html"]
+
+    # A chapter fails: it is named, and kept as far as it got; the others are done.
+    built.chapter("one", code="a + 1\n1 / (a - 1)")
+    built.chapter("two", text=WRONG)
+    code, said, done = again()
+    assert (code, done) == (2, {"two"})
+    assert "chapters/one.ipynb: cell 3 (a + 1): ZeroDivisionError: division by zero" in said
+    assert "Traceback" not in said
+    assert "as far as it got: _build/failed/chapters/one.ipynb" in said
+    failed = json.loads((built.root / "_build/failed" / ONE).read_bytes())
+    assert any("ZeroDivisionError" in str(cell.get("outputs")) for cell in failed["cells"])
+    assert json.loads((built.root / EXECUTED / ONE).read_bytes())
+    assert built.pages() == pages
+
+    # It is mended, and alone run again; the text of the other one has faults.
+    built.chapter("one", code=CHECK)
+    code, said, done = again()
+    assert (code, done) == (2, {"one"})
+    assert not (built.root / "_build/failed").exists()
+    told = [line for line in said.splitlines() if line.startswith("chapters/two.ipynb")]
+    for fault in FAULTS:
+        assert any(fault in line for line in told), (fault, said)
+    assert str(built.root) not in said
+    assert built.pages() == pages
+
+    # So has the ledger.
+    stated.write_text(yaml.safe_dump([CLAIM | {"id": "eqn-5"}]))
+    code, said, done = again()
+    assert (code, done) == (2, set())
+    assert "data/claims.yml: entry eqn-5: id: no item and no kind of sentence" in said
+    assert built.pages() == pages
 
 
 def test_file_that_a_chapter_reads_is_seen(built, monkeypatch):
@@ -166,28 +236,6 @@ def test_jupyter_book_makes_the_same_book(built):
     assert "not executed as they are now: chapters/one.ipynb: run `make book`" in done.stderr
 
 
-def test_failing_chapter_is_named_and_kept_and_the_last_book_stays(built):
-    pages = built.pages()
-    built.chapter("one", code="a + 1\n1 / (a - 1)")
-    built.chapter("two", code="a + 5")
-    code, said = built.run()
-    assert code == 2
-    assert "chapters/one.ipynb: cell 3 (a + 1): ZeroDivisionError: division by zero" in said
-    assert "two: done" in said
-    assert "Traceback" not in said
-    assert "as far as it got: _build/failed/chapters/one.ipynb" in said
-    failed = json.loads((built.root / "_build/failed" / ONE).read_bytes())
-    assert any("ZeroDivisionError" in str(cell.get("outputs")) for cell in failed["cells"])
-    assert built.pages() == pages
-    assert json.loads((built.root / "_build/executed" / ONE).read_bytes())
-    built.chapter("one", code="a + 7")
-    code, said = built.run()
-    assert code == 0
-    assert "one: done" in said
-    assert "two: done" not in said
-    assert not (built.root / "_build/failed").exists()
-
-
 @pytest.mark.slow
 def test_cell_that_does_not_end_is_stopped(tree):
     tree.edit("gfbook/build/execute.py", "CELL_LIMIT = 60", "CELL_LIMIT = 2")
@@ -215,38 +263,19 @@ def test_kernel_that_dies_is_an_error(built):
     assert "chapters/one.ipynb: cell 3 (import os): Kernel died" in said
 
 
-@pytest.mark.parametrize(
-    ("one", "two", "faults"),
-    [
-        (
-            {
-                "code": "import sys\nprint('so', file=sys.stderr)",
-                "figure": False,
-                "text": "No.",
-            },
-            {"code": "import warnings\nwarnings.warn('old', stacklevel=1)"},
-            [
-                "chapters/one.ipynb: cell 3: wrote to stderr: so",
-                "chapters/one.ipynb: no named figure",
-                "chapters/two.ipynb: cell 3: wrote to stderr",
-            ],
-        ),
-        (
-            {"text": "{eq}`eq-99`, {cite}`nobody2020`, {numref}`fig-none`, [it](nowhere.md)."},
-            {},
-            ["eq-99", "nobody2020", "fig-none", "nowhere.md"],
-        ),
-    ],
-)
-def test_book_with_faults_names_each_and_is_not_published(built, one, two, faults):
+def test_chapters_with_faults_are_named_and_not_published(built):
     pages = built.pages()
-    built.chapter("one", **one)
-    built.chapter("two", **two)
+    told = "import sys\nprint('so', file=sys.stderr)"
+    built.chapter("one", code=told, drawn="", text="No.")
+    built.chapter("two", code="import warnings\nwarnings.warn('old', stacklevel=1)")
     code, said = built.run()
     assert code == 2
-    told = [line for line in said.splitlines() if "chapters/" in line]
-    for fault in faults:
-        assert any(fault in line for line in told), (fault, said)
+    for fault in (
+        "chapters/one.ipynb: cell 3: wrote to stderr: so",
+        "chapters/one.ipynb: no named figure",
+        "chapters/two.ipynb: cell 3: wrote to stderr",
+    ):
+        assert f"\n{fault}" in said
     assert str(built.root) not in said
     assert built.pages() == pages
 
@@ -341,10 +370,6 @@ def test_unknown_parameter_is_one_error(tree):
     assert tree.run(run, "three") == (1, "no chapter chapters/three.ipynb\n")
     twice = (1, "given more than once: a\n")
     assert tree.run(run, "one", "-p", "a", "3", "-p", "a", "4") == twice
-    done = (0, "executed: _build/chapter/one.ipynb\n")
-    assert tree.run("chapter", "CHAPTER=one", "PARAMETERS=-p a 3") == done
-    cells = json.loads((tree.root / "_build/chapter/one.ipynb").read_bytes())["cells"]
-    assert [cell["outputs"][0]["data"]["text/plain"] for cell in cells[3:4]] == [["4"]]
 
 
 @pytest.mark.slow

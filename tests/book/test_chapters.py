@@ -9,9 +9,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
-import yaml
 
 from gfbook.check import METADATA
+from tests.book.conftest import written
 from tests.conftest import ROOT
 
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
@@ -182,5 +182,5 @@ def test_every_claim_holds_at_other_values(path, tmp_path):
         o["metadata"][METADATA]["id"] for c in executed["cells"] for o in c.get("outputs", ())
         if METADATA in o.get("metadata", ())
     }  # fmt: skip
-    ledger = yaml.safe_load((ROOT / "data/claims.yml").read_text(encoding="utf-8"))
+    ledger = written("data/claims.yml")
     assert checked >= {entry["id"] for entry in ledger if entry["chapter"] == path.stem}

@@ -4,12 +4,12 @@ import csv
 from itertools import pairwise
 
 import pytest
-import yaml
 
+from tests.book.conftest import written
 from tests.conftest import ROOT
 
 REASONS = {"announcement", "definition", "motivation", "notation", "outlook", "setting"}
-LEDGER = yaml.safe_load((ROOT / "data" / "claims.yml").read_text(encoding="utf-8"))
+LEDGER = written("data/claims.yml")
 PAPER = {entry["id"] for entry in LEDGER if entry.get("by") != "book"}
 
 

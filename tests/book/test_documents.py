@@ -9,9 +9,9 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
-import yaml
 
 import gfcore
+from tests.book.conftest import written
 from tests.conftest import ROOT
 
 BIN = Path(sys.executable).parent
@@ -66,7 +66,7 @@ def test_types_are_right():
 
 def test_versions_agree():
     version = tomllib.loads(text("pyproject.toml"))["project"]["version"]
-    assert yaml.safe_load(text("CITATION.cff"))["version"] == version
+    assert written("CITATION.cff")["version"] == version
     assert gfcore.__version__ == version
     assert re.search(r"^## \[([\d.]+)\]", text("CHANGELOG.md"), re.M).group(1) == version
 

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from gfbook import glue
+from tests.book.conftest import written
 from tests.book.test_documents import checked_out
 from tests.conftest import ROOT
 
@@ -29,7 +30,7 @@ def pins(name):
 
 
 def test_environment_is_the_lock():
-    content = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    content = written("environment.yml")
     python, pip, more = content["dependencies"]
     assert (python, pip) == ("python=3.11", "pip")
     assert more == {"pip": ["-r requirements.lock"]}

@@ -8,6 +8,7 @@ import yaml
 from bs4 import BeautifulSoup
 
 from gfbook.build import BuildError, findings, ledger
+from tests.book.conftest import written
 from tests.conftest import ROOT
 
 PAPER = ledger.read(ROOT / ledger.PAPER)
@@ -51,7 +52,7 @@ def test_each_is_one_sentence():
     ],
 )
 def test_altered_file_stops_the_build(tmp_path, change, said):
-    content = yaml.safe_load((ROOT / findings.FILE).read_text(encoding="utf-8"))
+    content = written(findings.FILE)
     change(content)
     (tmp_path / "data").mkdir()
     (tmp_path / findings.FILE).write_text(yaml.safe_dump(content))

@@ -1,6 +1,7 @@
 """The record: against the ledger, and against altered recordings."""
 
 import json
+import os
 import re
 import shutil
 from collections import Counter
@@ -8,7 +9,6 @@ from html.parser import HTMLParser
 
 import jsonschema
 import pytest
-import yaml
 
 import gfcore as gf
 from gfbook.build import BuildError, ledger, record
@@ -16,6 +16,7 @@ from gfbook.build.badge import powers
 from gfbook.build.inputs import EXECUTED, documents
 from gfbook.build.ledger import VERDICTS
 from gfbook.check import METADATA
+from tests.book.conftest import written
 from tests.conftest import ROOT
 
 RECORD = [
@@ -37,19 +38,25 @@ PAPER = ledger.read(ROOT / ledger.PAPER)
 
 
 def entries():
-    return yaml.safe_load((ROOT / ledger.LEDGER).read_text(encoding="utf-8"))
+    return written(ledger.LEDGER)
 
 
 @pytest.fixture
 def root(site, tmp_path):
     """Return the folder of a book with this one's chapters as executed, to be altered."""
-    shutil.copytree(site.parent / "executed", tmp_path / EXECUTED)
+    shutil.copytree(site.parent / "executed", tmp_path / EXECUTED, copy_function=os.symlink)
     shutil.copytree(ROOT / "data", tmp_path / "data")
     for name in ("_toc.yml", "_config.yml", "CITATION.cff", "references.bib", "genindex.md"):
         (tmp_path / name).symlink_to(ROOT / name)
     for name in ("chapters", "record", "gfcore", "gfbook"):
         (tmp_path / name).symlink_to(ROOT / name)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def book(site):
+    """Return what this book's pages are made of."""
+    return record.Book(ROOT)
 
 
 def read(root):
@@ -70,11 +77,16 @@ def alter(path, id, change):
     for among, output in list(outputs(notebook)):
         if output["metadata"][METADATA]["id"] == id:
             change(among, output)
+    path.unlink()  # a link to that of the book
     path.write_text(json.dumps(notebook))
 
 
 def set_check(**values):
     return lambda _, output: output["metadata"][METADATA].update(values)
+
+
+def test_recordings_and_ledger_are_joined(book):
+    assert [claim["id"] for claim in book.claims] == [entry["id"] for entry in entries()]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +100,6 @@ def set_check(**values):
     ],
 )
 def test_altered_recording_stops_the_build(root, change, said):
-    assert len(read(root)) == len(entries())
     alter(root / EXECUTED / f"chapters/{SECOND}.ipynb", "eq-5", change)
     with pytest.raises(BuildError) as error:
         read(root)
@@ -196,8 +207,7 @@ def test_claims_are_sharp_or_say_why_not():
     assert len(shares) > len(entries()) / 2
 
 
-def test_item_counts_the_claims_that_are_about_it_wherever_they_stand(root):
-    book = record.Book(root)
+def test_item_counts_the_claims_that_are_about_it_wherever_they_stand(book):
     items = {item["id"]: item for item in ledger.items(PAPER, book.claims, {}, book.sentences)}
     five = [claim["id"] for claim in items["prop-5"]["claims"]]
     assert five[:4] == [id for id in five if id.startswith("prop-5")]
@@ -294,60 +304,17 @@ def test_claims_of_paper_and_book_are_counted_apart(root):
     assert "#by-book:checked" in book.templates.get_template("ledger.css").render()
 
 
-def test_sections_are_in_the_order_of_the_paper(root):
-    text = record.Book(root).source("record/claims", (ROOT / "record/claims.md").read_text())
+def test_sections_are_in_the_order_of_the_paper(book):
+    text = book.source("record/claims", (ROOT / "record/claims.md").read_text())
     shown = re.findall(r'name="section" id="section-([\w-]+)"', text)
     order = ["all", *(name.lower().replace(" ", "-") for name in PAPER["sections"])]
     assert shown == [name for name in order if name in shown]
     assert shown[:5] == ["all", "abstract", "section-1", "table-1", "section-2"]
 
 
-def test_broken_page_of_the_record_is_one_error(root):
+def test_broken_page_of_the_record_is_one_error(book):
     with pytest.raises(BuildError, match="record/cite: 'claim' is undefined"):
-        record.Book(root).source("record/cite", "{{ claim }}")
-
-
-def test_note_of_the_ledger_makes_pages_and_runs_no_kernel(built):
-    """The way of a claim: a chapter's check, the ledger, the pages; nothing goes back."""
-    built.chapter("one", code="from gfbook.check import check\ncheck('eq-5', 0.0, 1e-9, 1.0)")
-    entry = {"id": "eq-5", "section": "Section 2", "title": "five", "statement": "$x$"}
-    entry |= {"chapter": "one", "verdict": "holds", "method": "float64"}
-    stated = built.root / ledger.LEDGER
-    stated.write_text(yaml.safe_dump([entry]))
-    code, said = built.run()
-    assert code == 0, said
-    assert 'id="claim-eq-5"' in built.pages()["one.html"]
-    stated.write_text(yaml.safe_dump([entry | {"title": "another name", "note": "so"}]))
-    code, said = built.run()
-    assert code == 0, said
-    assert "started" in said
-    assert "done in" not in said
-    assert "another name" in built.pages()["one.html"]
-    stated.write_text(yaml.safe_dump([entry | {"id": "eqn-5"}]))
-    code, said = built.run()
-    assert code == 2
-    assert f"data/claims.yml: entry eqn-5: id: {NO_ITEM}" in said
-    assert "another name" in built.pages()["one.html"]
-
-
-def test_roles_count_and_link(built):
-    built.chapter("one", code="from gfbook.check import check\ncheck('eq-5', 0.0, 1e-9, 1.0)")
-    built.chapter(
-        "two", text="See {numref}`fig-line-NAME`, {verdict}`eq-5`; {tally}`fails` fail."
-    )
-    entry = {"id": "eq-5", "section": "Section 2", "title": "five", "statement": "$x$"}
-    entry |= {"chapter": "one", "verdict": "fails", "method": "float64", "correction": "y"}
-    (built.root / ledger.LEDGER).write_text(yaml.safe_dump([entry]))
-    code, said = built.run()
-    assert code == 0, said
-    two = built.pages()["two.html"]
-    assert re.search(r'<a [^>]*href="one.html#claim-eq-5">five</a> \(fails\); 1 fail\.', two)
-    built.chapter("two", text="See {numref}`fig-line-NAME`, {verdict}`eq-6`, {tally}`wins`.")
-    code, said = built.run()
-    assert code == 2
-    assert "chapters/two.ipynb" in said
-    assert "no claim eq-6" in said
-    assert "nothing to count: wins; there is holds, holds-if, misprint, fails, claims" in said
+        book.source("record/cite", "{{ claim }}")
 
 
 def test_contents_name_the_record():
@@ -418,19 +385,6 @@ def test_floats_are_printed_with_powers_of_ten():
     assert powers("0.0e+00 5e-01 1.6e+01 4.2e+13") == "0 0.5 16 4.2·10¹³"
 
 
-@pytest.mark.parametrize("name", [*RECORD, "chapters/summary"])
-def test_links_into_other_pages_find_their_place(site, name):
-    page = site / f"{name}.html"
-    ids = {}
-    for link in Links(page.read_text(encoding="utf-8")).to:
-        path, _, anchor = link.partition("#")
-        if anchor and "://" not in path:
-            file = (page.parent / path).resolve() if path else page
-            if file not in ids:
-                ids[file] = Links(file.read_text(encoding="utf-8")).ids
-            assert anchor in ids[file], link
-
-
 def rows(site, name):
     """Return the rows of a page's table, by id."""
     text = (site / f"{name}.html").read_text(encoding="utf-8")
@@ -477,8 +431,7 @@ def test_map_names_every_numbered_item(site):
     assert "../chapters/02-symmetric-factorization.html#claim-fn-3" in shown["fn-3"]
 
 
-def test_own_markup_needs_no_inline_script_or_style(root):
-    book = record.Book(root)
+def test_own_markup_needs_no_inline_script_or_style(book):
     for name in RECORD:
         text = book.source(name, (ROOT / f"{name}.md").read_text())
         assert not re.search(r"<script|<style|\sstyle=|\son\w+=", text)

@@ -7,16 +7,16 @@ import subprocess
 import sys
 
 import pytest
-import yaml
 
 import gfcore as gf
 from gfbook.build import ledger
 from tests import mutants
+from tests.book.conftest import written
 from tests.conftest import ROOT
 
 with mutants.TABLE.open(encoding="utf-8") as file:
     TABLE = list(csv.DictReader(file))
-LEDGER = yaml.safe_load((ROOT / ledger.LEDGER).read_text(encoding="utf-8"))
+LEDGER = written(ledger.LEDGER)
 CLAIMS = {entry["id"]: entry for entry in LEDGER}
 
 

@@ -14,8 +14,8 @@ import re
 from math import isclose as close
 
 import pytest
-import yaml
 
+from tests.book.conftest import written
 from tests.conftest import ROOT
 
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
@@ -145,13 +145,13 @@ def texts():
                 yield f"{where}, alt", cell["metadata"]["mystnb"]["image"]["alt"], own
     for path in PAGES:
         yield path.stem, path.read_text(encoding="utf-8"), ()
-    for entry in yaml.safe_load((ROOT / "data/claims.yml").read_text(encoding="utf-8")):
+    for entry in written("data/claims.yml"):
         for key in TEXTS:
             yield f"ledger: {entry['id']}, {key}", entry.get(key, ""), ()
-    sentences = yaml.safe_load((ROOT / "data/verdicts.yml").read_text(encoding="utf-8"))
+    sentences = written("data/verdicts.yml")
     for id, text in sentences.items():
         yield f"verdicts: {id}", text, ()
-    findings = yaml.safe_load((ROOT / "data/findings.yml").read_text(encoding="utf-8"))
+    findings = written("data/findings.yml")
     for finding in (finding for part in findings.values() for finding in part):
         picture = finding["picture"]
         told = [picture["told"], picture["alt"], *(line["label"] for line in picture["lines"])]

@@ -12,16 +12,16 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
-import yaml
 from scipy.integrate import solve_ivp
 
 import gfcore as gf
 from gfbook.build import BuildError
 from gfbook.build import playground as built
 from gfbook.live import playground
+from tests.book.conftest import written
 from tests.conftest import ROOT
 
-DATA = yaml.safe_load((ROOT / built.FILE).read_text(encoding="utf-8"))
+DATA = written(built.FILE)
 TARGETS = DATA["fields"][0]["fill"]
 PRESETS = {preset["id"]: preset for preset in DATA["presets"]}
 KINDS = ("flow", "regularized flow", "descent", "one layer", "closed form")
@@ -368,7 +368,7 @@ def test_lines_run_elsewhere(page):
 
 
 def test_presets_are_about_claims_and_drawn(tmp_path):
-    claims = {claim["id"] for claim in yaml.safe_load((ROOT / "data/claims.yml").read_text())}
+    claims = {claim["id"] for claim in written("data/claims.yml")}
     content = built.load(ROOT, claims)
     assert all(preset["drawn"] and preset["claims"] for preset in content["presets"])
     touched = built.touched(content)

@@ -4,16 +4,16 @@ import re
 from itertools import pairwise
 
 import pytest
-import yaml
 from bs4 import BeautifulSoup
 
 from gfbook.build import BuildError, ledger, rests
 from gfbook.build.ledger import VERDICTS
+from tests.book.conftest import written
 from tests.conftest import ROOT
 
 PAPER = ledger.read(ROOT / ledger.PAPER)
 GRAPH = rests.load(ROOT, PAPER)
-ENTRIES = yaml.safe_load((ROOT / ledger.LEDGER).read_text(encoding="utf-8"))
+ENTRIES = written(ledger.LEDGER)
 
 
 def altered(tmp_path, old, new):

@@ -10,16 +10,16 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
-import yaml
 from playwright.sync_api import expect
 
 from gfbook.build import playground as built
 from gfbook.live import playground
+from tests.book.conftest import written
 from tests.conftest import ROOT
 from tests.site.test_run import READY, Reader, served, types_all  # noqa: F401 - a fixture
 
 PAGE = "record/playground"
-DATA = yaml.safe_load((ROOT / built.FILE).read_text(encoding="utf-8"))
+DATA = written(built.FILE)
 BOARDS = ".play-boards .explorer-plot"
 
 

@@ -3,13 +3,13 @@
 import re
 
 import pytest
-import yaml
 
 from gfbook.build import ledger, rests
 from gfbook.build.ledger import VERDICTS
+from tests.book.conftest import written
 from tests.conftest import ROOT
 
-ENTRIES = yaml.safe_load((ROOT / ledger.LEDGER).read_text(encoding="utf-8"))
+ENTRIES = written(ledger.LEDGER)
 
 
 def visible(page):

@@ -16,7 +16,6 @@ from functools import partial
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import quote
 
 import nbformat
 import pytest
@@ -28,6 +27,7 @@ from pybtex.database import parse_file
 
 from gfbook.build import logo, place
 from gfbook.build import site as finishing
+from tests.book.conftest import written
 from tests.conftest import ROOT
 from tests.site.conftest import watch
 
@@ -79,7 +79,7 @@ def test_citations_are_those_of_the_repository(site):
     paper, book = (html.unescape(re.sub(r"<[^>]+>", "", entry)).strip() for entry in shown[:2])
     assert paper in (ROOT / "references.bib").read_text(encoding="utf-8")
     assert "tarmoun2021" in paper
-    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    cited = written("CITATION.cff")
     fields = dict(re.findall(r"(\w+) += \{(.*)\}", book))
     assert fields["author"].strip("{}") == cited["authors"][0]["name"]
     assert (fields["title"], fields["version"]) == (cited["title"], cited["version"])
@@ -222,11 +222,13 @@ def repository(folder, remote):
         subprocess.run(["git", "-C", folder, *command], check=True)  # fmt: skip
 
 
-@pytest.fixture
-def nowhere(monkeypatch):
+@pytest.fixture(scope="module")
+def nowhere():
     """Take away what a public workflow would say."""
-    for name in ("SERVER_URL", "REPOSITORY", "REF_NAME"):
-        monkeypatch.delenv(f"GITHUB_{name}", raising=False)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("SERVER_URL", "REPOSITORY", "REF_NAME"):
+            patch.delenv(f"GITHUB_{name}", raising=False)
+        yield
 
 
 OURS = place.Repository("https://github.com/Some/book", "main", "https://some.github.io/book/")
@@ -279,7 +281,7 @@ def test_workflow_says_where_the_book_is(tmp_path, monkeypatch):
 def small(folder, remote):
     """Build a book of two pages, as its author would, and return the folder of its site."""
     repository(folder, remote)
-    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    config = written("_config.yml")
     settings = config["sphinx"]["config"]
     settings["extensions"] = [
         name
@@ -307,6 +309,14 @@ def small(folder, remote):
     done = subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "_build/html"
+
+
+@pytest.fixture(scope="module")
+def unknown(tmp_path_factory, nowhere):
+    """Return the folder of a book of two pages whose repository no reader can reach."""
+    folder = tmp_path_factory.mktemp("unknown")
+    small(folder, "/srv/git/book.git")
+    return folder
 
 
 def texts(site):
@@ -357,9 +367,11 @@ def test_book_of_a_known_repository(tmp_path, nowhere, browser):
         page.close()
 
 
-def test_what_is_not_there_is_told_below_any_address(tmp_path, nowhere, browser):
-    site = small(tmp_path, "/srv/git/book.git")
-    with served(tmp_path, "book", site) as address, browser.new_context() as context:
+def test_what_is_not_there_is_told_below_any_address(tmp_path, unknown, browser):
+    with (
+        served(tmp_path, "book", unknown / "_build/html") as address,
+        browser.new_context() as context,
+    ):
         page, asked, said = context.new_page(), [], []
         page.on("request", lambda request: asked.append(request.url))
         page.on("pageerror", lambda error: said.append(str(error)))
@@ -374,14 +386,14 @@ def test_what_is_not_there_is_told_below_any_address(tmp_path, nowhere, browser)
         assert said == []
 
 
-def test_book_of_no_known_repository_needs_none(tmp_path, nowhere):
-    site = small(tmp_path, "/srv/git/book.git")
+def test_book_of_no_known_repository_needs_none(unknown):
+    site = unknown / "_build/html"
     found = texts(site)
     assert {"index.html", "404.html", "in/one.html", "two.html", "search.html"} <= found.keys()
     for name, text in found.items():
         for word in ("github", "mybinder", "canonical", "og:url", "og:image", "/srv/git"):
             assert word not in text.lower(), (name, word)
-        for folder in (tmp_path, ROOT, Path.home()):
+        for folder in (unknown, ROOT, Path.home()):
             assert f"{folder}/" not in text, name
     assert not (site / "sitemap.xml").exists()
     page = BeautifulSoup(found["index.html"], "html.parser")
@@ -450,9 +462,19 @@ def test_search_finds_what_a_reader_calls_things_and_shows_sentences(site, brows
     page = browser.new_page()
     with served(tmp_path, "book", site) as address:
         watch(page, [address], troubles)
+        page.goto(f"{address}book/search.html?q=erratum")
+        expect(page.locator("ul.search > li a").first).to_contain_text("Errata")
 
         def asked(query):
-            page.goto(f"{address}book/search.html?q={query}")
+            """Ask as the page does when it is opened, without loading the index again."""
+            page.evaluate(
+                """query => {
+                  history.replaceState(null, "", `?q=${encodeURIComponent(query)}`);
+                  document.getElementById("search-results").replaceChildren();
+                  Search.performSearch(query);
+                }""",
+                query,
+            )
             expect(page.locator(".search-summary")).to_contain_text("found")
             count = int(re.search(r"\d+", page.locator(".search-summary").inner_text())[0])
             expect(page.locator("ul.search p.context")).to_have_count(count)
@@ -472,7 +494,7 @@ def test_search_finds_what_a_reader_calls_things_and_shows_sentences(site, brows
         assert letters["lambda"] == letters["λ"] != letters["σ"]
         assert sum("σ" in text for _, _, text in letters["sigma"]) > 5
         for signs in ("rank-one", "c++ flow", "(half) [of] {the} balanced?", "a|b^2 rate/*.$"):
-            asked(quote(signs))  # what means something in a pattern
+            asked(signs)  # what means something in a pattern
         for found in (*letters.values(), asked("imbalance"), asked("spectrum")):
             assert len(found) > 4
             for _, title, text in found:

@@ -37,15 +37,21 @@ function plain(formula) {
     .replace(/\s+/g, " ");
 }
 
+const read = new Map(); // a long page is often found more than once
+
 /** The paragraphs of a page, or those from an anchor on. */
 function paragraphs(html, anchor) {
-  const page = new DOMParser().parseFromString(html, "text/html");
-  page.querySelectorAll(".headerlink, script, style, div.math, .admonition-title, .verdicts").forEach((el) => el.remove());
-  page.querySelectorAll("span.math").forEach((el) => (el.textContent = plain(el.textContent)));
+  if (!read.has(html)) {
+    const page = new DOMParser().parseFromString(html, "text/html");
+    page.querySelectorAll(".headerlink, script, style, div.math, .admonition-title, .verdicts").forEach((el) => el.remove());
+    page.querySelectorAll("span.math").forEach((el) => (el.textContent = plain(el.textContent)));
+    const found = [...(page.querySelector("article") ?? page.body).querySelectorAll("p, li, dd, figcaption")];
+    read.set(html, [page, found.map((el) => [el, el.textContent.replace(/\s+/g, " ").trim()]).filter(([, text]) => text.includes(" "))]);
+  }
+  const [page, found] = read.get(html);
   const from = anchor && page.getElementById(anchor.slice(1));
-  const after = (el) => !from || from.contains(el) || from.compareDocumentPosition(el) & Node.DOCUMENT_POSITION_FOLLOWING;
-  return [...(page.querySelector("article") ?? page.body).querySelectorAll("p, li, dd, figcaption")]
-    .filter(after).map((el) => el.textContent.replace(/\s+/g, " ").trim()).filter((text) => text.includes(" "));
+  const after = ([el]) => !from || from.contains(el) || from.compareDocumentPosition(el) & Node.DOCUMENT_POSITION_FOLLOWING;
+  return found.filter(after).map(([, text]) => text);
 }
 
 Search.makeSearchSummary = (html, terms, anchor) => {
