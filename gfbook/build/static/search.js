@@ -58,9 +58,10 @@ function paragraphs(html, anchor, has) {
 
 Search.makeSearchSummary = (html, terms, anchor) => {
   const words = [...terms].map((term) => [term, ...Object.keys(LETTERS).filter((key) => LETTERS[key] === term)]);
-  const within = (text) => (word) => (/^[a-z]$/.test(word) ? RegExp(`\\b${word}\\b`, "i").test(text) : text.toLowerCase().includes(word));
+  const within = (text) => (word) => (/^[a-z]$/.test(word) ? RegExp(`\\b${word}\\b`, "i").test(text)
+    : text.includes(word) || (!(word in LETTERS) && text.toLowerCase().includes(word)));
   const all = (text) => words.every((names) => names.some(within(text)));
-  const has = (text) => words.flat().some(within(text));
+  const has = (text) => words.flat().some((word) => [text, text.toLowerCase()].some((said) => within(said)(word)));
   const texts = paragraphs(html, anchor, has);
   const text = (!anchor && (texts.find(all) ?? texts.find(has))) || texts[0] || "";
   const sentences = text.split(/(?<=[.?!]) (?=[A-Z])/);
