@@ -52,7 +52,8 @@ FRAME = """<!doctype html>
 <html lang="en" data-theme="light"><head><meta charset="utf-8"><title>{title}</title></head>
 <body class="book"><section class="cover"><h1>{title}</h1>
 {cover}
-<p>{author}, v{version}</p></section>
+<p>{author}, v{version}</p>
+<p>Its code runs, with checks, plots and explorers, on {pages}.</p></section>
 <nav class="toc"><h1>Contents</h1></nav><main class="bd-content"></main></body></html>"""
 
 
@@ -133,10 +134,17 @@ def joined(site: Path, names: list[str]) -> BeautifulSoup:
     config = yaml.safe_load(Path("_config.yml").read_text(encoding="utf-8"))
     version = ledger.read(Path("CITATION.cff"))["version"]
     cover = "\n".join(f"<p>{line}</p>" for line in ledger.read(Path(ledger.PAPER))["cover"])
-    frame = FRAME.format(**config, version=version, cover=cover)
+    first = parsed(site / f"{names[0]}.html")
+    home = first.select_one("link[rel=canonical]")
+    pages = (
+        f'its pages: <a href="{home["href"]}">{home["href"]}</a>'
+        if home
+        else "its pages, which this file lies beside"
+    )
+    frame = FRAME.format(**config, version=version, cover=cover, pages=pages)
     book = BeautifulSoup(frame, "html.parser")
     head, contents, main = book.select("head, nav, main")
-    for part in parsed(site / f"{names[0]}.html").select("head link[rel=stylesheet], script"):
+    for part in first.select("head link[rel=stylesheet], script"):
         if part.name == "link" or "mathjax" in str(part).lower():
             for key in {"src", "href"} & part.attrs.keys():
                 part[key] = f"html/{posixpath.normpath(posixpath.join('x', str(part[key])))}"
