@@ -93,13 +93,9 @@ Scorer.score = (result) => {
   return result[4] + (letter && /^notation/i.test(result[1]) ? 500 : whole ? 50 : 0);
 };
 
-Documentation.addTranslations({
-  locale: "en", plural_expr: "n == 1 ? 0 : 1",
-  messages: {
-    "Your search did not match any documents. Please make sure that all words are spelled correctly and that you've selected enough categories.":
-      "Your search did not match any page: none has all these words. The index at the end of the book has what it calls things.",
-  },
-});
+Documentation.TRANSLATIONS[
+  "Your search did not match any documents. Please make sure that all words are spelled correctly and that you've selected enough categories."
+] = "Your search did not match any page: none has all these words. The index at the end of the book has what it calls things.";
 
 // From a file no page can read another one.
 if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
