@@ -64,7 +64,8 @@ def aside(cell: dict[str, Any]) -> str:
     if EXPLORER in shown:
         return "the explorer's code"
     source = "".join(cell["source"])
-    if len(source.splitlines()) > LESSON or "hide-input" in cell["metadata"].get("tags", ()):
+    hidden = "hide-input" in cell["metadata"].get("tags", ()) or "glue(" in source
+    if hidden or len(source.splitlines()) > LESSON:
         return f"the code{does(source)}"
     return ""
 

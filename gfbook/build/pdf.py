@@ -27,8 +27,11 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
 PAPER = {"width": 658, "height": 1017}  # pixels of an A4 sheet within its margins
 # What one looks things up in, or runs, stays where one can search, filter and press.
 ELSEWHERE = {"genindex"} | {
-    f"record/{name}" for name in ("benchmarks", "claims", "faults", "playground", "rests")
+    f"record/{name}"
+    for name in ("benchmarks", "claims", "faults", "paper-map", "playground", "rests")
 }
+# What leads there, and what a sheet of paper cannot do.
+PRESSED = ".headerlink, .toctree-wrapper, .uses, .touch, details.hide"
 WAIT = 180_000  # milliseconds
 READY = """async () => {
   await window.MathJax?.startup.promise;
@@ -49,7 +52,8 @@ FRAME = """<!doctype html>
 <html lang="en" data-theme="light"><head><meta charset="utf-8"><title>{title}</title></head>
 <body class="book"><section class="cover"><h1>{title}</h1>
 {cover}
-<p>{author}, v{version}</p></section>
+<p>{author}, v{version}</p>
+<p>Its code runs, with checks, plots and explorers, on {pages}.</p></section>
 <nav class="toc"><h1>Contents</h1></nav><main class="bd-content"></main></body></html>"""
 
 
@@ -76,8 +80,7 @@ def article(site: Path, name: str, names: list[str]) -> Tag:
     whole = parsed(site / f"{name}.html")
     (said,) = whole.select("article.bd-article")
     home = whole.select_one("link[rel=canonical]")
-    code = "details.hide, details.check > :not(summary)"
-    for extra in said.select(f".headerlink, .toctree-wrapper, {code}"):
+    for extra in said.select(f"{PRESSED}, details.check > :not(summary)"):
         extra.decompose()
     for element in said.select("[id]"):
         element["id"] = anchor(name, str(element["id"]))
@@ -89,7 +92,8 @@ def article(site: Path, name: str, names: list[str]) -> Tag:
         elif ":" not in target and home:
             link["href"] = urljoin(str(home["href"]), str(link["href"]))
         elif ":" not in target:
-            link.unwrap()
+            link.name = "span"
+            del link["href"]
     for key in ("src", "href"):
         for loaded in said.select(f"img[{key}], script[{key}], link[{key}]"):
             loaded[key] = f"html/{place(str(loaded[key]))}"
@@ -107,15 +111,40 @@ def parts(names: list[str]) -> Iterator[tuple[str, list[str]]]:
             yield part.caption or "", found
 
 
+def cited(book: BeautifulSoup) -> Tag | None:
+    """Take the references from the pages and return one list of them, each work once."""
+    works: dict[str, tuple[str, Tag]] = {}
+    same = {}
+    for entry in book.select("div.citation"):
+        label = entry.select_one(".label").extract().get_text()  # type: ignore[union-attr]
+        _, work = works.setdefault(entry.get_text(), (label, entry))
+        same[f"#{entry['id']}"] = f"#{work['id']}"
+    for link in book.select("a[href]"):
+        link["href"] = same.get(str(link["href"]), link["href"])
+    for lists in book.select("section:has(> * > .citation-list)"):
+        lists.extract()
+    found = book.new_tag("section", id="references")
+    found.append(book.new_tag("h1", string="References"))
+    found.extend(work for _, work in sorted(works.values(), key=lambda each: each[0]))
+    return found if works else None
+
+
 def joined(site: Path, names: list[str]) -> BeautifulSoup:
     """Return one document of all pages, with a cover and a table of contents."""
     config = yaml.safe_load(Path("_config.yml").read_text(encoding="utf-8"))
     version = ledger.read(Path("CITATION.cff"))["version"]
     cover = "\n".join(f"<p>{line}</p>" for line in ledger.read(Path(ledger.PAPER))["cover"])
-    frame = FRAME.format(**config, version=version, cover=cover)
+    first = parsed(site / f"{names[0]}.html")
+    home = first.select_one("link[rel=canonical]")
+    pages = (
+        f'its pages: <a href="{home["href"]}">{home["href"]}</a>'
+        if home
+        else "its pages, which this file lies beside"
+    )
+    frame = FRAME.format(**config, version=version, cover=cover, pages=pages)
     book = BeautifulSoup(frame, "html.parser")
     head, contents, main = book.select("head, nav, main")
-    for part in parsed(site / f"{names[0]}.html").select("head link[rel=stylesheet], script"):
+    for part in first.select("head link[rel=stylesheet], script"):
         if part.name == "link" or "mathjax" in str(part).lower():
             for key in {"src", "href"} & part.attrs.keys():
                 part[key] = f"html/{posixpath.normpath(posixpath.join('x', str(part[key])))}"
@@ -128,6 +157,12 @@ def joined(site: Path, names: list[str]) -> BeautifulSoup:
             title = said.select_one("h1")
             link.extend([title.get_text() if title else name, book.new_tag("span")])
             contents.append(link)
+    if works := cited(book):
+        main.append(said := book.new_tag("article", attrs={"class": "bd-article"}))
+        said.append(works)
+        link = book.new_tag("a", href="#references")
+        link.extend(["References", book.new_tag("span")])
+        contents.append(link)
     return book
 
 

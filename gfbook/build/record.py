@@ -35,6 +35,7 @@ from gfbook.build.place import repository
 from gfbook.check import METADATA
 from gfbook.live import parts
 
+BENCHMARKS = "record/benchmarks"  # a program writes it, with its floats as Python prints them
 DECADES = (-18, 4)  # of the bars
 SIGNS = dict(zip(ledger.VERDICTS, "✓◐✎✗", strict=True))  # as the style sheet has them
 PLACES = r"^(?:\(([\w-]+)\)=|:label: ([\w-]+)|:{3,}\{judged\} ([\w-]+))$"
@@ -240,7 +241,8 @@ class Book:
                 notebook, presets = self.chapters[name], playground.touched(self.playground)
                 return take.offered(name, notebook, self.claims, self.paper, presets)
             if name.startswith("record/"):
-                return self.templates.from_string(text).render()
+                said = self.templates.from_string(text).render()
+                return badge.powers(said) if name == BENCHMARKS else said
         except TemplateError as error:
             raise BuildError(f"{name}: {error}") from None
         return text

@@ -279,8 +279,9 @@ class Letters(SearchEnglish):
     )
 
     def split(self, input: str) -> list[str]:
-        """Return the words of a text."""
-        return super().split(re.sub("[α-ωΑ-Ω]", self._name, input))
+        """Return the words of a text; a letter's name in a formula ends before its index."""
+        named = re.sub(r"\\[A-Za-z]+", r"\g<0> ", re.sub("[α-ωΑ-Ω]", self._name, input))
+        return super().split(named)
 
     @staticmethod
     def _name(letter: re.Match[str]) -> str:

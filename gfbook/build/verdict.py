@@ -18,7 +18,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from gfbook.build import ledger
 
-RESTS = "record/rests"  # the page that has all of it
+RESTS, MAP = "record/rests", "record/paper-map"  # the pages that have all of it
 
 
 def of(labels: list[str], book: Any) -> list[ledger.Claim]:
@@ -56,13 +56,24 @@ def around(app: Sphinx, page: str, id: str) -> Iterator[nodes.Node]:
 
 
 def uses(app: Sphinx, page: str, id: str) -> str:
-    """Return a link from an equation to what it rests on and what uses it, if that is known."""
+    """Return links from an equation to what it rests on and what uses it, if that is known.
+
+    The claims about it that are the book's own are counted: there are up to a dozen.
+    """
     book = app.gfbook  # type: ignore[attr-defined]
-    if id not in book.graph or RESTS not in app.env.found_docs:
+    if id not in book.items:
         return ""
-    name, count = book.items[id]["name"], len(book.items[id]["used"])
-    at = f"{app.builder.get_relative_uri(page, RESTS)}#{id}"
-    return f'<a class="uses" href="{at}" aria-label="what uses {name}">used by {count}</a>'
+    name, own = book.items[id]["name"], [c for c in of([id], book) if c.get("by") == "book"]
+    links = (
+        (RESTS, f"used by {len(book.items[id]['used'])}", "what uses", id in book.graph),
+        (MAP, f"{len(own)} of our own", "what this book adds to", own),
+    )
+    return "".join(
+        f'<a class="uses" href="{app.builder.get_relative_uri(page, where)}#{id}"'
+        f' aria-label="{told} {name}">{shown}</a>'
+        for where, shown, told, there in links
+        if there and where in app.env.found_docs
+    )
 
 
 def mark(app: Sphinx, document: nodes.document, page: str) -> None:
@@ -113,12 +124,14 @@ def mark(app: Sphinx, document: nodes.document, page: str) -> None:
                 link(claim, "", f"({label.removeprefix('eq-')})")
                 for label in node["ids"]
                 for claim in of([label], book)
+                if claim.get("by") != "book"
             )
             links += "".join(uses(app, page, label) for label in node["ids"])
             if links:
                 both = nodes.container(classes=["numbered"])
                 node.parent.replace(node, both)
-                both += [node, nodes.raw("", links, format="html")]
+                beside = f'<div class="beside">{links}</div>'
+                both += [node, nodes.raw("", beside, format="html")]
 
 
 def previews(app: Sphinx) -> dict[str, str]:

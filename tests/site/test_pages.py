@@ -142,6 +142,17 @@ def test_tab_key_passes_formulas_and_shows_where_it_is(page):
         assert button.evaluate("e => getComputedStyle(e).outlineStyle") == "solid"
 
 
+@each_chapter
+def test_displayed_formulas_have_room_on_a_desk(page):
+    look(page, "1280-light")
+    wide = page.evaluate(
+        """[...document.querySelectorAll('article div.math')].filter(box =>
+          [box, ...box.querySelectorAll('mjx-container')].some(
+            e => e.scrollWidth > box.clientWidth + 1)).map(e => e.id || e.textContent)"""
+    )
+    assert wide == []
+
+
 @each_page
 @each_view
 def test_nothing_overflows_and_letters_stand_out(page, view):

@@ -33,8 +33,18 @@ def test_pdf_has_a_cover_contents_and_each_page_of_the_book(printed):
     assert 3 + 5 < starts[1] < pages
     assert content.count(b"/Type /Outlines") == 1
     assert [link["href"] for link in document.select("nav a")] == [
-        f"#{pdf.anchor(name)}" for name in TWO
+        *(f"#{pdf.anchor(name)}" for name in TWO),
+        "#references",
     ]
+    assert "on its pages" in document.select_one(".cover").get_text()
+
+
+def test_pdf_has_each_work_once_and_no_marks_that_lead_out_of_it(printed):
+    _, document = printed
+    works = [entry.get_text().strip() for entry in document.select(".citation")]
+    assert len(works) == len({*works}) > 5
+    assert document.select("article:last-child .citation") == document.select(".citation")
+    assert document.select(".uses, .touch, .label") == []
 
 
 def test_links_within_the_pdf_lead_somewhere(printed):

@@ -453,6 +453,12 @@ FOUND = {
     "equation 22": ("chapters/03-spectral-initialization.html#eq-22", "Conservation laws"),
     "(22)": ("chapters/03-spectral-initialization.html#eq-22", "Conservation laws"),
     "Eq. 22": ("chapters/03-spectral-initialization.html#eq-22", "Conservation laws"),
+    "λ": ("chapters/notation.html", "Notation"),
+    "sigma_min": ("chapters/notation.html", "Notation"),
+    "Q": ("chapters/notation.html", "Notation"),
+    "balanced": ("chapters/03-spectral-initialization.html#index-", "Conservation laws"),
+    "hyperbola": ("chapters/03-spectral-initialization.html#index-", "Conservation laws"),
+    "catapult": ("chapters/05-discrete-time.html#index-", "Gradient descent"),
     "eq. (12b)": ("chapters/12-lazy-or-rich.html#c12-gram", "Lazy or rich"),
 }
 
@@ -489,6 +495,8 @@ def test_search_finds_what_a_reader_calls_things_and_shows_sentences(site, brows
             (first, *_) = asked(query)
             assert first[0].startswith(target), query
             assert title in first[1]
+        assert asked("(22)")[0][2].startswith("C=(√(4σ²λ₀²+")
+        assert asked("Q")[0][2].startswith("Q, Q₀: imbalance UᵀU-VᵀV")
         letters = {name: asked(name) for name in ("sigma", "σ", "Σ", "lambda", "λ")}
         assert letters["sigma"] == letters["σ"] == letters["Σ"]
         assert letters["lambda"] == letters["λ"] != letters["σ"]

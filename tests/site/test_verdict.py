@@ -20,9 +20,12 @@ READ = """file => {
     names: all("[id]", (e) => e.id),
     items: all("article div.proof[id], article div.math[id]", (item) => [item.id,
       [...(item.id.startsWith("eq-") ? item.parentElement : item).querySelectorAll(
-        ":scope > .verdict, .verdicts .verdict")].map((mark) => ({
+        ":scope > .beside > .verdict, .verdicts .verdict")].map((mark) => ({
           href: mark.getAttribute("href"), label: mark.getAttribute("aria-label"),
           text: mark.textContent, class: mark.className }))]),
+    own: all("article div.math[id]", (item) => [item.id,
+      [...item.parentElement.querySelectorAll(".beside > .uses[href*=map]")].map(
+        (link) => `${link.getAttribute("href")} ${link.textContent}`)]),
     judged: all("p.judged", (said) => {
       const box = said.closest(".proof, .judged-item");
       const formulas = box.querySelectorAll("p.judged .math").length;
@@ -52,7 +55,10 @@ def shown(pages):
 
 
 def lacking(pages, claims):
-    """Return which claims of the numbered items do not show this verdict, or lead nowhere."""
+    """Return which claims of the numbered items do not show this verdict, or lead nowhere.
+
+    Beside an equation are those of the paper.
+    """
     told = {}
     for name, label, marks in shown(pages):
         for mark in marks:
@@ -68,6 +74,7 @@ def lacking(pages, claims):
         for id, claim in claims.items()
         for label in labels
         if label in {id, *ledger.about(claim, PAPER)}
+        if not (label.startswith("eq-") and claim.get("by") == "book")
         if told.get((label, id)) != claim["verdict"]
     ]
 
@@ -76,6 +83,22 @@ def test_statements_and_equations_show_their_verdicts(pages):
     labels = [label for _, label, _ in shown(pages)]
     assert {f"prop-{n}" for n in range(1, 6)} | {f"eq-{n}" for n in range(1, 40)} <= {*labels}
     assert lacking(pages, ENTRIES) == []
+
+
+def test_claims_of_the_book_about_an_equation_are_counted_beside_it(pages):
+    told = {label: own for page in pages.values() for label, own in page["own"] if own}
+    about = [
+        label
+        for claim in ENTRIES.values()
+        if claim.get("by") == "book"
+        for label in ledger.about(claim, PAPER)
+    ]
+    assert told == {
+        label: [f"../record/paper-map.html#{label} {about.count(label)} of our own"]
+        for label in about
+        if label.startswith("eq-")
+    }
+    assert len(told) >= 4
 
 
 def test_another_verdict_would_be_seen(pages):
