@@ -190,7 +190,7 @@ def name(*panels: Axes) -> None:
         taken, made = [text.get_window_extent() for text in ax.texts], []
         for i in sorted(named, key=lambda i: len(ways[i])):
             label = str(ax.lines[i].get_label())
-            text = ax.text(0, 0, label, transform=ax.transAxes, in_layout=False)
+            text = ax.text(0, 0, label, va="bottom", transform=ax.transAxes, in_layout=False)
             made.append(text)
             others = np.concatenate([np.empty((0, 2)), *ways[:i], *ways[i + 1 :]])
             size = np.array(text.get_window_extent().size)
@@ -230,8 +230,8 @@ def _place(
     free = (low >= frame.min).all(1) & (low + size <= frame.max).all(1)
     for box in taken:
         free &= (low > box.max).any(1) | (low + size < box.min).any(1)
-    free &= _inside(drawn, low - 1, low + size + 1, frame) == 0
-    for far in (12, 6):  # its own line is nearer
+    free &= _inside(drawn, low - 2, low + size + 2, frame) == 0
+    for far in (24, 12, 7):  # its own line is nearer
         alone = free & (_inside(others, low - far, low + size + far, frame) == 0)
         if alone.any():
             return np.asarray(low[alone][0])
