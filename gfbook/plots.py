@@ -165,7 +165,7 @@ def name(*panels: Axes) -> None:
     """Write the name of each labelled line beside it; a legend where one finds no place.
 
     A name stands on no line and on no other name, inside its panel, and nearer to its own line
-    than to any other. Call this last, when all is drawn.
+    than to any other that has one. Call this last, when all is drawn.
 
     Parameters
     ----------
@@ -192,9 +192,9 @@ def name(*panels: Axes) -> None:
             label = str(ax.lines[i].get_label())
             text = ax.text(0, 0, label, va="bottom", transform=ax.transAxes, in_layout=False)
             made.append(text)
-            others = np.concatenate([np.empty((0, 2)), *ways[:i], *ways[i + 1 :]])
+            others = np.concatenate([np.empty((0, 2)), *(ways[j] for j in named if j != i)])
             size = np.array(text.get_window_extent().size)
-            place = _place(size, ways[i], others, taken, ax.bbox)
+            place = _place(size, ways[i], others, np.concatenate(ways), taken, ax.bbox)
             if place is None:
                 for text in made:
                     text.remove()
@@ -220,18 +220,17 @@ def _way(line: Line2D, frame: Bbox) -> Array:
 
 
 def _place(
-    size: Array, way: Array, others: Array, taken: list[Bbox], frame: Bbox
+    size: Array, way: Array, others: Array, drawn: Array, taken: list[Bbox], frame: Bbox
 ) -> Array | None:
     """Return where a box (its lower left corner) is beside a line and on nothing, or None."""
     sides = np.array([(1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1), (-1, 0)])
     shift = (size / 2 + (5, 3)) * sides - size / 2
     low = (way[::-6, None] + shift).reshape(-1, 2)  # from the end of the line
-    drawn = np.concatenate([way, others])
     free = (low >= frame.min).all(1) & (low + size <= frame.max).all(1)
     for box in taken:
         free &= (low > box.max).any(1) | (low + size < box.min).any(1)
     free &= _inside(drawn, low - 2, low + size + 2, frame) == 0
-    for far in (24, 12, 7):  # its own line is nearer
+    for far in (24, 12, 7, 4):  # its own line is nearer
         alone = free & (_inside(others, low - far, low + size + far, frame) == 0)
         if alone.any():
             return np.asarray(low[alone][0])
