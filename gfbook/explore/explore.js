@@ -137,7 +137,7 @@ function track(line) {
     let last = -Infinity;
     points.forEach((point, i) => { // of those that crowd the first has its name
       if (!point || !line.points?.[i] || Math.abs(point[0] - last) < 22 * scale) return;
-      ctx.fillText(line.points[i], point[0] + 4 * scale, point[1] - 6 * scale);
+      ctx.fillText(line.points[i], point[0] + 4 * scale, point[1] - 13 * scale);
       last = point[0];
     });
     ctx.restore();
@@ -185,6 +185,7 @@ function names(u, lines) {
     const across = Math.ceil(width / CELL), down = Math.ceil(height / CELL), drawn = new Uint32Array(across * down);
     const ways = lines.map((_, i) => cells(places(u, i + 1), width, height));
     ways.forEach((way, i) => way.forEach(([x, y]) => { drawn[Math.floor(y / CELL) * across + Math.floor(x / CELL)] |= 1 << i; }));
+    const quiet = lines.reduce((mask, line, i) => mask | (line.quiet ? 1 << i : 0), 0);
     /** How many cells that others than `own` go through a box has, made larger on all sides. */
     const covered = ([x, y, w, h], more, own) => {
       let count = 0;
@@ -202,7 +203,7 @@ function names(u, lines) {
     /** The best place of a name, as it is or broken in two, and what it costs. */
     const place = (name, broken) => {
       name.label.classList.toggle("explorer-broken", broken);
-      const way = ways[name.index], { offsetWidth: w, offsetHeight: h } = name.label, own = 1 << name.index;
+      const way = ways[name.index], { offsetWidth: w, offsetHeight: h } = name.label, own = (1 << name.index) | quiet;
       let best = null, least = Infinity;
       const every = Math.max(1, Math.floor(way.length / 60));
       for (let i = way.length - 1; i >= 0; i -= every) {
