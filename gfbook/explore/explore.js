@@ -175,7 +175,7 @@ function halves(name) {
 function names(u, lines) {
   const all = lines.flatMap((line, index) => {
     if (line.quiet) return [];
-    const mark = make("i"), label = make("span", { className: "explorer-name" }, mark, ...halves(line.name));
+    const mark = make("i", { className: line.dots ? "dots" : "" }), label = make("span", { className: "explorer-name" }, mark, ...halves(line.name));
     mark.style.background = sample(line);
     u.over.append(label);
     return [{ label, index, at: null }];
