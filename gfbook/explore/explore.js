@@ -154,7 +154,7 @@ function cells(points, width, height) {
     const from = points[i - 1] ?? point;
     if (!point) return;
     const [dx, dy] = [point[0] - from[0], point[1] - from[1]];
-    const count = Math.min(400, Math.ceil(Math.hypot(dx, dy) / CELL)) || 1;
+    const count = Math.min(400, Math.ceil(Math.hypot(dx, dy) / CELL)) || Number(i === 0);
     for (let j = 1; j <= count; j++) {
       const [x, y] = [from[0] + (dx * j) / count, from[1] + (dy * j) / count];
       if (x >= 0 && y >= 0 && x < width && y < height) found.push([x, y]);
