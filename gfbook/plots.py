@@ -13,6 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.transforms import Bbox
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from numpy.typing import NDArray
 
@@ -157,3 +159,91 @@ def components(count: int) -> list[dict[str, Any]]:
         {"color": color, "linestyle": _DASHES[i % len(_DASHES)]}
         for i, color in enumerate(colors)
     ]
+
+
+def name(*panels: Axes) -> None:
+    """Write the name of each labelled line beside it; a legend where one finds no place.
+
+    A name stands on no line and on no other name, inside its panel, and nearer to its own line
+    than to any other that has one. Call this last, when all is drawn.
+
+    Parameters
+    ----------
+    *panels : Axes
+        Panels of one figure.
+
+    Examples
+    --------
+    >>> figure = Figure(figsize=(4, 3), layout="constrained")
+    >>> ax = figure.add_subplot()
+    >>> lines = ax.plot([0, 1], [[0, 1], [1, 0]], label=["rises", "falls"])
+    >>> name(ax)
+    >>> sorted(text.get_text() for text in ax.texts), ax.get_legend()
+    (['falls', 'rises'], None)
+    """
+    figure = panels[0].get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()  # or the sizes of panels may not be known yet
+    for ax in panels:
+        ways = [_way(line, ax.bbox) for line in ax.lines]
+        named = [i for i, a in enumerate(ax.lines) if not str(a.get_label()).startswith("_")]
+        taken, made = [text.get_window_extent() for text in ax.texts], []
+        for i in sorted(named, key=lambda i: len(ways[i])):
+            label = str(ax.lines[i].get_label())
+            text = ax.text(0, 0, label, va="bottom", transform=ax.transAxes, in_layout=False)
+            made.append(text)
+            others = np.concatenate([np.empty((0, 2)), *(ways[j] for j in named if j != i)])
+            size = np.array(text.get_window_extent().size)
+            place = _place(size, ways[i], others, np.concatenate(ways), taken, ax.bbox)
+            if place is None:
+                for text in made:
+                    text.remove()
+                ax.legend()
+                break
+            taken.append(Bbox([place, place + size]))
+            x, y = ax.transAxes.inverted().transform(place)
+            text.set_position((x, y))
+
+
+def _way(line: Line2D, frame: Bbox) -> Array:
+    """Return points (N, 2) close together along a line, in pixels, as far as it is shown."""
+    points = line.get_transform().transform(line.get_xydata())
+    if line.get_linestyle() != "None":
+        near = points.clip(np.subtract(frame.min, 5), np.add(frame.max, 5))
+        steps = np.hypot(*np.diff(near, axis=0).T)
+        counts = np.where(np.isfinite(steps), np.ceil(steps / 2), 1).astype(int).clip(1)
+        at = np.concatenate([i + np.arange(n) / n for i, n in enumerate(counts)])
+        at = np.append(at, len(counts))
+        points = np.stack([np.interp(at, np.arange(len(near)), x) for x in near.T], -1)
+    seen = (points >= frame.min).all(1) & (points <= frame.max).all(1)
+    return np.asarray(points[seen])
+
+
+def _place(
+    size: Array, way: Array, others: Array, drawn: Array, taken: list[Bbox], frame: Bbox
+) -> Array | None:
+    """Return where a box (its lower left corner) is beside a line and on nothing, or None."""
+    sides = np.array([(1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1), (-1, 0)])
+    shift = (size / 2 + (5, 3)) * sides - size / 2
+    low = (way[::-6, None] + shift).reshape(-1, 2)  # from the end of the line
+    free = (low >= frame.min).all(1) & (low + size <= frame.max).all(1)
+    for box in taken:
+        free &= (low > box.max).any(1) | (low + size < box.min).any(1)
+    free &= _inside(drawn, low - 2, low + size + 2, frame) == 0
+    for far in (24, 12, 7, 4):  # its own line is nearer
+        alone = free & (_inside(others, low - far, low + size + far, frame) == 0)
+        if alone.any():
+            return np.asarray(low[alone][0])
+    return None
+
+
+def _inside(points: Array, low: Array, high: Array, frame: Bbox) -> NDArray[np.int64]:
+    """Return how many points each of many boxes holds, to a pixel."""
+    edges = [np.arange(a, b + 2) for a, b in zip(frame.min, frame.max, strict=True)]
+    counts, _ = np.histogramdd(points, edges)
+    sums = np.pad(counts, ((1, 0), (1, 0))).cumsum(0).cumsum(1)
+    most = np.array(sums.shape) - 1
+    (a, b), (c, d) = (
+        np.clip(np.rint(at - frame.min).astype(int), 0, most).T for at in (low, high)
+    )
+    return np.asarray(sums[c, d] - sums[a, d] - sums[c, b] + sums[a, b], int)

@@ -35,12 +35,66 @@ PAGE = "GFBOOK_PAGE"  # set while the book is built: no kernel will answer there
 class Answer(NamedTuple):
     """What an explorer's function returns: x (T,), one curve (T,) a line, and a sentence.
 
-    In the plane each line has an x of its own, and x is (L, T).
+    In the plane each line has an x of its own, and x is (L, T). `plane` is for the drawing
+    beside: x and y, both (S,), for each of its lines.
     """
 
     x: ArrayLike
     curves: Sequence[ArrayLike]
     text: str
+    plane: Sequence[tuple[ArrayLike, ArrayLike]] = ()
+
+
+class Plane(NamedTuple):
+    """A drawing in the plane, beside one against time: a path, and what it keeps to.
+
+    Parameters
+    ----------
+    x, y : str
+        Labels of the axes.
+    lines : sequence of (name, style)
+        One entry a line of `Answer.plane`.
+    xlim, ylim : (float, float)
+        Ranges of the axes.
+    """
+
+    x: str
+    y: str
+    lines: Sequence[tuple[str, dict[str, Any]]]
+    xlim: tuple[float, float]
+    ylim: tuple[float, float]
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What the front end needs."""
+        return {
+            "x": _typeset(self.x),
+            "y": _typeset(self.y),
+            "lines": [{"name": _typeset(name), **_drawn(style)} for name, style in self.lines],
+            "xlim": self.xlim,
+            "ylim": self.ylim,
+        }
+
+
+def spaced(x: ArrayLike, y: ArrayLike, count: int = 81) -> tuple[Array, Array]:
+    """Return points of a path in the plane, at equal distances along it.
+
+    Parameters
+    ----------
+    x, y : array_like, shape (T,)
+        The path.
+    count : int
+        How many.
+
+    Examples
+    --------
+    >>> spaced([0, 1, 1], [0, 0, 3], count=3)
+    (array([0., 1., 1.]), array([0., 1., 3.]))
+    """
+    path = np.array([x, y], float)
+    length = np.append(0, np.hypot(*np.diff(path)).cumsum())
+    at = np.linspace(0, length[-1], count)
+    return np.interp(at, length, path[0]), np.interp(at, length, path[1])
 
 
 @dataclass(frozen=True)
@@ -141,10 +195,13 @@ class Grip(NamedTuple):
         Takes the value of each control by its keyword and returns the point's x and y.
     moves : sequence of str
         Keywords of sliders. They go to where the point comes nearest to the pointer.
+    plane : bool
+        Whether the point is in the drawing beside.
     """
 
     at: Callable[..., tuple[float, float]]
     moves: Sequence[str]
+    plane: bool = False
 
 
 def module() -> str:
@@ -179,7 +236,8 @@ class Explorer:
     x, y : str
         Labels of the axes, with the paper's symbols in plain Unicode.
     lines : sequence of (name, style)
-        One entry a curve, in the order of the answer; styles are those of `plots`.
+        One entry a curve, in the order of the answer; styles are those of `plots`. A `quiet`
+        one has no name in the drawing; in the plane `points` are names of its points.
     name : str
         Identifier on the page, such as "explore-3-order".
     ylim : (float, float), optional
@@ -191,11 +249,14 @@ class Explorer:
         style has a marker gets a dot at each of its points.
     grips : sequence of Grip
         Points that one can drag; the sliders do the same by keyboard.
+    plane : Plane, optional
+        What is drawn beside.
 
     Raises
     ------
     ValueError
-        If the answer does not have a curve for each line, or their lengths differ from x.
+        If the answer does not have a curve for each line of each drawing, or their lengths
+        differ from x.
 
     Examples
     --------
@@ -218,6 +279,7 @@ class Explorer:
     log: bool = False
     xlim: tuple[float, float] | None = None
     grips: Sequence[Grip] = ()
+    plane: Plane | None = None
 
     def answer(self, position: Sequence[float]) -> dict[str, Any]:
         """Return the state of the front end at one position of each control."""
@@ -225,7 +287,7 @@ class Explorer:
 
     def _answer(self, position: Sequence[float]) -> dict[str, Any]:
         """Return what is drawn and said at one position of each control."""
-        x, curves, text = self.function(**self._values(position))
+        x, curves, text, beside = self.function(**self._values(position))
         if len(curves) != len(self.lines):
             raise ValueError(f"curves must be {len(self.lines)}, got {len(curves)}")
         drawn = [np.asarray(curve, float) for curve in curves]
@@ -242,6 +304,12 @@ class Explorer:
             "x": [_short(each) for each in across],
             "y": [_short(each) for each in drawn],
         }
+        if self.plane:
+            count, pairs = len(self.plane.lines), np.asarray(beside, float)
+            if pairs.ndim != 3 or pairs.shape[:2] != (count, 2):
+                raise ValueError(f"plane must be ({count}, 2, S), got {pairs.shape}")
+            for name, values in zip(("plane_x", "plane_y"), pairs.swapaxes(0, 1), strict=True):
+                numbers[name] = [_short(each) for each in values]
         return {**numbers, "text": _typeset(text), "said": said}
 
     def _values(self, position: Sequence[float]) -> dict[str, Any]:
@@ -280,9 +348,13 @@ class Explorer:
             "ylim": self.ylim,
             "log": self.log,
             "grips": [
-                {"controls": [i for i, name in enumerate(self.controls) if name in grip.moves]}
+                {
+                    "controls": [i for i, n in enumerate(self.controls) if n in grip.moves],
+                    "plane": grip.plane,
+                }
                 for grip in self.grips
             ],
+            "plane": self.plane.spec if self.plane else None,
         }
 
     @property
@@ -329,6 +401,8 @@ class Explorer:
             **_packed("x", [answer["x"] for answer in answers], False),
             **_packed("y", [answer["y"] for answer in answers], self.log),
         }
+        for name in ("plane_x", "plane_y") if self.plane else ():
+            data |= _packed(name, [answer[name] for answer in answers], False)
         text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace(
             "<", "\\u003c"
         )
@@ -374,6 +448,7 @@ def _drawn(style: dict[str, Any]) -> dict[str, Any]:
         "color": style["color"] if isinstance(style["color"], str) else _hex(style["color"]),
         "dash": [] if isinstance(dash, str) else [2 * a for a in dash[1]],
         "dots": "marker" in style,
+        **{key: style[key] for key in ("points", "quiet") if key in style},
     }
 
 

@@ -101,17 +101,23 @@ function decades(u, splits) {
 /** Of a logarithmic axis the places of the grid: those that have a label. */
 const labelled = (u, splits) => decades(u, splits).map((label, i) => label ? splits[i] : null);
 
-/** A line as the legend shows it: with its dashes, as it is drawn. */
+/** A line as its name shows it: with its dashes, as it is drawn. */
 function sample({ color, dash }) {
   let at = 0;
   const stops = dash.map((length, i) => `${i % 2 ? "#0000" : shown(color)} ${at}px ${at += length}px`);
   return dash.length ? `repeating-linear-gradient(90deg, ${stops})` : shown(color);
 }
 
+/** The points of a line in pixels, of the frame or of the whole canvas; null where there is none. */
+function places(u, index, canvas) {
+  const [xs, ys] = u.data[0] ? [u.data[0], u.data[index]] : u.data[index];
+  return Array.from(xs, (x, i) => x === null || ys[i] === null ? null : [u.valToPos(x, "x", canvas), u.valToPos(ys[i], "y", canvas)]);
+}
+
 /** Of a line in the plane: its points in their order, and dots at them. */
 function track(line) {
   return (u, index) => {
-    const [xs, ys] = u.data[index], { ctx, bbox } = u, scale = devicePixelRatio;
+    const { ctx, bbox } = u, scale = devicePixelRatio;
     ctx.save();
     ctx.beginPath();
     ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
@@ -119,21 +125,118 @@ function track(line) {
     ctx.strokeStyle = ctx.fillStyle = shown(line.color);
     ctx.lineWidth = (line.dots ? 1 : 2) * scale;
     ctx.setLineDash(line.dash.map((length) => length * scale));
-    const points = xs.map((x, i) => x === null || ys[i] === null ? null : [u.valToPos(x, "x", true), u.valToPos(ys[i], "y", true)]);
+    const points = places(u, index, true);
     ctx.beginPath();
     points.forEach((point, i) => point && (points[i - 1] ? ctx.lineTo(...point) : ctx.moveTo(...point)));
     ctx.stroke();
     ctx.beginPath();
     if (line.dots) points.forEach((point) => point && (ctx.moveTo(...point), ctx.arc(...point, 2.5 * scale, 0, 7)));
     ctx.fill();
+    ctx.fillStyle = getComputedStyle(document.body).color;
+    ctx.font = `${13 * scale}px system-ui, sans-serif`;
+    let last = -Infinity;
+    points.forEach((point, i) => { // of those that crowd the first has its name
+      if (!point || !line.points?.[i] || Math.abs(point[0] - last) < 22 * scale) return;
+      ctx.fillText(line.points[i], point[0] + 4 * scale, point[1] - 13 * scale);
+      last = point[0];
+    });
     ctx.restore();
     return null;
   };
 }
 
+const CELL = 4; // pixels: what is drawn is looked up in a grid as coarse as this
+
+/** The places of the grid's cells that a line goes through, in their order. */
+function cells(points, width, height) {
+  const found = [];
+  points.forEach((point, i) => {
+    const from = points[i - 1] ?? point;
+    if (!point) return;
+    const [dx, dy] = [point[0] - from[0], point[1] - from[1]];
+    const count = Math.min(400, Math.ceil(Math.hypot(dx, dy) / CELL)) || Number(i === 0);
+    for (let j = 1; j <= count; j++) {
+      const [x, y] = [from[0] + (dx * j) / count, from[1] + (dy * j) / count];
+      if (x >= 0 && y >= 0 && x < width && y < height) found.push([x, y]);
+    }
+  });
+  return found;
+}
+
+/** A name, with a place near its middle where it may be broken. */
+function halves(name) {
+  const spaces = [...name.matchAll(/ /g)].map(({ index }) => index), middle = name.length / 2;
+  if (!spaces.length) return [name];
+  const at = spaces.reduce((a, b) => (Math.abs(b - middle) < Math.abs(a - middle) ? b : a));
+  return [name.slice(0, at + 1), make("br"), name.slice(at + 1)];
+}
+
+/** The names of the lines, each beside its own: on no line, on no other name, in the frame. */
+function names(u, lines) {
+  const all = lines.flatMap((line, index) => {
+    if (line.quiet) return [];
+    const mark = make("i", { className: line.dots ? "dots" : "" }), label = make("span", { className: "explorer-name" }, mark, ...halves(line.name));
+    mark.style.background = sample(line);
+    u.over.append(label);
+    return [{ label, index, at: null }];
+  });
+  return () => {
+    const { clientWidth: width, clientHeight: height } = u.over;
+    const across = Math.ceil(width / CELL), down = Math.ceil(height / CELL), drawn = new Uint32Array(across * down);
+    const ways = lines.map((_, i) => cells(places(u, i + 1), width, height));
+    ways.forEach((way, i) => way.forEach(([x, y]) => { drawn[Math.floor(y / CELL) * across + Math.floor(x / CELL)] |= 1 << i; }));
+    const quiet = lines.reduce((mask, line, i) => mask | (line.quiet ? 1 << i : 0), 0);
+    /** How many cells that others than `own` go through a box has, made larger on all sides. */
+    const covered = ([x, y, w, h], more, own) => {
+      let count = 0;
+      const right = Math.min(across - 1, Math.floor((x + w + more) / CELL)), low = Math.min(down - 1, Math.floor((y + h + more) / CELL));
+      for (let j = Math.max(0, Math.floor((y - more) / CELL)); j <= low; j++)
+        for (let i = Math.max(0, Math.floor((x - more) / CELL)); i <= right; i++) if (drawn[j * across + i] & ~own) count++;
+      return count;
+    };
+    const taken = [...u.over.querySelectorAll(".explorer-grip:not([hidden])")].map((grip) => {
+      const [x, y] = grip.style.transform.match(/-?[\d.]+/g).map(Number);
+      return [x - 10, y - 10, 20, 20];
+    });
+    const free = ([x, y, w, h]) => x >= 2 && y >= 0 && x + w <= width - 2 && y + h <= height - 2 &&
+      taken.every(([a, b, c, d]) => x > a + c + 8 || a > x + w + 8 || y > b + d || b > y + h);
+    /** The best place of a name, as it is or broken in two, and what it costs. */
+    const place = (name, broken) => {
+      name.label.classList.toggle("explorer-broken", broken);
+      const way = ways[name.index], { offsetWidth: w, offsetHeight: h } = name.label, own = (1 << name.index) | quiet;
+      let best = null, least = Infinity;
+      const every = Math.max(1, Math.floor(way.length / 60));
+      for (let i = way.length - 1; i >= 0; i -= every) {
+        const [x, y] = way[i];
+        for (const [side, level] of [[1, 0], [0, -1], [0, 1], [1, -1], [1, 1], [-1, -1], [-1, 1], [-1, 0]]) {
+          const box = [x + (side > 0 ? 7 : side ? -7 - w : -w / 2), y + (level > 0 ? 5 : level ? -5 - h : -h / 2), w, h];
+          if (!free(box)) continue;
+          const moved = name.at ? Math.hypot(box[0] - name.at[0], box[1] - name.at[1]) : 0;
+          const cost = 30 * covered(box, 1, 0) + 6 * covered(box, 5, own) + 2 * covered(box, 12, own) + 0.05 * (way.length - i) + Math.min(20, 0.2 * moved);
+          if (cost < least) [best, least] = [box, cost];
+        }
+      }
+      return [best, least];
+    };
+    // What has least room comes first.
+    for (const name of all.toSorted((a, b) => ways[a.index].length - ways[b.index].length)) {
+      const [whole, cost] = place(name, false);
+      const [halved, less] = cost > 60 ? place(name, true) : [null, Infinity];
+      const best = less < cost ? halved : whole;
+      name.label.classList.toggle("explorer-broken", best === halved);
+      name.at = best;
+      name.label.style.visibility = best ? "" : "hidden";
+      if (!best) continue;
+      taken.push(best);
+      name.label.style.transform = `translate(${Math.round(best[0])}px, ${Math.round(best[1])}px)`;
+    }
+  };
+}
+
 /** Points of the drawing that one drags: each moves its sliders to where the point comes nearest. */
-function grips(plot, spec, model, moved) {
-  const all = spec.grips.map(({ controls }, index) => {
+function grips(plot, spec, beside, model, moved) {
+  const all = spec.grips.flatMap(({ controls, plane }, index) => {
+    if (plane !== beside) return [];
     const grip = make("div", { className: "explorer-grip" });
     grip.setAttribute("aria-hidden", "true"); // its sliders do the same by keyboard
     const pixels = ([x, y]) => [plot.valToPos(x, "x"), plot.valToPos(y, "y")];
@@ -157,11 +260,11 @@ function grips(plot, spec, model, moved) {
     });
     grip.addEventListener("pointermove", (event) => { if (grip.hasPointerCapture(event.pointerId)) drag(event); });
     plot.over.append(grip);
-    return () => {
+    return [() => {
       const [x, y] = pixels(model.get("state").grips[index].at);
       grip.style.transform = `translate(${x}px, ${y}px)`;
       grip.hidden = !(x >= 0 && y >= 0 && x <= plot.over.clientWidth && y <= plot.over.clientHeight);
-    };
+    }];
   });
   return () => all.forEach((place) => place());
 }
@@ -177,7 +280,7 @@ function options(spec, size, log) {
   const grid = { stroke: dark() ? "#ffffff16" : "#00000014", width: 1 };
   const font = "14px system-ui, sans-serif";
   const values = (u, splits) => splits.map((v) => String(+v.toFixed(6)).replace("-", "−"));
-  const axis = (label, more) => ({ label, stroke: ink, grid, ticks: grid, font, labelFont: font, labelSize: 24, values, ...more });
+  const axis = (label, more) => ({ label, stroke: ink, grid, ticks: grid, font, labelFont: font, labelSize: label ? 24 : 0, values, ...more });
   const range = log ? (u, low, high) => [bottom(low), high > 0 ? high * 1.2 : 1]
     : spec.ylim ? spec.ylim
     : (u, low, high) => [low - 0.05 * (high - low), high + 0.05 * (high - low) || 1];
@@ -186,14 +289,50 @@ function options(spec, size, log) {
     ...size,
     ...(spec.xlim && { mode: 2 }),
     scales: { x: { time: false, ...(spec.xlim && { range: spec.xlim }) }, y },
-    axes: [axis(spec.x), axis(spec.y, { size: 64, ...(log && { values: decades, filter: (u, splits) => splits, grid: { ...grid, filter: labelled }, ticks: { ...grid, filter: labelled } }) })],
-    legend: { live: false, markers: { width: 0, fill: (u, i) => i ? sample(spec.lines[i - 1]) : "" } },
+    axes: [axis(spec.x, { size: 36 }), axis("", { size: 52, ...(log && { values: decades, filter: (u, splits) => splits, grid: { ...grid, filter: labelled }, ticks: { ...grid, filter: labelled } }) })],
+    legend: { show: false },
     cursor: { show: false },
     series: [{}, ...spec.lines.map((line) => ({
-      label: line.name, class: line.quiet ? "quiet" : null, stroke: shown(line.color), dash: line.dash, width: 2, pxAlign: 0, points: { show: false }, spanGaps: false,
+      stroke: shown(line.color), dash: line.dash, width: 2, pxAlign: 0, points: { show: false }, spanGaps: false,
       ...(spec.xlim && { paths: track(line), facets: [{ scale: "x" }, { scale: "y" }] }),
     }))],
   };
+}
+
+/** One drawing of an explorer: its first, or the one in the plane beside. */
+function drawing(view, spec, model, dragged) {
+  const board = make("div", { className: "explorer-plot" }, make("div", { className: "explorer-axis", textContent: view.y }));
+  board.setAttribute("role", "img");
+  const beside = view !== spec;
+  let plot = null, log = false, place = () => {};
+  const size = () => {
+    const width = Math.max(240, Math.floor(board.clientWidth || 600));
+    const [least, most, share] = spec.plane ? [270, 300, 0.8] : view.xlim ? [300, 420, 0.62] : [250, 320, 0.55];
+    return { width, height: Math.round(Math.min(most, Math.max(least, width * share))) };
+  };
+  const data = (state) => {
+    const [x, y] = beside ? [state.plane_x, state.plane_y] : [state.x, state.y];
+    return view.xlim ? [null, ...y.map((curve, i) => [x[i], curve])] : [x[0], ...y.map((curve) => log ? curve.map((v) => (v > 0 ? v : null)) : curve)];
+  };
+  const draw = (now) => {
+    log = now && view.log;
+    plot?.destroy();
+    const init = (made) => {
+      const parts = [grips(made, spec, beside, model, dragged), names(made, view.lines)];
+      place = () => parts.forEach((part) => part());
+    };
+    board.plot = plot = new uPlot({ ...options(view, size(), log), hooks: { init: [init], draw: [() => place()] } }, data(model.get("state")), board);
+  };
+  const update = (state) => {
+    board.setAttribute("aria-label", `${view.y} against ${view.x}. ${state.text}`);
+    plot?.setData(data(state));
+  };
+  const resized = new ResizeObserver(() => {
+    const next = size();
+    if (plot && next.width !== plot.width) plot.setSize(next);
+  });
+  resized.observe(board);
+  return { board, draw, update, end: () => { resized.disconnect(); plot?.destroy(); } };
 }
 
 function render({ model, el }) {
@@ -203,7 +342,6 @@ function render({ model, el }) {
   const spec = model.get("spec");
   const live = !model.page;
   let log = spec.log;
-  let plot = null;
   const position = [...model.get("position")];
   const moved = (changes) => {
     changes.forEach(([index, value]) => { position[index] = value; });
@@ -218,51 +356,34 @@ function render({ model, el }) {
   const playing = (on) => words.setAttribute("aria-live", on ? "off" : "polite");
   const words = make("p", { className: "explorer-answer" });
   const rows = controls(spec, position, live, (index, value) => moved([[index, value]]), playing);
-  const board = make("div", { className: "explorer-plot" });
-  board.setAttribute("role", "img");
   playing(false);
   const form = make("div", { className: "explorer-controls" }, ...rows.map(({ row }) => row));
-  const size = () => {
-    const width = Math.max(240, Math.floor(board.clientWidth || 600));
-    const [least, most, share] = spec.xlim ? [290, 420, 0.62] : [220, 320, 0.55];
-    return { width, height: Math.round(Math.min(most, Math.max(least, width * share))) };
-  };
-  const data = (state) => spec.xlim ? [null, ...state.y.map((curve, i) => [state.x[i], curve])] : [state.x[0], ...state.y.map((curve) => log ? curve.map((v) => (v > 0 ? v : null)) : curve)];
-  let place = () => {};
-  const draw = () => {
-    plot?.destroy();
-    const hooks = { init: [(made) => { place = grips(made, spec, model, dragged); }], draw: [() => place()] };
-    board.plot = plot = new uPlot({ ...options(spec, size(), log), hooks }, data(model.get("state")), board);
-  };
+  const views = [spec, ...(spec.plane ? [spec.plane] : [])].map((view) => drawing(view, spec, model, dragged));
+  const boards = make("div", { className: "explorer-boards" }, ...views.map(({ board }) => board));
+  const draw = () => views.forEach((view) => view.draw(log));
   const update = () => {
     const state = model.get("state");
     state.said.forEach((said, index) => rows[index].say(said));
     words.textContent = state.text;
-    board.setAttribute("aria-label", `${spec.y} against ${spec.x}. ${state.text}`);
-    plot?.setData(data(state));
+    views.forEach((view) => view.update(state));
   };
   if (spec.log) {
     const box = make("input", { type: "checkbox", checked: log });
     box.addEventListener("change", () => { log = box.checked; draw(); });
     form.append(make("label", { className: "explorer-control" }, box, " logarithmic axis"));
   }
-  board.title = live ? "Each value is calculated when you ask for it."
+  boards.title = live ? "Each value is calculated when you ask for it."
     : `Calculated when this page was built, at ${model.count} settings; run the chapter for any other.`;
   // JupyterLab takes the arrow keys for itself where the focused element does not say this.
   form.querySelectorAll("input, select").forEach((e) => e.setAttribute("data-lm-suppress-shortcuts", "true"));
-  el.replaceChildren(form, board, words);
+  el.replaceChildren(form, boards, words);
   el.classList.add("explorer-ready");
   update();
   draw();
   model.on("change:state", update);
-  const resized = new ResizeObserver(() => {
-    const next = size();
-    if (plot && next.width !== plot.width) plot.setSize(next);
-  });
-  resized.observe(board);
   const themed = new MutationObserver(draw);
   themed.observe(document.documentElement, { attributeFilter: ["data-theme"] });
-  return () => { resized.disconnect(); themed.disconnect(); plot?.destroy(); };
+  return () => { themed.disconnect(); views.forEach((view) => view.end()); };
 }
 
 /** Unpack one state's curves: 16-bit steps of a range, as differences. */
@@ -293,6 +414,7 @@ class Page {
     this.count = this.counts.reduce((a, b) => a * b, 1);
     this.x = unpacker(data, "x");
     this.y = unpacker(data, "y");
+    this.plane = data.spec.plane ? ["plane_x", "plane_y"].map((name) => [name, unpacker(data, name)]) : [];
     this.position = data.first;
     this.listeners = [];
   }
@@ -312,6 +434,7 @@ class Page {
       }),
       x: this.x(state),
       y: this.y(state),
+      ...Object.fromEntries(this.plane.map(([name, values]) => [name, values(state)])),
       text: this.data.text[state],
       said: this.position.map((p, i) => this.data.said[i][p]),
     };

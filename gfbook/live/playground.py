@@ -29,8 +29,7 @@ class Shown:
     Parameters
     ----------
     panels : list of Explorer
-        Pictures, as explorers without controls. A line whose style has `quiet` is not named in
-        the legend.
+        Pictures, as explorers without controls.
     rows : list of (str, str, str)
         A table: of what, its value, and where that is from.
     said : list of str
@@ -87,13 +86,11 @@ def draw(shown: Shown) -> "Figure":
         across = state["x"] if panel.xlim else state["x"] * len(panel.lines)
         for (name, style), x, y in zip(panel.lines, across, state["y"], strict=True):
             known = {key: value for key, value in style.items() if key != "quiet"}
-            points = np.array([x, y], float)
-            (line,) = axes.plot(*points, **known, label=name, markersize=3, linewidth=1.4)
-            line.set_gid("quiet" if style.get("quiet") else None)
-        named = [line for line in axes.lines if line.get_gid() != "quiet"]
+            points, label = np.array([x, y], float), "_" * style.get("quiet", False) + name
+            axes.plot(*points, **known, label=label, markersize=3, linewidth=1.4)
         axes.set(xlabel=panel.x, ylabel=panel.y, title=panel.name)
         axes.set(xlim=panel.xlim, ylim=panel.ylim, yscale="log" if panel.log else "linear")
-        axes.legend(handles=named)
+    plots.name(*figure.axes)
     return figure
 
 
@@ -120,12 +117,7 @@ def picture(shown: Shown) -> str:
 
 def answer(shown: Shown) -> dict[str, Any]:
     """Return what the script of a page needs of it."""
-    panels = []
-    for panel in shown.panels:
-        spec = panel.spec
-        for line, (_, style) in zip(spec["lines"], panel.lines, strict=True):
-            line["quiet"] = bool(style.get("quiet"))
-        panels.append({"spec": spec, "state": panel.start})
+    panels = [{"spec": panel.spec, "state": panel.start} for panel in shown.panels]
     rows = [[*map(powers, row)] for row in shown.rows]
     said = [*map(powers, shown.said)]
     return {"panels": panels, "rows": rows, "said": said, "code": shown.code}

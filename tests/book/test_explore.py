@@ -125,10 +125,31 @@ def test_lines_in_the_plane_have_an_x_of_their_own():
         made(lambda r: explore.Answer(turn, [turn, turn], "")).answer([0])
 
 
+def test_plane_beside_has_its_own_points():
+    turn = np.linspace(0, 2 * np.pi, 20)
+
+    def answer(r):
+        x = np.linspace(0, 1, 50)
+        plane = [(r * np.cos(turn), r * np.sin(turn)), (turn, 0 * turn)][: 2 if r < 3 else 1]
+        return explore.Answer(x, [r * x], f"r is {r:.3g}", plane)
+
+    look = [("circle", plots.TWO_LAYER), ("dots", {"color": "#000000", "points": ["x₀"]})]
+    made = explore.Explorer(
+        answer, {"r": explore.Slider("r", 1, 2, value=1, positions=3)}, "x", "y", LINES[:1],
+        "explore-beside", plane=explore.Plane("u", "v", look, (-2, 2), (-2, 2)),
+    )  # fmt: skip
+    data, _ = unpacked(made.page())
+    assert data["plane_x_shape"] == data["plane_y_shape"] == [3, 2, 20]
+    assert [line.get("points") for line in data["spec"]["plane"]["lines"]] == [None, ["x₀"]]
+    assert np.allclose(made.start["plane_x"], [np.cos(turn), turn], atol=1e-5)
+    with pytest.raises(ValueError, match=r"plane must be \(2, 2, S\), got \(1, 2, 20\)"):
+        made.answer([6])
+
+
 def test_grip_has_its_place_at_every_setting_and_its_sliders_lead_it():
     made = explorer(grips=[explore.Grip(lambda a, kind: (a, kind + 1), ["a"])])
     data, _ = unpacked(made.page())
-    assert data["spec"]["grips"] == [{"controls": [0]}]
+    assert data["spec"]["grips"] == [{"controls": [0], "plane": False}]
     values = [made.controls["a"].at(i) for i in range(21)]
     expected = [(a, kind + 1) for a in values for kind in (0.0, 2.0)]
     assert np.allclose(data["grips"], [expected], rtol=1e-4)

@@ -20,11 +20,14 @@ def answers(box, explorer):
     position = [c.evaluate("c => c.selectedIndex ?? Number(c.value)") for c in controls]
     expected = explorer.answer(position)
     expect(box.locator(".explorer-answer")).to_have_text(expected["text"])
-    board = box.locator(".explorer-plot")
-    assert expected["text"] in board.get_attribute("aria-label")
-    x, *curves = board.evaluate("b => b.plot.data.map((values) => Array.from(values))")
+    boards = box.locator(".explorer-plot").all()
+    assert all(expected["text"] in board.get_attribute("aria-label") for board in boards)
+    x, *curves = boards[0].evaluate("b => b.plot.data.map((values) => Array.from(values))")
     assert [x] == expected["x"]
     assert curves == expected["y"]
+    for board in boards[1:]:
+        lines = zip(expected["plane_x"], expected["plane_y"], strict=True)
+        assert board.evaluate("b => b.plot.data")[1:] == [[*line] for line in lines]
     return expected
 
 

@@ -386,15 +386,16 @@ def test_each_explorer_answers_on_the_page(page, site):
         box = page.locator(f"#{name}")
         box.scroll_into_view_if_needed()
         canvas = box.locator("canvas")
-        canvas.wait_for()
+        canvas.first.wait_for()
         text = (site / f"{page.name}.html").read_text().split(f'id="{name}"')[1]
         data, _ = unpacked(text.split("</script>")[0] + "</script>")
 
         def state(box=box, canvas=canvas):
             """The sentence and the picture."""
             words = box.locator(".explorer-answer").inner_text()
-            assert words in box.locator(".explorer-plot").get_attribute("aria-label")
-            return words, canvas.evaluate("c => c.toDataURL()")
+            for board in box.locator(".explorer-plot").all():
+                assert words in board.get_attribute("aria-label")
+            return words, canvas.evaluate_all("all => all.map(c => c.toDataURL())")
 
         for i, slider in enumerate(box.locator("input[type=range]").all()):
             before = state()
@@ -451,29 +452,51 @@ def test_solution_opens(page):
 
 
 @each_page
-def test_explorers_keep_their_height_on_a_phone(page):
+def test_explorers_keep_their_height_and_names_their_places_on_a_phone(page):
     look(page, "390-light")
     for box in page.locator(".explorer").all():
         box.scroll_into_view_if_needed()
-        box.locator("canvas").wait_for()
+        box.locator("canvas").first.wait_for()
         assert box.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
-        heights = box.evaluate(
-            """box => {
-              const found = [];
-              const set = (slider, value) => {
+        heights, names, amiss = box.evaluate(
+            """async box => {
+              const heights = [], amiss = [];
+              let names = 0;
+              const set = async (slider, value) => {
                 slider.value = value;
                 slider.dispatchEvent(new Event('input', { bubbles: true }));
-                found.push(box.getBoundingClientRect().height);
+                heights.push(box.getBoundingClientRect().height);
+                await new Promise(requestAnimationFrame); // by then it is drawn
+                for (const frame of box.querySelectorAll('.u-over')) {
+                  const all = [...frame.querySelectorAll('.explorer-name')]
+                    .filter((name) => name.style.visibility !== 'hidden')
+                    .map((name) => {
+                      const [x, y] = name.style.transform.match(/-?\\d+/g).map(Number);
+                      const [w, h] = [name.offsetWidth, name.offsetHeight];
+                      return [x, y, x + w, y + h, name.textContent];
+                    });
+                  names += all.length;
+                  all.forEach((one, i) => {
+                    const [a, b, c, d, said] = one;
+                    if (a < 0 || b < 0 || c > frame.clientWidth || d > frame.clientHeight)
+                      amiss.push(`${said} leaves the frame at ${value}`);
+                    for (const [e, f, g, h, other] of all.slice(i + 1))
+                      if (a < g && e < c && b < h && f < d)
+                        amiss.push(`${said} on ${other} at ${value}`);
+                  });
+                }
               };
               for (const slider of box.querySelectorAll('input[type=range]')) {
                 const first = slider.value, step = Math.max(1, Math.floor(slider.max / 8));
-                for (let value = 0; value <= slider.max; value += step) set(slider, value);
-                set(slider, first);
+                for (let at = 0; at <= slider.max; at += step) await set(slider, at);
+                await set(slider, first);
               }
-              return found;
+              return [heights, names, amiss];
             }"""
         )
         assert max(heights) - min(heights) <= 1
+        assert names >= len(heights)
+        assert amiss == []
 
 
 @each_chapter

@@ -98,10 +98,13 @@ def test_paper_has_all_text_and_nothing_to_press(browser, site):
     )
     assert min(page.evaluate(heights)) > 5
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    # Each line of an explorer's legend is printed, and looks like no other.
-    marks = page.locator(".u-series:has(.u-marker)").first.locator("xpath=..")
-    looks = marks.locator(".u-marker").evaluate_all(
-        "all => all.map(getComputedStyle).map(s => [s.background, s.printColorAdjust])"
+    # The mark of each line of an explorer is printed, and looks like no other.
+    looks = (
+        page.locator(".explorer")
+        .first.locator(".explorer-name i")
+        .evaluate_all(
+            "all => all.map(getComputedStyle).map(s => [s.background, s.printColorAdjust])"
+        )
     )
     shown = [(back, adjust) for back, adjust in looks if "rgba(0, 0, 0, 0) none" not in back]
     assert len(shown) >= 2
