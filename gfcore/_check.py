@@ -153,7 +153,7 @@ def covariance(value: ArrayLike, n: int) -> Array:
     return Sigma
 
 
-def target(Y: ArrayLike, weights0: "Weights", stack: bool = False) -> Array:
+def target(Y: ArrayLike, weights0: Weights, stack: bool = False) -> Array:
     """Return `Y` as the (m, n) matrix that `weights0` is to learn, or raise ValueError.
 
     In a stack both have leading axes, the same.
@@ -164,7 +164,7 @@ def target(Y: ArrayLike, weights0: "Weights", stack: bool = False) -> Array:
     return matrix
 
 
-def weights(name: str, value: "Weights", stack: bool = False) -> "Weights":
+def weights(name: str, value: Weights, stack: bool = False) -> Weights:
     """Return `value` if it is Weights, those of one model unless a stack will do."""
     from gfcore.state import Weights
 
