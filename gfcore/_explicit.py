@@ -7,7 +7,8 @@ problem at a time. Coefficients, error and length of the steps are those of SciP
 SciPy takes new memory for each sum, which costs half as much as the products, and here a step
 takes none. SciPy's states inside a step need nine more products and err by ten times the step's
 error; here they are Hermite's polynomial through the ends of six steps, whose slopes are known.
-The imbalance (13), which the series keeps by itself, is put back by `_radau.conserve`.
+The imbalance (13), which the series keeps by itself, is put back by `_radau.conserve`. Steps of
+order 3, SciPy's RK23, are for the rough path, in the precision of the arrays that it is given.
 
 References
 ----------

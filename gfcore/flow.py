@@ -183,7 +183,7 @@ def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Ar
         X, size = _products(found, m), _product(found, m)
         lost = np.zeros(t.size)
         lost[: fine.done] = 4 * _norm(X - _products(drawn, m)) + 3 * ROUNDING * size
-        lost[: fine.done] += tol * _norm(X)  # where both paths happen to be that good
+        lost[: fine.done] += 4 * tol * _norm(X)  # where both paths happen to be that good
         if fine.done == t.size:  # at the end of a step, errors that are about to decay
             lost[t == t[-1]] += 4 * tol * size[-1] / R.shape[1] ** 0.5
         U, V = found[:, :m], found[:, m:]
