@@ -53,7 +53,8 @@ def map(
     Raises
     ------
     ValueError
-        If a seed is not an integer >= 0 or occurs twice, or retries is negative.
+        If function cannot be called, a seed is not an integer >= 0 or occurs twice, or retries
+        is negative.
 
     Examples
     --------
@@ -61,6 +62,8 @@ def map(
     >>> results, failures
     ({2: 0.262, 0: 0.637, 1: 0.512}, {})
     """
+    if not callable(function):
+        raise ValueError(f"function must be callable, got {type(function).__name__}")
     seeds = _counts("seeds", seeds)
     if len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds must be distinct, got {len(seeds) - len(set(seeds))} repeats")

@@ -221,6 +221,13 @@ def rates(value: tuple[float, float]) -> tuple[float, float]:
     return float(pair[0]), float(pair[1])
 
 
+def function(name: str, value: Any) -> Any:
+    """Return `value` if it can be called, or raise ValueError."""
+    if not callable(value):
+        raise ValueError(f"{name} must be callable, got {type(value).__name__}")
+    return value
+
+
 def generator(rng: np.random.Generator) -> np.random.Generator:
     """Return `rng` if it is a numpy.random.Generator, or raise ValueError."""
     if not isinstance(rng, np.random.Generator):

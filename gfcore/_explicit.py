@@ -1,13 +1,23 @@
-"""The flow (12) by SciPy's explicit Runge-Kutta steps of order 8, where Y is large.
+"""The flow (12) by explicit Runge-Kutta steps of order 8, where Y is large.
 
 A step of the series of `_taylor` multiplies as much as 630 products of matrices, in 60 calls;
 a Runge-Kutta step of order 8 is 36 products, in as many calls, and goes a third as far. So the
 series wins while a product costs no more than to call for it, and loses beyond. This is one
-problem at a time, with R in one vector as SciPy has it. SciPy's own states inside a step need
-nine more products and err by ten times the step's error; here they are Hermite's polynomial
-through the ends of six steps, whose slopes are known. The imbalance (13), which the series
-keeps by itself, is put back by `_radau.conserve`.
+problem at a time. Coefficients, error and length of the steps are those of SciPy's DOP853; but
+SciPy takes new memory for each sum, which costs half as much as the products, and here a step
+takes none. SciPy's states inside a step need nine more products and err by ten times the step's
+error; here they are Hermite's polynomial through the ends of six steps, whose slopes are known.
+The imbalance (13), which the series keeps by itself, is put back by `_radau.conserve`. Steps of
+order 3, SciPy's RK23, are for the rough path, in the precision of the arrays that it is given.
+
+References
+----------
+E. Hairer, S. P. Norsett and G. Wanner, Solving Ordinary Differential Equations I, Springer
+1993, II.4 (the length of steps) and II.5 (the coefficients).
 """
+
+import math
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,55 +34,104 @@ def suits(multiplications: int) -> bool:
     return multiplications > _LARGE
 
 
-def path(Y: Array, R: Array, t: Array, tol: float, least: int = _ENDS) -> tuple[Reached, Array]:
+def _ends(
+    Y: Array, R: Array, last: float, most: float, tol: float, order: int
+) -> Iterator[tuple[float, float, Array, Array]]:
+    """Yield the time, the length of the step, the state and the slope at the ends of steps.
+
+    First comes the start. The length is 0 where the next step would not move the time. The
+    arrays are overwritten by the next step.
+    """
+    from scipy.integrate import DOP853, RK23  # type: ignore[import-untyped]
+
+    coefficients = (
+        (DOP853.A, DOP853.B, DOP853.E5, DOP853.E3) if order == 8 else (RK23.A, RK23.B, RK23.E)
+    )
+    A, B, *errors = (a.astype(R.dtype) for a in coefficients)
+    m, stages = len(Y), len(B)
+    K, E = np.empty((stages + 1, R.size), R.dtype), np.empty_like(Y)
+    y, new, size, parts = np.empty((4, R.size), R.dtype)
+    atol = max(1e-3 * tol * float(np.abs(R).max()), 1e-300)  # weights may all be zero
+
+    def slope(flat: Array, out: Array) -> None:
+        r, d = flat.reshape(R.shape), out.reshape(R.shape)
+        np.subtract(Y, np.matmul(r[:m], r[m:].T, out=E), out=E)
+        np.matmul(E, r[m:], out=d[:m])
+        np.matmul(E.T, r[:m], out=d[m:])
+
+    def moved(weights: Array) -> Array:
+        return np.add(y, np.matmul(weights, K[: len(weights)], out=new), out=new)
+
+    def relative(change: Array) -> float:
+        return float(np.linalg.norm(np.divide(change, size, out=parts)) / R.size**0.5)
+
+    now, y[:] = 0.0, R.ravel()
+    slope(y, K[0])
+    yield now, most, y, K[0]
+    size[:] = atol + tol * np.abs(y)
+    speed = relative(K[0])
+    h = min(most, 0.01 * relative(y) / speed) if speed else most
+    slope(moved(np.array([h], R.dtype)), K[1])
+    bend = relative(K[1] - K[0]) / max(h, 1e-300)
+    h, growth = min(100 * h, (0.01 / max(speed, bend, 1e-99)) ** (1 / order)), 10.0
+    while now < last:
+        h, left = min(h, most), last - now
+        if left < 2 * h:  # no step at the end so short that it would be for nothing
+            h = left / (1 + (left > 1.05 * h))
+        if now + h == now:
+            yield now, 0.0, y, K[0]
+            return
+        for s in range(1, stages):
+            slope(moved(h * A[s, :s]), K[s])
+        slope(moved(h * B), K[stages])
+        np.maximum(np.abs(y, out=size), np.abs(new, out=parts), out=size)
+        np.add(np.multiply(size, tol, out=size), atol, out=size)
+        first, *second = (relative(np.matmul(e, K, out=parts)) for e in errors)
+        # Of DOP853's two the second, of low order, is there for where the first is 0 by chance.
+        error = h * first**2 / max(math.hypot(first, *(0.1 * e for e in second)), 1e-300)
+        growth = min(growth, 0.9 * max(error, 1e-10) ** (-1 / order)) if error < np.inf else 0.2
+        growth, step = max(growth, 0.2), h
+        h *= growth
+        growth = 1.0  # is what a step may do after one that was too long
+        if error < 1:
+            now, growth, y[:], K[0] = last if step == left else now + step, 10.0, new, K[stages]
+            yield now, step, y, K[0]
+
+
+def path(
+    Y: Array, R: Array, t: Array, tol: float, order: int = 8, least: int = _ENDS
+) -> tuple[Reached, Array]:
     """Follow (12) from R (m+n, k) to the times t, with times >= 0, in `least` steps or more.
 
-    The second result is the states drawn through one end less, which tells how good that is.
+    They are of order 8 or 3. The second result is the states drawn through one end less, which
+    tells how good that is; of order 3 there are none.
     """
-    from scipy.integrate import DOP853  # type: ignore[import-untyped]
-
-    m = Y.shape[0]
-
-    def slope(_: float, flat: Array) -> Array:
-        r = flat.reshape(R.shape)
-        out, E = np.empty_like(r), Y - r[:m] @ r[m:].T
-        np.matmul(E, r[m:], out=out[:m])
-        np.matmul(E.T, r[:m], out=out[m:])
-        return out.ravel()
-
+    many = _ENDS if order == 8 else 2
     done = int(np.searchsorted(t, 0.0, side="right"))
-    states, other = np.empty((2, t.size, *R.shape))
-    states[:done] = other[:done] = R
-    steps, now, over = 0, 0.0, done == t.size
-    # A trifle more than a part, or rounding errors would leave a step of their size.
-    most = (1 + 1e-9) * t[-1] / least
-    atol = max(1e-3 * tol * float(np.abs(R).max()), 1e-300)  # weights may all be zero
-    if not over:
-        solver = DOP853(slope, 0.0, R.ravel(), t[-1], rtol=tol, atol=atol, max_step=most)
-        x, ends = np.zeros(_ENDS), np.zeros((_ENDS, 2, R.size))  # the last ends, in a ring
-        ends[0] = solver.y, solver.f
-    while not over:
-        solver.step()
-        steps, now = steps + 1, solver.t
-        x[steps % _ENDS], ends[steps % _ENDS] = now, (solver.y, solver.f)
-        over = solver.status != "running" or bool(
-            hands_over(steps, solver.step_size, t[-1] - now)
-        )
-        ring = np.arange(max(0, steps + 1 - _ENDS), steps + 1) % _ENDS
-        so_far = now if over else x[ring[_ENDS // 2]] if ring.size == _ENDS else 0.0
+    states, other = (np.empty((a, R.size), R.dtype) for a in (t.size, t.size * (order == 8)))
+    states[:done] = other[:done] = R.ravel()
+    x, ends = np.zeros(many), np.zeros((2 * many, R.size), R.dtype)  # the last, in a ring
+    now, y, end = 0.0, R, float(t[-1])
+    for steps, (now, h, y, slope) in enumerate(_ends(Y, R, end, end / least, tol, order)):
+        i = steps % many
+        x[i], ends[2 * i], ends[2 * i + 1] = now, y, slope
+        over = now == end or not h or bool(hands_over(steps, h, end - now))
+        ring = np.arange(max(0, steps + 1 - many), steps + 1) % many
+        so_far = now if over else x[ring[many // 2]] if ring.size == many else 0.0
         last = int(np.searchsorted(t, so_far, side="right"))
         if last > done:
             ring = _spaced(x, ring)
-            weights = np.zeros((2, last - done, 2, _ENDS))
-            for drawn, some in zip(
-                weights, (ring, ring[1:] if over else ring[:-1]), strict=True
-            ):
-                drawn[:, :, some] = _hermite(x[some], t[done:last])
-            drawn = weights.swapaxes(2, 3).reshape(-1, 2 * _ENDS) @ ends.reshape(-1, R.size)
-            states[done:last], other[done:last] = drawn.reshape(2, -1, *R.shape)
+            for drawn, some in (states, ring), (other, ring[1:] if over else ring[:-1]):
+                if drawn.size:
+                    weights = np.zeros((last - done, many, 2), R.dtype)
+                    weights[:, some] = _hermite(x[some], t[done:last])
+                    for i, each in enumerate(weights.reshape(-1, 2 * many), done):
+                        np.matmul(each, ends, out=drawn[i])
             done = last
-    R = solver.y.reshape(R.shape) if steps else R
-    return Reached(states, done, now, R, None), other
+        if over:
+            break
+    states, other = (drawn.reshape(-1, *R.shape) for drawn in (states, other))
+    return Reached(states, done, now, y.reshape(R.shape), None), other
 
 
 def _spaced(x: Array, ring: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -85,7 +144,7 @@ def _spaced(x: Array, ring: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def _hermite(x: Array, t: Array) -> Array:
-    """Return the weights at t (T,) of values and of slopes at x (N,), (T, 2, N).
+    """Return the weights at t (T,) of values and of slopes at x (N,), (T, N, 2).
 
     Of the polynomial of degree 2N - 1 that has all of them.
     """
@@ -94,4 +153,4 @@ def _hermite(x: Array, t: Array) -> Array:
     square = np.where(own, 1, (t[:, None, None] - x) / apart).prod(axis=-1) ** 2
     away = t[:, None] - x
     values = square * (1 - 2 * away * ((1 / apart).sum(1) - 1))
-    return np.stack([values, square * away], axis=1)
+    return np.stack([values, square * away], axis=2)

@@ -37,7 +37,14 @@ _FINEST = 1e-13  # the smallest tolerance that rounding leaves room for
 # so where the tolerance is loose, a thousandth of that.
 _SERIES = 1e-15, 1e-13
 _KEPT = 1e-12  # how well (13) is kept, or a hundredth of rtol if that is more
-_SHARE = 1 / 200  # of the error at 5,000 times the tolerance, what is left, with a margin
+# A rough path of explicit steps has this tolerance, low order and single precision, or so many
+# times the fine tolerance. Its error tells that of the fine path, by the ratio of the two
+# tolerances and with a margin.
+_ROUGH = 1e-3
+_LOOSER = 5000
+_MARGIN = 4, 25
+_SINGLE = 1e-12, 1e4  # sizes of which single precision holds all that a step needs
+_FAR = 2**28  # times the rounding errors of a start, those that single precision sees
 _CLOSEST = 1e-5  # of rtol, what the estimate of implicit steps is at least
 _GROUP = 2**24  # bytes of paths that are found together
 
@@ -130,7 +137,7 @@ def _together(
         size = _product(fine, m)
         lost = (3 * tol[:, None] * (steps > 0) + 12 * _EPS * steps) * size
         both_X = _products(rough, m), _products(fine, m)
-        found, good = _estimate(Y[todo], *both_X, size, rtol, lost)
+        found, good, _ = _estimate(Y[todo], *both_X, size, rtol, lost)
         if count == len(Y):
             paths, error = fine, found
         else:
@@ -168,29 +175,44 @@ def _one_by_one(
 def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Array, Array]:
     """Return the path of R by explicit steps, and by implicit ones where it is stiff."""
     J = np.repeat([1.0, -1.0], Y.shape)[:, None]
-    K, tol, m = R.T @ (J * R), max(rtol / 100, _FINEST), len(Y)
+    K, tol, m = R.T @ (J * R), max(min(rtol, _ROUGH) / 100, _FINEST), len(Y)
+    sizes = np.abs(Y).max(), np.abs(R).max()
     while True:
         fine, drawn = _explicit.path(Y, R, t, tol)
-        # The error of such steps is in proportion to the tolerance: a path at 5,000
-        # times that, from a start farther away, tells it for a third of the cost.
-        looser, share = (5000.0, _SHARE) if fine.done == t.size else (50.0, 1.0)
-        # By steps of its own where the horizon, not the tolerance, is what limits them.
-        rough, _ = _explicit.path(Y, R + (nudged - R) / share, t, looser * tol, least=2)
         found, drawn = fine.states[: fine.done], drawn[: fine.done]
         X, size = _products(found, m), _product(found, m)
         lost = np.zeros(t.size)
         lost[: fine.done] = 4 * _norm(X - _products(drawn, m)) + 3 * ROUNDING * size
-        lost[: fine.done] += 1e-3 * rtol * _norm(X)  # where both paths happen to be that good
-        drift = np.linalg.norm(found.mT @ (J * found) - K, axis=(1, 2))
-        if (drift > max(_KEPT, rtol / 100) / 2 * np.vecdot(found, found).sum(1)).any():
-            found[:] = _radau.conserve(found, K, J)
-        if min(rough.done, fine.done) < t.size:
+        lost[: fine.done] += 4 * tol * _norm(X)  # where both paths happen to be that good
+        if fine.done == t.size:  # at the end of a step, errors that are about to decay
+            lost[t == t[-1]] += 4 * tol * size[-1] / R.shape[1] ** 0.5
+        U, V = found[:, :m], found[:, m:]
+        drift = np.linalg.norm(U.mT @ U - V.mT @ V - K, axis=(1, 2))
+        off = drift > max(_KEPT, rtol / 100) / 2 * np.vecdot(found, found).sum(1)
+        if off.any():
+            found[off] = _radau.conserve(found[off], K, J)
+        # The error of such steps is in proportion to the tolerance. A rough path from a start
+        # farther away tells it; one of low order in single precision for a tenth of the cost,
+        # as long as what it finds is small.
+        ways = [(50 * tol, 1.0, 8)]
+        if fine.done == t.size:
+            ways = [(_LOOSER * tol, _MARGIN[1] / _LOOSER, 8)]
+            if _SINGLE[0] < min(sizes) and max(sizes) < _SINGLE[1]:
+                ways.insert(0, (_ROUGH, _MARGIN[0] * tol / _ROUGH, 3))
+        for level, share, order in ways:
+            kind: Any = np.float32 if order == 3 else np.float64
+            away = (nudged - R) * max(1 / share, _FAR if order == 3 else 1)
+            target, start = (np.asarray(a, kind) for a in (Y, R + away))
+            rough, _ = _explicit.path(target, start, t, level, order, least=2)
+            if not (ended := rough.done == fine.done == t.size):
+                continue
+            states, X_rough = fine.states, _products(rough.states, m)
+            error, good, close = _estimate(Y, X_rough, X, size, rtol, lost, share)
+            if close:
+                break
+        if not ended:
             fine = fine._replace(R=_radau.conserve(fine.R[None], K, J)[0])
             states, error, good = _finish(Y, None, [rough, fine], t, rtol, lost, share)
-        else:
-            states = fine.states
-            X_rough = _products(rough.states, m)
-            error, good = _estimate(Y, X_rough, X, size, rtol, lost, share)
         if good or tol <= _FINEST:
             return states, error
         tol = max(tol / 10, _FINEST)
@@ -215,7 +237,7 @@ def _finish(
                 Y, part.R, Q0, t[rest], level, part is fine, part.now
             )
         X_rough, X = (_products(part.states, m) for part in begun)
-        error, good = _estimate(
+        error, good, _ = _estimate(
             Y, X_rough, X, _product(fine.states, m), rtol, step_error, share
         )
         # Where rounding is what is left, the two paths may be close by chance; not so twice.
@@ -235,19 +257,20 @@ def _estimate(
     rtol: float,
     lost: Array,
     share: float = 1.0,
-) -> tuple[Array, Any]:
+) -> tuple[Array, Any, bool]:
     """Return the estimated error of X at each time, and whether rtol and rounding allow it.
 
     Of the distance between the two paths the error of the fine one is a `share`, as long as
-    they are close. What the steps have `lost` at least comes on top, and what rounds weights of
-    which ||U||_F ||V||_F is the `size`.
+    they are close; the last result is whether they are. What the steps have `lost` at least
+    comes on top, and what rounds weights of which ||U||_F ||V||_F is the `size`.
     """
     gap, X_size, Y_size = (_norm(x) for x in (X - X_rough, X, Y))
-    gap = np.where(gap < X_size / 100, share * gap, gap)
+    close = gap <= X_size / 100
+    gap = np.where(close, share * gap, gap)
     earlier = np.minimum(np.maximum.accumulate(X_size, axis=-1), Y_size[..., None])
     rounding = ROUNDING * size
     good = gap + lost <= rtol * np.maximum(X_size, earlier) + rounding
-    return gap + lost + rounding, good.all(axis=-1)
+    return gap + lost + rounding, good.all(axis=-1), bool(close.all())
 
 
 def _lasting(error: Array, R: Array, t: Array, Sigma: Array | None) -> Array:
@@ -498,7 +521,8 @@ def solve_many(
     Raises
     ------
     ValueError
-        As for `solve`, and if the shapes of Y and the starts disagree.
+        As for `solve`, and if the shapes of Y and the starts disagree, or progress cannot be
+        called or returns nothing to loop over.
     BatchError
         If some problems fail, when all are done: `.errors` has what became of them, by index,
         and `.result` the Trajectory of all, NaN where one failed.
@@ -516,7 +540,7 @@ def solve_many(
     _check.shape("Y", target, (*stack, m, n) if target.ndim > 2 else (m, n))
     times, tol, (a, b) = _check.times(t), _tolerance(rtol), _check.rates(rates)
     Sigma = None if covariance is None else _check.covariance(covariance, n)
-    R = narrowed(U, V)
+    loop, R = _check.function("progress", progress), narrowed(U, V)
     R = R.reshape(-1, *R.shape[-2:])
     Ys = np.broadcast_to(target, (*stack, m, n)).reshape(-1, m, n)
     moments = np.atleast_1d(times)
@@ -525,7 +549,10 @@ def solve_many(
     error = np.full(paths.shape[:2], np.nan)
     failed: dict[tuple[int, ...], ArithmeticError] = {}
     size = max(1, min(_GROUP // paths[0].nbytes, 128))
-    for begin in progress(range(0, len(R), size)):
+    groups = loop(range(0, len(R), size))
+    if not isinstance(groups, Iterable):
+        raise ValueError(f"progress must return what to loop over, got {type(groups).__name__}")
+    for begin in groups:
         s = slice(begin, begin + size)
         paths[s], error[s], problems = _scaled(Ys[s], R[s], moments, tol, Sigma, (a, b))
         failed |= {

@@ -7,6 +7,7 @@ for T J T^T. Then Q = B diag(q) B^T with q_i = t_i J t_i, the columns of B being
 and the errors of a row are relative to its own length. J = diag(I_m, -I_n).
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -66,10 +67,12 @@ def eigenrows(R: Array, m: int) -> tuple[Array, Array, Array]:
         defect = np.abs((T * J) @ T.T)
         pairs = np.argwhere(np.triu(defect > len(R) * EPS * np.outer(length, length), 1))
         for i, j in pairs:
-            a, b, c = (float((T[x] * J) @ T[y]) for x, y in ((i, i), (j, j), (i, j)))
-            angle = 0.5 * np.arctan2(2 * c * np.copysign(1, b - a), abs(b - a))
-            turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-            T[[i, j]] = turn @ T[[i, j]]
+            pair = T[[i, j]]
+            (a, c), (_, b) = ((pair * J) @ pair.T).tolist()
+            angle = 0.5 * math.atan2(2 * c * math.copysign(1, b - a), abs(b - a))
+            cosine, sine = math.cos(angle), math.sin(angle)
+            turn = np.array([[cosine, -sine], [sine, cosine]])
+            T[[i, j]] = turn @ pair
             B[:, [i, j]] = B[:, [i, j]] @ turn.T
         if not len(pairs):
             break

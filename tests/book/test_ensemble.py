@@ -129,6 +129,8 @@ def test_the_progress_bar_shows_on_a_terminal_alone(monkeypatch):
 def test_refusals(seeds, retries, message):
     with pytest.raises(ValueError, match=message):
         ensemble.map(trajectory, seeds, retries=retries)
+    with pytest.raises(ValueError, match="function must be callable, got NoneType"):
+        ensemble.map(None, [1])
 
 
 def test_a_cluster_that_loses_a_worker_gives_the_same_bits(tmp_path):

@@ -698,7 +698,7 @@ def test_what_is_learned_late_keeps_its_digits(scale):
 def test_weights_between_ends_are_those_of_hermites_polynomial():
     x, t = np.array([0.0, 0.3, 0.5, 1.0]), np.array([0.3, 0.4, 0.9])
     for degree in range(8):
-        values, slopes = _explicit._hermite(x, t).swapaxes(0, 1)
+        values, slopes = np.moveaxis(_explicit._hermite(x, t), 2, 0)
         f = values @ x**degree + slopes @ (degree * x ** max(degree - 1, 0))
         np.testing.assert_allclose(f, t**degree, rtol=1e-12)
     # Ends that are close magnify rounding errors, and are left out; the last is not.
@@ -918,6 +918,8 @@ def test_a_number_regularizes_towards_its_multiple_of_the_identity():
         ({"weights0": 3}, "weights0 must be Weights, got int"),
         ({"weights0": [None]}, r"weights0\[0\] must be Weights, got NoneType"),
         ({"Y": np.ones((4, 2, 3))}, r"Y must have shape \(2, 2, 3\), got shape \(4, 2, 3\)"),
+        ({"progress": None}, "progress must be callable, got NoneType"),
+        ({"progress": len}, "progress must return what to loop over, got int"),
     ],
 )
 def test_bad_input_to_many_is_refused(arguments, message):
