@@ -13,6 +13,9 @@ steps, of which one cannot afford twice as many, have a shorter one, and scale w
 
 A small start learns one mode of Y after the other. Hidden units are rotated so that the late
 ones have units of their own; in the units as given their digits are lost beside the early ones.
+
+The implicit steps are imported where they are used: their coefficients, and what finds them,
+would be half of an import of gfcore.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gfcore import _check, _explicit, _radau, _taylor
+from gfcore import _check, _explicit, _taylor
 from gfcore._check import Array
 from gfcore._gauge import narrowed
 from gfcore._scale import norm as _norm
@@ -116,6 +119,8 @@ def _together(
     Y: Array, R: Array, t: Array, rtol: float, Sigma: Array | None
 ) -> tuple[Array, Array, dict[int, ArithmeticError]]:
     """Follow a stack by the series, R (2, B, m+n, k) a second start and the start itself."""
+    from gfcore import _radau
+
     failed: dict[int, ArithmeticError] = {}
     todo, m = np.arange(len(Y)), Y.shape[1]
     size = np.linalg.norm(Y, axis=(1, 2))
@@ -174,6 +179,8 @@ def _one_by_one(
 
 def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Array, Array]:
     """Return the path of R by explicit steps, and by implicit ones where it is stiff."""
+    from gfcore import _radau
+
     J = np.repeat([1.0, -1.0], Y.shape)[:, None]
     K, tol, m = R.T @ (J * R), max(min(rtol, _ROUGH) / 100, _FINEST), len(Y)
     sizes = np.abs(Y).max(), np.abs(R).max()
@@ -228,6 +235,8 @@ def _finish(
     share: float = 1.0,
 ) -> tuple[Array, Array, bool]:
     """Follow a rough and a fine path from where they are to the end, by implicit steps."""
+    from gfcore import _radau
+
     (rough, fine), m = begun, len(Y)
     tol, step_error, before = rtol, np.zeros(t.size) + lost, np.zeros(t.size)
     while True:
