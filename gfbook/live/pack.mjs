@@ -27,7 +27,10 @@ def fonts(data):
         for name in source.namelist():
             if name != listed:
                 target.writestr(name, source.read(name))
-        font_manager.json_dump(font_manager.FontManager(), "/fonts.json")
+        found = font_manager.FontManager()
+        for each in found.afmlist, found.ttflist:  # as found, they have the order of a set
+            each.sort(key=lambda font: font.fname)
+        font_manager.json_dump(found, "/fonts.json")
         target.write("/fonts.json", listed)
     return made.getvalue()
 

@@ -154,6 +154,7 @@ class Kernel:
             config=config, display_pub_class=_Publisher, displayhook_class=_Hook
         )
         self.shell.colors = "NoColor"
+        self.shell.events.register("post_execute", _figures)
         formatter = self.shell.display_formatter
         assert formatter is not None
         formatter.mimebundle_formatter.for_type_by_name("gfbook.explore", "Explorer", _explorer)
@@ -228,6 +229,12 @@ class Kernel:
         loaded = {name: sys.modules.get(name) for name in ("numpy", "scipy", "sympy")}
         known = {name: module.__version__ for name, module in loaded.items() if module}
         return {"python": platform.python_version(), "platform": sys.platform} | known
+
+
+def _figures() -> None:
+    """Show the figures of a cell, before pyplot's hook draws them for a window as well."""
+    if inline := sys.modules.get("matplotlib_inline.backend_inline"):
+        inline.flush_figures()
 
 
 def _explorer(explorer: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -105,6 +106,30 @@ def test_bytecode_is_that_of_the_source_with_empty_docstrings():
         names["f"](0)
 
 
+def test_two_packings_are_the_same(tmp_path):
+    files = {
+        "a.py": "def f(x):\n    return x in {'one', 'two', 'three', 'four'}\n",
+        "b.txt": "kept",
+    }
+    with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    code = "import sys; from gfbook.live.compiled import packed; "
+    code += "sys.stdout.buffer.write(packed({'': open('in.zip', 'rb').read()}))"
+    one, two = (
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env={"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    )
+    assert len(one) > 1000
+    assert one == two
+
+
 UNPACK = """
 import fs from "node:fs";
 const { unpack } = await import(process.argv[1]);
@@ -172,6 +197,11 @@ Explorer(lambda s: Answer([0, 1], [[0, s]], f"{s:g}"), {"s": Slider("s", 0, 2, 1
          "x", "y", [("line", {"color": "#000000"})], "explore-s")'''
 told["explorer"] = ask("run", source)["outputs"][0]["data"][EXPLORER]
 told["answer"] = ask("answer", "explore-s", [0.5])
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+drawn = []
+FigureCanvasAgg.draw = drawn.append
+figure = "import matplotlib.pyplot as p\nfrom gfbook import plots\nplots.style()\np.plot([1]);"
+told["figure"], told["again"] = ask("run", figure), len(drawn)
 ask("fresh")
 told["fresh"] = ask("run", "a")
 print(json.dumps(told))
@@ -180,7 +210,12 @@ print(json.dumps(told))
 
 def test_kernel_shows_what_a_notebook_would():
     done = subprocess.run(
-        [sys.executable, "-c", KERNEL], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", KERNEL],
+        cwd=ROOT,
+        env=os.environ | {"MPLBACKEND": "module://matplotlib_inline.backend_inline"},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     told = json.loads(done.stdout.splitlines()[-1])
     assert told["quiet"]["outputs"] == []
@@ -199,4 +234,7 @@ def test_kernel_shows_what_a_notebook_would():
     assert claim["metadata"]["claim"] == {"id": "x", "residual": 0, "tol": 1, "altered": None}
     assert told["explorer"]["state"]["text"] == "1"
     assert told["answer"]["y"] == [[0, 0.5]]
+    (picture,) = told["figure"]["outputs"]
+    assert "image/svg+xml" in picture["data"]
+    assert told["again"] == 0  # it is not drawn for a window as well
     assert told["fresh"]["outputs"][0]["ename"] == "NameError"

@@ -178,6 +178,14 @@ def test_nothing_overflows_and_letters_stand_out(page, view):
         }).map(e => e.closest('span.math').textContent.slice(0, 80))"""
     )
     assert cut == []
+    # What of a formula scrolls is a stop of the Tab key.
+    unreached = page.evaluate(
+        """[...document.querySelectorAll('article .math, article mjx-container')].filter(e =>
+          e.tabIndex < 0 && e.scrollWidth > e.clientWidth + 1
+          && /auto|scroll/.test(getComputedStyle(e).overflowX)
+        ).map(e => e.outerHTML.slice(0, 80))"""
+    )
+    assert unreached == []
     if view.startswith("1280"):
         assert page.evaluate(CONTRAST) == []
 

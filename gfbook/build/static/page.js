@@ -39,9 +39,20 @@ function breaks() {
   }
 }
 
+/** Let the Tab key stop at a displayed formula that scrolls; what is hidden from screen readers, the browser has to. */
+function stops() {
+  for (const box of document.querySelectorAll("article div.math, article div.math mjx-container")) {
+    if (box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX === "auto") {
+      box.tabIndex = 0;
+      box.setAttribute("role", "group");
+      box.ariaLabel = "a long formula, which scrolls";
+    } else if (box.ariaLabel === "a long formula, which scrolls") ["tabindex", "role", "aria-label"].forEach((name) => box.removeAttribute(name));
+  }
+}
+
 addEventListener("load", () => window.MathJax?.startup?.promise.then(() => {
   let width = 0;
-  new ResizeObserver(() => { if (innerWidth !== width) { width = innerWidth; breaks(); } }).observe(document.body);
+  new ResizeObserver(() => { if (innerWidth !== width) { width = innerWidth; breaks(); stops(); } }).observe(document.body);
 }));
 
 /** What a link leads to, an equation, a claim, a work, beside it while one points at it. */

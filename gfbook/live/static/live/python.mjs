@@ -1,13 +1,16 @@
 // Python with all that a page needs, in a worker and in Node alike.
 const ENV = { HOME: "/home/pyodide", MPLBACKEND: "module://matplotlib_inline.backend_inline" };
 // The terminal is a tenth of what IPython would load, its history needs SQLite; there is neither.
-const BEGIN = `import sys, types
+// What stays is not looked through again and again for what can be thrown away.
+const BEGIN = `import gc, sys, types
+gc.set_threshold(20_000, 20, 100)
 sys.modules["IPython.terminal.embed"] = embed = types.ModuleType("embed")
 embed.embed = None
 sys.modules["sqlite3"] = sqlite3 = types.ModuleType("sqlite3")
 sqlite3.Connection = type(None)
 import gfcore, gfbook.live.shell
-del sys.modules["sqlite3"]`;
+del sys.modules["sqlite3"]
+gc.freeze()`;
 
 /** Put the files of a tar archive below a folder, without copying one. */
 export function unpack(FS, tar, folder) {
