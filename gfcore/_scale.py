@@ -21,7 +21,7 @@ def norm(A: Array) -> Array:
     """Return the Frobenius norm of each of a stack of matrices."""
     with np.errstate(over="ignore"):
         square = np.vecdot(A, A).sum(axis=-1)
-    if square.min() > SMALLEST and square.max() < np.inf:
+    if ((square > SMALLEST) & (square < np.inf)).all():  # as well if there is none
         return np.asarray(np.sqrt(square))
     A, unit = sized(A)
     return np.asarray(unit[..., 0, 0] * np.sqrt(np.vecdot(A, A).sum(axis=-1)))

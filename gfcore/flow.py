@@ -190,12 +190,14 @@ def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Ar
         X, size = _products(found, m), _product(found, m)
         lost = np.zeros(t.size)
         lost[: fine.done] = 4 * _norm(X - _products(drawn, m)) + 3 * ROUNDING * size
-        lost[: fine.done] += 4 * tol * _norm(X)  # where both paths happen to be that good
+        # What the steps are allowed, where both paths happen to be that good.
+        whole = np.vecdot(found, found).sum(1)
+        lost[: fine.done] += 4 * tol * (_norm(X) + 1e-3 * sizes[1] * whole**0.5)
         if fine.done == t.size:  # at the end of a step, errors that are about to decay
             lost[t == t[-1]] += 4 * tol * size[-1] / R.shape[1] ** 0.5
         U, V = found[:, :m], found[:, m:]
         drift = np.linalg.norm(U.mT @ U - V.mT @ V - K, axis=(1, 2))
-        off = drift > max(_KEPT, rtol / 100) / 2 * np.vecdot(found, found).sum(1)
+        off = drift > max(_KEPT, rtol / 100) / 2 * whole
         if off.any():
             found[off] = _radau.conserve(found[off], K, J)
         # The error of such steps is in proportion to the tolerance. A rough path from a start

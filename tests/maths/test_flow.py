@@ -799,6 +799,15 @@ def test_explicit_steps_hand_a_stiff_path_over(monkeypatch):
     assert_conserved(path)
 
 
+def test_explicit_steps_may_hand_over_before_the_first_time(monkeypatch):
+    Y, start, t = np.array([[1.0, 0.5]]), gf.Weights([[0.3]], [[0.2], [0.1]]), [1.0, 4.0]
+    expected = flow.solve(Y, start, t)
+    monkeypatch.setattr(_explicit, "_LARGE", 0)
+    monkeypatch.setattr(_explicit, "hands_over", lambda *args: True)
+    path = flow.solve(Y, start, t)
+    assert (size(path.X - expected.X) <= 1e-10 * size(expected.X)).all()
+
+
 def test_which_method_follows_the_path():
     assert not _explicit.suits(_explicit._LARGE)
     assert _explicit.suits(_explicit._LARGE + 1)
