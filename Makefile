@@ -15,7 +15,7 @@
 PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
-CHROMIUM ?= chromium
+CHROMIUM ?= chromium-headless-shell
 FIREFOX ?= firefox-esr
 # In a recipe: get what Debian has under this name, where that can be done.
 INSTALL = { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null && echo "installing $1" \
@@ -78,7 +78,8 @@ test: MARK := not slow
 test-slow: MARK := slow
 test-slow test-all: firefox
 test test-slow test-all: tools browser
-	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "$(MARK)" $(TESTS)
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup \
+	  --no-loadscope-reorder -m "$(MARK)" $(TESTS)
 
 pdf: tools browser
 	@$(ALONE) printed
@@ -158,9 +159,10 @@ node_modules/.package-lock.json: package-lock.json .venv/tools
 
 # The tests look at the pages in Chromium, and it prints them; pip cannot install it.
 browser:
-	@command -v $(CHROMIUM) > /dev/null || command -v google-chrome > /dev/null \
-	  || $(call INSTALL,chromium) \
-	  || { echo "Chromium is needed: install the package chromium, or set CHROMIUM" >&2; \
+	@command -v $(CHROMIUM) > /dev/null || command -v chromium > /dev/null \
+	  || command -v google-chrome > /dev/null \
+	  || $(call INSTALL,chromium-headless-shell) || $(call INSTALL,chromium) \
+	  || { echo "Chromium is needed: install chromium-headless-shell or chromium, or set CHROMIUM" >&2; \
 	    exit 1; }
 
 # The slow tests run Python in the page in Firefox too.

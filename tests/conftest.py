@@ -30,10 +30,29 @@ def pytest_xdist_auto_num_workers():
     return os.cpu_count() + 1
 
 
+def together(item):
+    """Return what a test is run with, one after the other: all of a page, of a module, or one.
+
+    A module's tests share what is slow to start; those of the mathematics share nothing.
+    """
+    values = getattr(item, "callspec", None)
+    if values and "page" in values.params:
+        return values.params["page"]
+    apart = "maths" in item.path.parts or item.path.stem == "test_build"
+    return f"{item.path.stem}-{getattr(item, 'originalname', '')}" if apart else item.path.stem
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items):
     """Begin with the tests that take longest, or they would be the last to run, and alone."""
-    longest = ("fresh_environment", "commands_of_the_readme")
-    items.sort(key=lambda item: not any(part in item.name for part in longest))
+    longest = ("fresh_environment", "commands_of_the_readme", "tests/site", "tests/book")
+
+    def place(item):
+        return next((n for n, part in enumerate(longest) if part in item.nodeid), len(longest))
+
+    items.sort(key=place)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(together(item)))
 
 
 @pytest.fixture(scope="session")

@@ -22,8 +22,8 @@ from gfbook.live import parts
 from tests.conftest import ROOT
 from tests.site.conftest import VIEWS, watch
 
-CHAPTER = "appendix-d-proposition-4"  # small, and needs no SymPy at first
-EXPLORED = "02-symmetric-factorization"
+CHAPTER = "12-lazy-or-rich"  # short, with an explorer and checks
+SMALL = "appendix-d-proposition-4"
 ASKED: list[str] = []  # of the server, in its words
 READY = 400_000  # milliseconds, on a machine that does much else
 RUNS = sorted(path.stem for path in (ROOT / "chapters").glob("*.ipynb"))
@@ -219,6 +219,22 @@ def test_what_was_changed_is_there_after_coming_back_and_can_be_taken(reader):
     expect(reader.said).to_have_text("All is as it is in the book.")
 
 
+def test_an_explorer_answers_at_every_value(reader):
+    cell = reader.page.locator("div.cell:has(.explorer)").first
+    expect(cell.locator(".explorer input[type=range]").first).to_have_attribute("step", "1")
+    with reader.running():
+        cell.get_by_role("button", name="Calculate at every value").click()
+    slider = cell.locator(".explorer input[type=range]").first
+    assert slider.get_attribute("step") == "0.01"
+    before = cell.locator(".explorer-answer").inner_text()
+    slider.focus()
+    for _ in range(30):
+        reader.page.keyboard.press("ArrowRight")
+    expect(cell.locator(".explorer-answer")).not_to_have_text(before)
+    assert not float(slider.input_value()).is_integer()
+    assert reader.troubles == []
+
+
 def test_python_is_stopped_and_starts_anew(reader):
     page, cell = reader.page, reader.cell(0)
     before = len(ASKED)
@@ -304,51 +320,17 @@ def test_page_with_python_is_accessible_and_fits(reader):
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_an_explorer_answers_at_every_value(browser, served):
-    reader = Reader(browser, served, f"chapters/{EXPLORED}")
-    reader.start()
-    cell = reader.page.locator("div.cell:has(.explorer)").first
-    expect(cell.locator(".explorer input[type=range]").first).to_have_attribute("step", "1")
-    with reader.running():
-        cell.get_by_role("button", name="Calculate at every value").click()
-    slider = cell.locator(".explorer input[type=range]").first
-    assert slider.get_attribute("step") == "0.01"
-    before = cell.locator(".explorer-answer").inner_text()
-    slider.focus()
-    for _ in range(30):
-        reader.page.keyboard.press("ArrowRight")
-    expect(cell.locator(".explorer-answer")).not_to_have_text(before)
-    assert not float(slider.input_value()).is_integer()
-    assert reader.troubles == []
-    reader.context.close()
-
-
-def check_here(reader, chapters):
-    """Check some chapters from the ledger, and return what the reader saves."""
+def agrees(reader, site, chapters):
+    """Wait until the claims of some chapters are checked, and compare what is saved."""
     page = reader.page
-    page.get_by_role("button", name="Check the paper in this browser").click()
-    pause = page.get_by_role("button", name="Pause")
-    pause.click()
-    expect(page.get_by_role("button", name="Go on")).to_be_visible()
-    page.get_by_role("button", name="Go on").click()
-    claims = [claim for claim in reader.claims if claim["chapter"] in chapters]
+    claims = json.loads((site / "claims.json").read_bytes())["claims"]
+    claims = [claim for claim in claims if claim["chapter"] in chapters]
     for claim in claims:
-        cell = page.locator(f"[id='{claim['id']}'] .live-here b")
-        cell.wait_for(timeout=400_000)
+        page.locator(f"[id='{claim['id']}'] .live-here b").wait_for(timeout=READY)
     page.get_by_role("button", name="Pause").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Save as JSON").click()
-    return claims, json.loads(download.value.path().read_text())
-
-
-@pytest.mark.parametrize(
-    "count", [1, pytest.param(len(RUNS), marks=pytest.mark.slow)], ids=["one", "all"]
-)
-def test_the_paper_is_checked_in_the_browser(browser, served, site, count):
-    reader = Reader(browser, served, "record/claims")
-    reader.claims = json.loads((site / "claims.json").read_bytes())["claims"]
-    order = list(dict.fromkeys(claim["chapter"] for claim in reader.claims))
-    claims, saved = check_here(reader, order[:count])
+    saved = json.loads(download.value.path().read_text())
     found = {claim["id"]: claim for claim in saved["claims"]}
     assert {claim["id"] for claim in claims} <= found.keys()
     for claim in claims:
@@ -359,19 +341,20 @@ def test_the_paper_is_checked_in_the_browser(browser, served, site, count):
     assert saved["versions"]["platform"] == "emscripten"
     assert "Chrome" in saved["browser"]
     assert reader.troubles == []
-    reader.context.close()
 
 
-def test_one_claim_is_checked_alone_from_its_row_also_while_the_others_wait(browser, served):
+def test_claims_are_checked_alone_from_their_rows_and_in_turn(browser, served, site):
+    """One alone also while the others wait."""
     reader = Reader(browser, served, "record/claims")
     page = reader.page
-    first, second = (page.locator(f"[id='{id}'] .live-here") for id in ("eq-35", "eq-22"))
-    first.get_by_role("button", name="check eq-35 in this browser").press("Enter")
+    first, second = (page.locator(f"[id='{id}'] .live-here") for id in ("app-d-1", "app-b-1"))
+    first.get_by_role("button", name="check app-d-1 in this browser").press("Enter")
     expect(first.get_by_role("button")).to_have_text("queued")
     expect(first.locator("b")).to_have_text("agrees", timeout=READY)
-    assert page.evaluate("document.activeElement.ariaLabel") == "check eq-35 in this browser"
+    assert page.evaluate("document.activeElement.ariaLabel") == "check app-d-1 in this browser"
     expect(reader.said).to_contain_text("1 of")
     page.get_by_role("button", name="Pause").click()
+    page.get_by_label("What to check").select_option(SMALL)
     page.get_by_role("button", name="Check", exact=True).click()
     expect(reader.said).to_contain_text("Paused")
     second.get_by_role("button").click()
@@ -379,7 +362,25 @@ def test_one_claim_is_checked_alone_from_its_row_also_while_the_others_wait(brow
     expect(second.get_by_role("button")).to_have_text("check")
     expect(reader.said).to_contain_text("Paused", timeout=READY)
     assert page.locator(".live-here b").count() == 2
-    assert reader.troubles == []
+    page.get_by_role("button", name="Go on").click()
+    agrees(reader, site, [SMALL])
+    # In another tab what was checked is there, and all can be begun at once.
+    other = reader.context.new_page()
+    other.goto(page.url)
+    other.get_by_role("button", name="Check the paper in this browser").click()
+    expect(other.get_by_role("button", name="Pause")).to_be_visible()
+    expect(other.locator(".live-here b").first).to_have_text("agrees")
+    reader.context.close()
+
+
+@pytest.mark.slow
+def test_the_paper_is_checked_in_the_browser(browser, served, site):
+    reader = Reader(browser, served, "record/claims")
+    page = reader.page
+    page.get_by_role("button", name="Check the paper in this browser").click()
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Go on").click()
+    agrees(reader, site, RUNS)
     reader.context.close()
 
 
