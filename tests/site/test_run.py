@@ -23,6 +23,7 @@ from tests.conftest import ROOT
 from tests.site.conftest import VIEWS, watch
 
 CHAPTER = "12-lazy-or-rich"  # short, with an explorer and checks
+EXPLORED = "02-symmetric-factorization"  # in Firefox
 SMALL = "appendix-d-proposition-4"
 ASKED: list[str] = []  # of the server, in its words
 READY = 400_000  # milliseconds, on a machine that does much else
