@@ -40,7 +40,9 @@ def in_modes(
     _, power = np.frexp(np.maximum(length_u, length_v))
     unit = np.ldexp(1.0, np.where(power < -200, power, 0))
     length_u, length_v = length_u / unit, length_v / unit
-    u, v = (size / unit[:, None] * a[:r] for size, a in ((size_U, u), (size_V, v)))
+    # In two steps, as a size over such a unit may be beyond all numbers where its part is 0.
+    root = np.sqrt(unit)[:, None]
+    u, v = (size / root * a[:r] / root for size, a in ((size_U, u), (size_V, v)))
     x = (u * v.conj()).sum(1).real
     x[length_u * length_v == 0] = 0
     lam = (length_u - length_v) * (length_u + length_v)

@@ -136,6 +136,14 @@ def test_no_direction_is_dropped_that_the_data_determine(seed):
             assert distance(X, expected[i]) <= max(1e-12, 10 * floor)
 
 
+def test_a_layer_of_zeros_beside_the_smallest_number_there_is():
+    start = gf.Weights([[0.0], [0.0]], [[5e-324]])
+    X = exact.spectral([[0.0], [1.0]], start, [0.0, 400.0, 1e6])
+    with mp.workdps(30):
+        grown = mp.mpf(5e-324) ** 2 * mp.sinh(800) / 2
+    np.testing.assert_allclose(X[:, 1, 0], [0.0, float(grown), 1.0], rtol=1e-12)
+
+
 @pytest.mark.parametrize("size", [1e-300, 1e-200, 1e-160, 1e-140, 1e30, 1e70])
 @pytest.mark.parametrize("seed", range(4))
 def test_weights_of_any_size_move_as_they_should(seed, size):
