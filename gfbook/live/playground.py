@@ -89,7 +89,8 @@ def draw(shown: Shown) -> "Figure":
             points, label = np.array([x, y], float), "_" * style.get("quiet", False) + name
             axes.plot(*points, **known, label=label, markersize=3, linewidth=1.4)
         axes.set(xlabel=panel.x, ylabel=panel.y, title=panel.name)
-        axes.set(xlim=panel.xlim, ylim=panel.ylim, yscale="log" if panel.log else "linear")
+        seen = panel.log and any(y is not None and y > 0 for ys in state["y"] for y in ys)
+        axes.set(xlim=panel.xlim, ylim=panel.ylim, yscale="log" if seen else "linear")
     plots.name(*figure.axes)
     return figure
 

@@ -357,6 +357,12 @@ def test_what_is_taken_away_is_what_is_shown(page):
     assert len(axes) == len(found.answer["panels"]) == 5
 
 
+@pytest.mark.parametrize("preset", ["blind", "edge"])  # their Q does not drift at all
+def test_a_logarithmic_panel_with_nothing_above_zero_can_be_taken(page, preset):
+    Seen(page, given(preset))
+    assert ET.fromstring(page.take("svg")).tag.endswith("svg")
+
+
 def test_lines_run_elsewhere(page):
     found = Seen(page, given("two-values"))
     done = subprocess.run(
