@@ -89,6 +89,8 @@ def measured(site: Path, quick: bool) -> dict[str, tuple[float, str]]:
                 found[f"until ready, {what}"] = browser.takes(run, ready), aim
                 if aim == "10":
                     spent = browser.takes(press("Run all"), lambda page: page.evaluate(RUNS))
+                    said = browser.page.locator(".live-bar .live-words").inner_text()
+                    assert said.endswith(" cells were run."), said
                     found[f"all of {chapter} after that"] = spent, "10"
         with opened(playwright, profile, f"{home}{PLAYGROUND}.html") as browser:
             found["playground, until its first pictures"] = browser.takes(run, ready), ""

@@ -181,8 +181,8 @@ def name(*panels: Axes) -> None:
     >>> sorted(text.get_text() for text in ax.texts), ax.get_legend()
     (['falls', 'rises'], None)
     """
-    figure = panels[0].get_figure(root=True)
-    assert figure is not None
+    figure = panels[0].get_figure()
+    assert isinstance(figure, Figure)
     figure.draw_without_rendering()  # or the sizes of panels may not be known yet
     for ax in panels:
         ways = [_way(line, ax.bbox) for line in ax.lines]
