@@ -152,5 +152,6 @@ def _hermite(x: Array, t: Array) -> Array:
     apart = x[:, None] - x + own
     square = np.where(own, 1, (t[:, None, None] - x) / apart).prod(axis=-1) ** 2
     away = t[:, None] - x
-    values = square * (1 - 2 * away * ((1 / apart).sum(1) - 1))
+    # The 1 of the diagonal is left out, not taken away: beside it 1 / apart may be rounding.
+    values = square * (1 - 2 * away * np.where(own, 0, 1 / apart).sum(1))
     return np.stack([values, square * away], axis=2)

@@ -179,27 +179,22 @@ def _one_by_one(
 
 def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Array, Array]:
     """Return the path of R by explicit steps, and by implicit ones where it is stiff."""
-    from gfcore import _radau
-
     J = np.repeat([1.0, -1.0], Y.shape)[:, None]
     K, tol, m = R.T @ (J * R), max(min(rtol, _ROUGH) / 100, _FINEST), len(Y)
     sizes = np.abs(Y).max(), np.abs(R).max()
     while True:
         fine, drawn = _explicit.path(Y, R, t, tol)
         found, drawn = fine.states[: fine.done], drawn[: fine.done]
+        whole = np.vecdot(found, found).sum(1)
+        largest = np.maximum.accumulate(np.append(np.vdot(R, R), whole))
+        _put_back(found, K, J, largest[1:], rtol)
         X, size = _products(found, m), _product(found, m)
         lost = np.zeros(t.size)
         lost[: fine.done] = 4 * _norm(X - _products(drawn, m)) + 3 * ROUNDING * size
         # What the steps are allowed, where both paths happen to be that good.
-        whole = np.vecdot(found, found).sum(1)
         lost[: fine.done] += 4 * tol * (_norm(X) + 1e-3 * sizes[1] * whole**0.5)
         if fine.done == t.size:  # at the end of a step, errors that are about to decay
             lost[t == t[-1]] += 4 * tol * size[-1] / R.shape[1] ** 0.5
-        U, V = found[:, :m], found[:, m:]
-        drift = np.linalg.norm(U.mT @ U - V.mT @ V - K, axis=(1, 2))
-        off = drift > max(_KEPT, rtol / 100) / 2 * whole
-        if off.any():
-            found[off] = _radau.conserve(found[off], K, J)
         # The error of such steps is in proportion to the tolerance. A rough path from a start
         # farther away tells it; one of low order in single precision for a tenth of the cost,
         # as long as what it finds is small.
@@ -220,11 +215,26 @@ def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Ar
             if close:
                 break
         if not ended:
-            fine = fine._replace(R=_radau.conserve(fine.R[None], K, J)[0])
+            _put_back(fine.R[None], K, J, largest[-1:], rtol)
             states, error, good = _finish(Y, None, [rough, fine], t, rtol, lost, share)
         if good or tol <= _FINEST:
             return states, error
         tol = max(tol / 10, _FINEST)
+
+
+def _put_back(Z: Array, K: Array, J: Array, largest: Array, rtol: float) -> None:
+    """Put the imbalance (13), K, back in states Z (N, m+n, k) that have lost it, in place.
+
+    What may be lost is a share of the `largest` ||R||^2 so far: K has the rounding errors of
+    that, which are far above the state itself where the weights decay.
+    """
+    from gfcore import _radau
+
+    U, V = np.split(Z, [np.count_nonzero(J > 0)], axis=1)
+    drift = np.linalg.norm(U.mT @ U - V.mT @ V - K, axis=(1, 2))
+    off = drift > max(_KEPT, rtol / 100) / 2 * largest
+    if off.any():
+        Z[off] = _radau.conserve(Z[off], K, J)
 
 
 def _finish(

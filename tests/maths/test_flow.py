@@ -701,6 +701,7 @@ def test_weights_between_ends_are_those_of_hermites_polynomial():
         values, slopes = np.moveaxis(_explicit._hermite(x, t), 2, 0)
         f = values @ x**degree + slopes @ (degree * x ** max(degree - 1, 0))
         np.testing.assert_allclose(f, t**degree, rtol=1e-12)
+    assert np.allclose(_explicit._hermite(1e20 * x, 1e20 * t)[:, :, 0].sum(1), 1, rtol=1e-13)
     # Ends that are close magnify rounding errors, and are left out; the last is not.
     x = np.array([0.0, 0.01, 0.5, 1.0, 1.01])
     assert _explicit._spaced(x, np.arange(5)).tolist() == [1, 2, 4]
@@ -972,6 +973,26 @@ def test_a_large_problem_may_start_at_zero():
     Y, start = np.ones((100, 100)), gf.Weights(np.zeros((100, 64)), np.zeros((100, 64)))
     assert flow._explicit.suits(Y.size * 64)
     assert not flow.solve(Y, start, 1e-3).X.any()
+
+
+def test_large_weights_that_decay_keep_no_imbalance_of_rounding():
+    Y, U, t = np.zeros((35, 35)), np.zeros((35, 35)), np.array([1.0, 4.0, 10.0])
+    Y[0, 0], Y[1, 1], U[0, 0] = 3.0, 1e-3, 0.1
+    path = flow.solve(Y, gf.Weights(U, -U), t)
+    expected = -0.03 / (3.01 * np.exp(6 * t) - 0.01)  # x = -u^2, u' = -(3 + u^2) u
+    gap = np.linalg.norm(path.X - expected[:, None, None] * (U != 0), axis=(1, 2))
+    assert (gap <= path.error_estimate).all()
+    assert gap.max() < 1e-14
+
+
+@pytest.mark.parametrize("unit", [1e-16, 1e8])
+def test_large_problems_do_not_depend_on_the_unit_of_time(unit):
+    rng, t = np.random.default_rng(1), np.array([0.013, 0.3, 2.0])
+    Y, R = rng.standard_normal((40, 40)) / 6, 0.3 * rng.standard_normal((80, 36))
+    X = flow.solve(Y, gf.Weights(R[:40], R[40:]), t).X
+    R *= unit**0.5
+    other = flow.solve(unit * Y, gf.Weights(R[:40], R[40:]), t / unit).X / unit
+    assert np.abs(other - X).max() < 1e-11
 
 
 def test_what_progress_leaves_out_is_not_a_number():
