@@ -41,6 +41,8 @@ class Player(Reader):
         self.state("ready")
 
     def open(self, hash):
+        if self.hash == hash:
+            return  # which would change nothing, so that there is nothing to wait for
         before = self.runs()
         self.page.evaluate("hash => { location.hash = hash; }", hash)
         self.after(before)
