@@ -1,6 +1,7 @@
 # make book    set up .venv, execute the chapters, build _build/html/index.html
 # make test    set up .venv, run the tests; TESTS=tests/maths for those of one folder or file
-# make test-all   run the slow tests as well: fresh environments, every page, other values
+# make test-slow   run the slow ones: Python in the page, pages on a phone, builds; as CI does
+# make test-all   run all, with those that take minutes: fresh environments, other values
 # make pdf     print the built book to _build/book.pdf
 # make serve   show the built book on localhost
 # make lab     open the chapters in JupyterLab
@@ -74,9 +75,9 @@ tools:
 
 set-up-tools: $(TOOLS)
 
-test: MARK := not slow
-test-slow: MARK := slow
-test-slow test-all: firefox
+test: MARK := not slow and not long
+test-slow: MARK := slow and not long
+test-all: firefox
 test test-slow test-all: tools browser
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup \
 	  --no-loadscope-reorder -m "$(MARK)" $(TESTS)
@@ -165,7 +166,7 @@ browser:
 	  || { echo "Chromium is needed: install chromium-headless-shell or chromium, or set CHROMIUM" >&2; \
 	    exit 1; }
 
-# The slow tests run Python in the page in Firefox too.
+# With `make test-all` Python runs in the page in Firefox too.
 firefox:
 	@command -v $(FIREFOX) > /dev/null || command -v firefox > /dev/null \
 	  || $(call INSTALL,firefox-esr) \

@@ -56,8 +56,21 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
-def site():
-    """Return the folder of the published book, brought up to date first."""
-    subprocess.run([sys.executable, "-m", "gfbook.live.parts"], cwd=ROOT, check=True)
-    subprocess.run([*MAKE, "book"], cwd=ROOT, check=True)
+def shared(tmp_path_factory, worker_id):
+    """Return the folder that all workers of this run have."""
+    base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
+
+
+@pytest.fixture(scope="session")
+def site(shared):
+    """Return the folder of the published book, brought up to date first, by one worker."""
+    from filelock import FileLock  # which the tests of the mathematics do without
+
+    done = shared / "site"
+    with FileLock(f"{done}.lock"):
+        if not done.exists():
+            subprocess.run([sys.executable, "-m", "gfbook.live.parts"], cwd=ROOT, check=True)
+            subprocess.run([*MAKE, "book"], cwd=ROOT, check=True)
+            done.touch()
     return ROOT / "_build" / "html"

@@ -112,10 +112,9 @@ def tree(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def built_once(tmp_path_factory, worker_id):
+def built_once(shared):
     """Return the folder of a small book, built, to be copied; the workers share one."""
-    base = tmp_path_factory.getbasetemp()
-    root = (base if worker_id == "master" else base.parent) / "built"
+    root = shared / "built"
     with FileLock(f"{root}.lock"):
         if not root.is_dir():
             part = root.with_suffix(".part")

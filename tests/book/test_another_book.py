@@ -12,6 +12,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from tests.book.conftest import KERNEL, Tree
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
 CHECKED = """\
 import numpy as np
 from gfbook import plots

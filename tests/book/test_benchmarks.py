@@ -6,11 +6,10 @@ import sys
 
 import pytest
 
-from benchmarks.run import explorers
 from tests.conftest import ROOT
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_benchmarks_run_and_all_reach_the_same_answer(tmp_path):
     command = [sys.executable, "benchmarks/run.py", "--quick", "--output", str(tmp_path)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -34,5 +33,7 @@ def test_benchmarks_run_and_all_reach_the_same_answer(tmp_path):
 
 
 def test_benchmarks_run_without_a_browser(monkeypatch):
+    from benchmarks.run import explorers  # slow to import, and needed by no other test
+
     monkeypatch.setattr("benchmarks.run.chromium", lambda: None)
     assert explorers(quick=True).count("not run: no Chromium") == 4

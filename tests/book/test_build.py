@@ -80,6 +80,7 @@ FAULTS = ("no claim eq-6", "nothing to count: wins; there is holds, holds-if, mi
 FAULTS += ("eq-99", "nobody", "fig-none", "no.md")
 
 
+@pytest.mark.slow
 def test_only_what_changed_is_done_again_and_a_book_with_faults_is_not_published(built):
     """What is stale is looked at below, one change at a time.
 
@@ -256,6 +257,7 @@ def test_chapter_that_does_not_end_is_stopped(tree):
     wait_for_no_process(tree)
 
 
+@pytest.mark.slow
 def test_kernel_that_dies_is_an_error(built):
     built.chapter("one", code="import os\nos._exit(1)")
     code, said = built.run()
@@ -263,6 +265,7 @@ def test_kernel_that_dies_is_an_error(built):
     assert "chapters/one.ipynb: cell 3 (import os): Kernel died" in said
 
 
+@pytest.mark.slow
 def test_chapters_with_faults_are_named_and_not_published(built):
     pages = built.pages()
     told = "import sys\nprint('so', file=sys.stderr)"
@@ -426,9 +429,11 @@ def wait_for_no_process(tree):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])
-def test_killed_build_leaves_nothing_half_done(tree, name):
-    for seconds in (0.3, 1.0, 2.0, 3.0, 4.0, 5.0, 6.5, 8.0):
+@pytest.mark.parametrize(
+    ("name", "moments"), [("SIGINT", (0.3, 2.0, 4.0, 6.5)), ("SIGKILL", (1.0, 3.0, 5.0, 8.0))]
+)
+def test_killed_build_leaves_nothing_half_done(tree, name, moments):
+    for seconds in moments:
         # Each chapter and each page says which build it is from.
         tree.chapter("one", code=f"print('build', {seconds})")
         tree.chapter("two", code=f"print('build', {seconds})")

@@ -169,7 +169,7 @@ OTHER = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @named
 def test_every_claim_holds_at_other_values(path, tmp_path):
     values = {"seed": 1} | OTHER.get(path.stem, {})

@@ -60,6 +60,7 @@ def test_code_is_linted_and_formatted(command, tmp_path):
     assert failed.returncode == 1
 
 
+@pytest.mark.slow
 def test_types_are_right():
     run(BIN / "mypy")
 
@@ -139,7 +140,7 @@ def test_example_of_the_readme_runs():
     assert last < 1e-3 * first
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_commands_of_the_readme_run(site, tmp_path):
     blocks = re.findall(r"```sh\n(.*?)```", text("README.md"), re.S)
     commands = [line.strip() for block in blocks for line in block.splitlines() if line.strip()]

@@ -135,7 +135,7 @@ def wheel(tmp_path_factory):
     return path
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_example_of_the_readme_runs_from_the_wheel_in_any_folder(wheel, tmp_path):
     (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     python = fresh(tmp_path / "env")
@@ -153,7 +153,7 @@ def test_example_of_the_readme_runs_from_the_wheel_in_any_folder(wheel, tmp_path
 TAKEN = ("05-discrete-time", "appendix-d-proposition-4")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_notebooks_taken_from_the_site_run_with_what_they_say(site, tmp_path):
     for name in TAKEN:
         shutil.copy(site / f"_sources/chapters/{name}.ipynb", tmp_path)
@@ -180,7 +180,7 @@ def test_notebooks_taken_from_the_site_run_with_what_they_say(site, tmp_path):
     assert any("image/svg+xml" in shown for shown in data)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_binders_own_parser_takes_the_environment_then_the_clone_then_post_build(tmp_path):
     # No Docker here: repo2docker says what it would do, and does not do it.
     clone = tmp_path / "clone"

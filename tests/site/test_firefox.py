@@ -16,7 +16,7 @@ from tests.site.firefox import firefox, opened
 from tests.site.test_playground import BOARDS, alike, expected
 from tests.site.test_run import EXPLORED, WITHOUT
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 LONG = 400  # seconds
 NOW = "return document.documentElement.dataset.live"
 RUNS = "return Number(document.documentElement.dataset.liveRuns ?? 0)"

@@ -64,7 +64,7 @@ def size(python):
     return 512 * sum(path.lstat().st_blocks for path in Path(folder).rglob("*"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_chapter_runs_and_answers_in_a_fresh_environment(tmp_path, browser, monkeypatch):
     copy = tmp_path / "copy"
     checked_out(copy)

@@ -1,6 +1,6 @@
 """The built pages, looked at in Chromium: on a desk, on a phone, in the light, in the dark.
 
-Each page is loaded once, and then looked at in every view.
+Each page is loaded once, and then looked at: on a desk first, by the slow tests in other views.
 """
 
 import functools
@@ -19,9 +19,8 @@ from gfbook.build.badge import LESSON
 from gfbook.check import METADATA
 from tests.book.test_explore import shown, unpacked
 from tests.conftest import ROOT
-from tests.site.conftest import watch
+from tests.site.conftest import VIEWS, watch
 
-VIEWS = {f"{w}-{m}": (w, m) for w in (1280, 390) for m in ("light", "dark")}
 CHAPTERS = [f"chapters/{p.stem}" for p in sorted((ROOT / "chapters").glob("*.ipynb"))]
 PLAIN = [f"chapters/{path.stem}" for path in sorted((ROOT / "chapters").glob("*.md"))]
 RECORD = [*(f"record/{p.stem}" for p in sorted((ROOT / "record").glob("*.md"))), "genindex"]
@@ -36,7 +35,7 @@ WITHOUT_MATHS = {
 PAGES = [*CHAPTERS, *PLAIN, *RECORD, "search"]
 each_chapter = pytest.mark.parametrize("page", CHAPTERS, indirect=True, scope="module")
 each_page = pytest.mark.parametrize("page", PAGES, indirect=True, scope="module")
-each_view = pytest.mark.parametrize("view", VIEWS)
+DARK, PHONE = (pytest.param(view, marks=pytest.mark.slow) for view in ("dark", "phone"))
 TITLE = """[...document.querySelector(':is(article, .bd-search-container) h1').childNodes]
 .filter(e => !e.matches?.('.headerlink')).map(e => e.textContent).join('').trim()"""
 # Their tables are cards on a phone; others scroll.
@@ -136,7 +135,7 @@ def look(page, view):
 
 @each_chapter
 def test_tab_key_passes_formulas_and_shows_where_it_is(page):
-    look(page, "1280-light")
+    look(page, "desk")
     assert page.locator("mjx-container").count() > 10
     assert page.locator("mjx-container[tabindex]:not([tabindex='-1'])").count() == 0
     page.keyboard.press("Tab")
@@ -149,7 +148,7 @@ def test_tab_key_passes_formulas_and_shows_where_it_is(page):
 
 @each_chapter
 def test_displayed_formulas_have_room_on_a_desk(page):
-    look(page, "1280-light")
+    look(page, "desk")
     wide = page.evaluate(
         """[...document.querySelectorAll('article div.math')].filter(box =>
           [box, ...box.querySelectorAll('mjx-container')].some(
@@ -159,8 +158,8 @@ def test_displayed_formulas_have_room_on_a_desk(page):
 
 
 @each_page
-@each_view
-def test_nothing_overflows_and_letters_stand_out(page, view):
+@pytest.mark.parametrize("view", ["desk", PHONE])
+def test_nothing_overflows(page, view):
     look(page, view)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     scrolls = "pre, .math, .highlight, svg *, figure.wide"
@@ -191,8 +190,6 @@ def test_nothing_overflows_and_letters_stand_out(page, view):
         ).map(e => e.outerHTML.slice(0, 80))"""
     )
     assert unreached == []
-    if view.startswith("1280"):
-        assert page.evaluate(CONTRAST) == []
 
 
 @each_page
@@ -337,7 +334,7 @@ def seen(page, places):
 
 @each_chapter
 def test_what_is_seen_is_the_text_its_results_and_short_code(page):
-    look(page, "1280-light")
+    look(page, "desk")
     page.locator("label.checks").wait_for()
     checked = [found for cell in cells(page) if (found := checks(cell))]
     assert page.locator("details.check:not([open])").count() == len(checked)
@@ -395,7 +392,7 @@ def played(box, state):
 @each_page
 def test_each_explorer_answers_on_the_page(page, site):
     """Each control moves the sentence and the picture."""
-    look(page, "1280-light")
+    look(page, "desk")
     names = [name for path, name in shown(site) if path == f"{page.name}.html"]
     assert page.locator(".explorer").count() == len(names)
     for name in names:
@@ -448,7 +445,7 @@ def test_each_explorer_answers_on_the_page(page, site):
 
 @each_chapter
 def test_pictures_are_drawn_and_described(page):
-    look(page, "1280-light")
+    look(page, "desk")
     pictures = page.locator("article figure img")
     assert pictures.count() > 0
     for picture in pictures.all():
@@ -459,7 +456,7 @@ def test_pictures_are_drawn_and_described(page):
 
 @each_chapter
 def test_solution_opens(page):
-    look(page, "1280-light")
+    look(page, "desk")
     for toggle in page.locator("div.solution.dropdown").all()[:1]:
         content = toggle.locator(".section, .cell, p").nth(1)
         assert not content.is_visible()
@@ -467,9 +464,10 @@ def test_solution_opens(page):
         assert content.is_visible()
 
 
+@pytest.mark.slow
 @each_page
 def test_explorers_keep_their_height_and_names_their_places_on_a_phone(page):
-    look(page, "390-light")
+    look(page, "phone")
     for box in page.locator(".explorer").all():
         box.scroll_into_view_if_needed()
         box.locator("canvas").first.wait_for()
@@ -515,9 +513,10 @@ def test_explorers_keep_their_height_and_names_their_places_on_a_phone(page):
         assert amiss == []
 
 
+@pytest.mark.slow
 @each_chapter
 def test_long_equations_scroll_and_keep_their_numbers_on_a_phone(page):
-    look(page, "390-light")
+    look(page, "phone")
     places = page.locator("article div.math mjx-labels mjx-mtd").evaluate_all(
         """all => all.map(e => [e.getBoundingClientRect().left,
           e.getBoundingClientRect().right])"""
@@ -532,17 +531,26 @@ def test_long_equations_scroll_and_keep_their_numbers_on_a_phone(page):
     assert cut == 0
 
 
+@pytest.mark.slow
 @each_chapter
 def test_letters_in_pictures_can_be_read_on_a_phone(page):
-    look(page, "390-light")
+    look(page, "phone")
     for picture in page.locator("article figure img").all():
         scale = picture.evaluate("i => i.decode().then(() => i.width / i.naturalWidth)")
         assert 9 * 4 / 3 * scale >= 9  # pixels, of letters that are 9 points high
 
 
+@each_page
+@pytest.mark.parametrize("view", ["desk", DARK])
+def test_letters_stand_out(page, view):
+    look(page, view)
+    assert page.evaluate(CONTRAST) == []
+
+
+@pytest.mark.slow
 @each_chapter
 def test_figures_and_badges_turn_dark(page):
-    look(page, "1280-dark")
+    look(page, "dark")
     filters = styles(page, "article figure img", "filter")
     assert all("invert" in applied for applied in filters)
     shades = styles(page, "article :has(> .claim)", "backgroundColor")
@@ -570,9 +578,9 @@ def test_launch_and_download(page):
     assert any(link.endswith(f"_sources/{page.name}.ipynb") for link in links)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @each_page
-@pytest.mark.parametrize("view", ["1280-light", "1280-dark"])
+@pytest.mark.parametrize("view", ["desk", "dark"])
 def test_axe_finds_nothing_serious(page, view):
     look(page, view)
     if page.evaluate("!window.axe"):
@@ -586,8 +594,7 @@ def test_axe_finds_nothing_serious(page, view):
               code.forEach(e => { e.textContent = e.textContent; });
             }"""
         )
-    # In the dark only the colors are others.
-    only = {} if view == "1280-light" else {"runOnly": ["color-contrast"]}
+    only = {} if view == "desk" else {"runOnly": ["color-contrast"]}
     found = page.evaluate(
         """only => axe.run({resultTypes: ['violations'], preload: false, ...only}).then(
           r => r.violations.filter(v => ['serious', 'critical'].includes(v.impact)).map(

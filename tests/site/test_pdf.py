@@ -6,6 +6,7 @@ from bs4 import BeautifulSoup
 from gfbook.build import pdf
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
 TWO = ["chapters/07-conclusion", "record/errata"]
 
 

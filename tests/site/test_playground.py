@@ -18,6 +18,7 @@ from tests.book.conftest import written
 from tests.conftest import ROOT
 from tests.site.test_run import READY, Reader, served, types_all  # noqa: F401 - a fixture
 
+pytestmark = pytest.mark.slow
 PAGE = "record/playground"
 DATA = written(built.FILE)
 BOARDS = ".play-boards .explorer-plot"

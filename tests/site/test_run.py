@@ -22,6 +22,7 @@ from gfbook.live import parts
 from tests.conftest import ROOT
 from tests.site.conftest import VIEWS, watch
 
+pytestmark = pytest.mark.slow
 CHAPTER = "12-lazy-or-rich"  # short, with an explorer and checks
 EXPLORED = "02-symmetric-factorization"  # in Firefox
 SMALL = "appendix-d-proposition-4"
@@ -375,7 +376,7 @@ def test_claims_are_checked_alone_from_their_rows_and_in_turn(browser, served, s
     reader.context.close()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_paper_is_checked_in_the_browser(browser, served, site):
     reader = Reader(browser, served, "record/claims")
     page = reader.page
@@ -404,7 +405,7 @@ def test_without_a_server_there_is_a_word_and_no_button(visit):
     expect(page.locator(".live-start")).to_contain_text("make serve")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_cell_of_every_chapter_runs_and_agrees(site):
     command = [
         *parts.node("node"),

@@ -330,6 +330,7 @@ def texts(site):
     }
 
 
+@pytest.mark.slow
 def test_book_of_a_known_repository(tmp_path, nowhere, browser):
     site = small(tmp_path, "git@github.com:Some/book.git")
     assert (site / ".nojekyll").is_file()
@@ -367,6 +368,7 @@ def test_book_of_a_known_repository(tmp_path, nowhere, browser):
         page.close()
 
 
+@pytest.mark.slow
 def test_what_is_not_there_is_told_below_any_address(tmp_path, unknown, browser):
     with (
         served(tmp_path, "book", unknown / "_build/html") as address,
@@ -386,6 +388,7 @@ def test_what_is_not_there_is_told_below_any_address(tmp_path, unknown, browser)
         assert said == []
 
 
+@pytest.mark.slow
 def test_book_of_no_known_repository_needs_none(unknown):
     site = unknown / "_build/html"
     found = texts(site)
@@ -463,6 +466,7 @@ FOUND = {
 }
 
 
+@pytest.mark.slow
 def test_search_finds_what_a_reader_calls_things_and_shows_sentences(site, browser, tmp_path):
     troubles = []
     page = browser.new_page()
