@@ -389,6 +389,7 @@ def played(box, state):
     assert state()[1] != before[1]
 
 
+@pytest.mark.slow
 @each_page
 def test_each_explorer_answers_on_the_page(page, site):
     """Each control moves the sentence and the picture."""
@@ -454,6 +455,7 @@ def test_pictures_are_drawn_and_described(page):
         assert picture.evaluate("i => i.decode().then(() => i.naturalWidth)") > 100
 
 
+@pytest.mark.slow
 @each_chapter
 def test_solution_opens(page):
     look(page, "desk")
@@ -605,6 +607,7 @@ def test_axe_finds_nothing_serious(page, view):
     assert [(rule, nodes) for rule, nodes in found if rule not in ACCEPTED] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["search"], indirect=True, scope="module")
 @pytest.mark.parametrize("word", ["hyperbola", "Riccati"])
 def test_search_finds_a_word(page, served, word):

@@ -49,6 +49,7 @@ def test_notebook_is_as_it_was(site):
             assert cell["metadata"].get("mystnb") == own.get("mystnb")
 
 
+@pytest.mark.slow
 def test_fold_opens_and_closes_by_keyboard(plain):
     page = plain(SHORT)
     fold = page.locator("details.check").first
@@ -65,6 +66,7 @@ def test_fold_opens_and_closes_by_keyboard(plain):
     expect(fold.locator("pre")).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_switch_opens_all_checks_and_is_remembered(plain, site):
     page = plain(SHORT)
     every = closed(page)
@@ -83,6 +85,7 @@ def test_switch_opens_all_checks_and_is_remembered(plain, site):
     expect(switch).not_to_be_checked()
 
 
+@pytest.mark.slow
 def test_address_opens_all_or_the_one_it_leads_to(plain, site):
     page = plain(SHORT, "?checks=open")
     assert closed(page) == 0
@@ -98,6 +101,7 @@ def test_address_opens_all_or_the_one_it_leads_to(plain, site):
     expect(page.locator("#claim-fig-1-b")).to_be_in_viewport()
 
 
+@pytest.mark.slow
 def test_without_a_script_folds_open(plain):
     page = plain(SHORT, java_script_enabled=False)
     assert page.locator("label.checks").count() == 0
@@ -108,6 +112,7 @@ def test_without_a_script_folds_open(plain):
     expect(fold.locator("pre")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_paper_has_verdicts_and_figures_and_code_to_read(plain):
     page = plain(SHORT)
     page.emulate_media(media="print")
@@ -126,6 +131,7 @@ def test_paper_has_verdicts_and_figures_and_code_to_read(plain):
         expect(where).to_be_hidden()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_theme_is_that_of_the_reader(plain, scheme):
     page = plain(SHORT, color_scheme=scheme)
@@ -146,6 +152,7 @@ def test_theme_is_that_of_the_reader(plain, scheme):
     )
 
 
+@pytest.mark.slow
 def test_verdicts_of_one_equation_stand_together(visit):
     for view in ("desk", "phone"):
         page = visit(NAMES[2], view)
@@ -174,6 +181,7 @@ def test_own_statements_are_numbered_by_their_section(site):
 SHOWN = "#preview:not([hidden])"
 
 
+@pytest.mark.slow
 def test_preview_of_what_a_link_leads_to(plain):
     page = plain(NAMES[3])
     box = page.locator(SHOWN)
@@ -208,6 +216,7 @@ def test_preview_of_what_a_link_leads_to(plain):
     expect(box).to_contain_text(re.compile(r"\d{4}"))
 
 
+@pytest.mark.slow
 def test_preview_is_for_links_with_one_and_not_for_a_finger(plain):
     page = plain(SHORT, has_touch=True)
     page.locator("article p a[href*='#eq-']").first.dispatch_event(

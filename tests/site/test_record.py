@@ -24,6 +24,7 @@ def told(page):
     return re.search(r"Claims shown: *(\d+)", " ".join(names)).group(1)
 
 
+@pytest.mark.slow
 def test_filter(visit):
     page = visit("record/claims", "phone")
     every = ENTRIES
@@ -48,6 +49,7 @@ def test_filter(visit):
 DIM = "[...document.querySelectorAll('.graph .{}')].map(e => +getComputedStyle(e).opacity)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("id", ["eq-8", "prop-5"])
 def test_pointing_at_a_statement_leaves_its_ways_lit(visit, id):
     graph = rests.load(ROOT, ledger.read(ROOT / ledger.PAPER))
@@ -64,6 +66,7 @@ def test_pointing_at_a_statement_leaves_its_ways_lit(visit, id):
     assert 0 < sum(lines) < len(lines)
 
 
+@pytest.mark.slow
 def test_graph_is_a_list_on_a_phone(visit):
     page = visit("record/rests", "phone")
     assert not page.locator("svg.graph").is_visible()

@@ -119,6 +119,7 @@ def middle(part):
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
 def test_picture_is_on_the_first_screen(start, width, height):
     for settings in ({}, {"java_script_enabled": False}):
@@ -130,6 +131,7 @@ def test_picture_is_on_the_first_screen(start, width, height):
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth") or settings
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 390])
 def test_start_is_dragged(start, width):
     page = start(width=width)
@@ -150,6 +152,7 @@ def test_start_is_dragged(start, width):
     assert page.evaluate("getSelection().toString()") == ""
 
 
+@pytest.mark.slow
 def test_start_is_moved_by_keyboard(start):
     page = start()
     grip = page.locator(f"{FIRST} .handle")
@@ -166,6 +169,7 @@ def test_start_is_moved_by_keyboard(start):
     assert page.evaluate("document.activeElement.tagName") in ("BUTTON", "INPUT")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("picture", NAMES)
 def test_each_control_of_each_picture_moves_it(start, picture):
     page = start("chapters/start.html")
@@ -190,6 +194,7 @@ def test_each_control_of_each_picture_moves_it(start, picture):
         assert state() != before
 
 
+@pytest.mark.slow
 def test_it_plays_to_its_end_and_can_be_stopped(start):
     page = start()
     button, time = page.locator(f"{FIRST} button"), page.locator(f"{FIRST} input").last
@@ -206,12 +211,14 @@ def test_it_plays_to_its_end_and_can_be_stopped(start):
     expect(button).to_have_text("▶ Play")
 
 
+@pytest.mark.slow
 def test_who_wants_no_motion_moves_the_time_by_hand(start):
     page = start(reduced_motion="reduce")
     assert page.locator(".mode button").count() == 0
     assert page.locator(f"{FIRST} input").count() == 2
 
 
+@pytest.mark.slow
 def test_without_a_script_the_picture_is_there(start):
     page = start(java_script_enabled=False)
     expect(page.locator(f"{FIRST} .plane .two")).to_be_visible()
@@ -228,6 +235,7 @@ LIGHT = """e => [getComputedStyle(e).fill, getComputedStyle(document.body).backg
   .map(([r, g, b]) => 0.2126 * r + 0.7152 * g + 0.0722 * b)"""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_letters_of_the_picture_stand_out(start, scheme):
     page = start(color_scheme=scheme)
@@ -236,6 +244,7 @@ def test_letters_of_the_picture_stand_out(start, scheme):
     assert min((max(pair) + 0.05) / (min(pair) + 0.05) for pair in pairs) >= 4.5
 
 
+@pytest.mark.slow
 def test_tour_has_six_steps_each_to_be_moved_and_no_code(start):
     page = start("chapters/start.html")
     steps = page.locator("article section section section")
