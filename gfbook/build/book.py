@@ -67,6 +67,8 @@ def pages(builder: str = "html") -> None:
         lines = re.sub(r"\x1b\[[\d;]*m", "", LOG.read_text(encoding="utf-8")).splitlines()
         end = [n for n, line in enumerate(lines) if re.match(r"[A-Z]\w* error\b.*:$", line)]
         told = [line for line in lines if "WARNING" in line or "ERROR" in line]
+        # Of what ended it: the first cause is not among the last lines of a traceback.
+        told = told or [line for line in lines if re.match(r"[\w.]+(Error|Exception): .", line)]
         told = told or lines[-20:]
         if end:  # and what it said, without how Python came there
             told = [
