@@ -1,6 +1,6 @@
 # make book    set up .venv, execute the chapters, build _build/html/index.html
 # make test    set up .venv, run the tests; TESTS=tests/maths for those of one folder or file
-# make test-slow   run the slow ones: Python in the page, pages on a phone, builds; as CI does
+# make test-slow   run the slow ones, as CI does: every page, Python in it, builds
 # make test-all   run all, with those that take minutes: fresh environments, other values
 # make pdf     print the built book to _build/book.pdf
 # make serve   show the built book on localhost

@@ -1,12 +1,15 @@
 """Pages in Chromium, and what a reader should not meet there."""
 
+import functools
+
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from gfbook.build.browser import chromium
 
-# What takes a moment takes a minute on a machine that does much else.
-expect.set_options(timeout=60_000)
+# Milliseconds: what takes a moment takes a minute on a machine that does much else.
+SOON = 180_000
+expect.set_options(timeout=SOON)
 VIEWS = {"desk": (1280, "light"), "phone": (390, "light"), "dark": (1280, "dark")}
 QUIET = (
     "--no-sandbox --disable-gpu --no-first-run --disable-background-networking "
@@ -31,10 +34,24 @@ def answers(box, explorer):
     return expected
 
 
+def patient(make):
+    """Return what makes a page or a context that does not give up after half a minute."""
+
+    @functools.wraps(make)
+    def made(*args, **settings):
+        new = make(*args, **settings)
+        new.set_default_timeout(SOON)
+        return new
+
+    return made
+
+
 @pytest.fixture(scope="module")
 def browser():
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=QUIET.split())
+        browser.new_context = patient(browser.new_context)
+        browser.new_page = patient(browser.new_page)
         yield browser
         browser.close()
 

@@ -1,6 +1,7 @@
 """The built pages, looked at in Chromium: on a desk, on a phone, in the light, in the dark.
 
-Each page is loaded once, and then looked at: on a desk first, by the slow tests in other views.
+Each page is loaded once, and then turned to each view once: a few in all runs, the others among
+the slow tests, as a page takes some seconds.
 """
 
 import functools
@@ -19,7 +20,7 @@ from gfbook.build.badge import LESSON
 from gfbook.check import METADATA
 from tests.book.test_explore import shown, unpacked
 from tests.conftest import ROOT
-from tests.site.conftest import VIEWS, watch
+from tests.site.conftest import SOON, VIEWS, watch
 
 CHAPTERS = [f"chapters/{p.stem}" for p in sorted((ROOT / "chapters").glob("*.ipynb"))]
 PLAIN = [f"chapters/{path.stem}" for path in sorted((ROOT / "chapters").glob("*.md"))]
@@ -33,9 +34,17 @@ WITHOUT_MATHS = {
     "search",
 }
 PAGES = [*CHAPTERS, *PLAIN, *RECORD, "search"]
-each_chapter = pytest.mark.parametrize("page", CHAPTERS, indirect=True, scope="module")
-each_page = pytest.mark.parametrize("page", PAGES, indirect=True, scope="module")
-DARK, PHONE = (pytest.param(view, marks=pytest.mark.slow) for view in ("dark", "phone"))
+# One of each kind: a chapter, a page without code, a long table, one with a script of its own.
+FEW = {"chapters/06-figure-1", "chapters/start", "record/claims", "record/errata", "search"}
+
+
+def each(pages, few=(), others=pytest.mark.slow):
+    """Return what runs a test on each page, all of a page together."""
+    marked = [pytest.param(p, marks=few if p in FEW else others) for p in pages]
+    return pytest.mark.parametrize("page", marked, indirect=True, scope="module")
+
+
+each_chapter, each_page = each(CHAPTERS), each(PAGES)
 TITLE = """[...document.querySelector(':is(article, .bd-search-container) h1').childNodes]
 .filter(e => !e.matches?.('.headerlink')).map(e => e.textContent).join('').trim()"""
 # Their tables are cards on a phone; others scroll.
@@ -158,43 +167,8 @@ def test_displayed_formulas_have_room_on_a_desk(page):
 
 
 @each_page
-@pytest.mark.parametrize("view", ["desk", PHONE])
-def test_nothing_overflows(page, view):
-    look(page, view)
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    scrolls = "pre, .math, .highlight, svg *, figure.wide"
-    if page.name not in CARDS:
-        scrolls += ", .pst-scrollable-table-container, table"
-    wide = page.evaluate(
-        """scrolls => [...document.querySelectorAll('article *')].filter(e => {
-          const { width, left, right } = e.getBoundingClientRect();
-          return width > 0 && (right > innerWidth + 1 || left < -1) && !e.closest(scrolls);
-        }).map(e => e.outerHTML.slice(0, 80))""",
-        scrolls,
-    )
-    assert wide == []
-    # A formula in a line breaks where the line ends, and nothing of it has to be looked for.
-    cut = page.evaluate(
-        """[...document.querySelectorAll('article span.math mjx-math')].filter(e => {
-          if (e.closest('.pst-scrollable-table-container')) return false;
-          const [r, box] = [e, e.closest('span.math')].map(a => a.getBoundingClientRect());
-          return r.width > 0 && (r.right > innerWidth || r.width > box.width + 1);
-        }).map(e => e.closest('span.math').textContent.slice(0, 80))"""
-    )
-    assert cut == []
-    # What of a formula scrolls is a stop of the Tab key.
-    unreached = page.evaluate(
-        """[...document.querySelectorAll('article .math, article mjx-container')].filter(e =>
-          e.tabIndex < 0 && e.scrollWidth > e.clientWidth + 1
-          && /auto|scroll/.test(getComputedStyle(e).overflowX)
-        ).map(e => e.outerHTML.slice(0, 80))"""
-    )
-    assert unreached == []
-
-
-@each_page
 def test_first_load_is_below_a_megabyte(page):
-    late = time.monotonic() + 60
+    late = time.monotonic() + SOON / 1000
     while page.under_way and time.monotonic() < late:
         page.wait_for_timeout(50)
     assert not page.under_way
@@ -389,7 +363,6 @@ def played(box, state):
     assert state()[1] != before[1]
 
 
-@pytest.mark.slow
 @each_page
 def test_each_explorer_answers_on_the_page(page, site):
     """Each control moves the sentence and the picture."""
@@ -455,7 +428,6 @@ def test_pictures_are_drawn_and_described(page):
         assert picture.evaluate("i => i.decode().then(() => i.naturalWidth)") > 100
 
 
-@pytest.mark.slow
 @each_chapter
 def test_solution_opens(page):
     look(page, "desk")
@@ -466,7 +438,57 @@ def test_solution_opens(page):
         assert content.is_visible()
 
 
-@pytest.mark.slow
+@each_page
+@pytest.mark.parametrize("view", ["desk", "dark"])
+def test_letters_stand_out(page, view):
+    look(page, view)
+    assert page.evaluate(CONTRAST) == []
+
+
+@each_chapter
+def test_figures_and_badges_turn_dark(page):
+    look(page, "dark")
+    filters = styles(page, "article figure img", "filter")
+    assert all("invert" in applied for applied in filters)
+    shades = styles(page, "article :has(> .claim)", "backgroundColor")
+    assert {*shades} <= {"rgba(0, 0, 0, 0)", "transparent"}
+
+
+@each_page
+@pytest.mark.parametrize("view", ["desk", "phone"])
+def test_nothing_overflows(page, view):
+    look(page, view)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    scrolls = "pre, .math, .highlight, svg *, figure.wide"
+    if page.name not in CARDS:
+        scrolls += ", .pst-scrollable-table-container, table"
+    wide = page.evaluate(
+        """scrolls => [...document.querySelectorAll('article *')].filter(e => {
+          const { width, left, right } = e.getBoundingClientRect();
+          return width > 0 && (right > innerWidth + 1 || left < -1) && !e.closest(scrolls);
+        }).map(e => e.outerHTML.slice(0, 80))""",
+        scrolls,
+    )
+    assert wide == []
+    # A formula in a line breaks where the line ends, and nothing of it has to be looked for.
+    cut = page.evaluate(
+        """[...document.querySelectorAll('article span.math mjx-math')].filter(e => {
+          if (e.closest('.pst-scrollable-table-container')) return false;
+          const [r, box] = [e, e.closest('span.math')].map(a => a.getBoundingClientRect());
+          return r.width > 0 && (r.right > innerWidth || r.width > box.width + 1);
+        }).map(e => e.closest('span.math').textContent.slice(0, 80))"""
+    )
+    assert cut == []
+    # What of a formula scrolls is a stop of the Tab key.
+    unreached = page.evaluate(
+        """[...document.querySelectorAll('article .math, article mjx-container')].filter(e =>
+          e.tabIndex < 0 && e.scrollWidth > e.clientWidth + 1
+          && /auto|scroll/.test(getComputedStyle(e).overflowX)
+        ).map(e => e.outerHTML.slice(0, 80))"""
+    )
+    assert unreached == []
+
+
 @each_page
 def test_explorers_keep_their_height_and_names_their_places_on_a_phone(page):
     look(page, "phone")
@@ -515,7 +537,6 @@ def test_explorers_keep_their_height_and_names_their_places_on_a_phone(page):
         assert amiss == []
 
 
-@pytest.mark.slow
 @each_chapter
 def test_long_equations_scroll_and_keep_their_numbers_on_a_phone(page):
     look(page, "phone")
@@ -533,30 +554,12 @@ def test_long_equations_scroll_and_keep_their_numbers_on_a_phone(page):
     assert cut == 0
 
 
-@pytest.mark.slow
 @each_chapter
 def test_letters_in_pictures_can_be_read_on_a_phone(page):
     look(page, "phone")
     for picture in page.locator("article figure img").all():
         scale = picture.evaluate("i => i.decode().then(() => i.width / i.naturalWidth)")
         assert 9 * 4 / 3 * scale >= 9  # pixels, of letters that are 9 points high
-
-
-@each_page
-@pytest.mark.parametrize("view", ["desk", DARK])
-def test_letters_stand_out(page, view):
-    look(page, view)
-    assert page.evaluate(CONTRAST) == []
-
-
-@pytest.mark.slow
-@each_chapter
-def test_figures_and_badges_turn_dark(page):
-    look(page, "dark")
-    filters = styles(page, "article figure img", "filter")
-    assert all("invert" in applied for applied in filters)
-    shades = styles(page, "article :has(> .claim)", "backgroundColor")
-    assert {*shades} <= {"rgba(0, 0, 0, 0)", "transparent"}
 
 
 def styles(page, places, name):
@@ -580,8 +583,7 @@ def test_launch_and_download(page):
     assert any(link.endswith(f"_sources/{page.name}.ipynb") for link in links)
 
 
-@pytest.mark.long
-@each_page
+@each(PAGES, few=pytest.mark.slow, others=pytest.mark.long)
 @pytest.mark.parametrize("view", ["desk", "dark"])
 def test_axe_finds_nothing_serious(page, view):
     look(page, view)

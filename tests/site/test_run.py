@@ -51,7 +51,6 @@ class Reader:
             accept_downloads=True,
         )
         self.page = self.context.new_page()
-        self.page.set_default_timeout(60_000)
         self.troubles, self.asked = [], []
         watch(self.page, [address], self.troubles)
         self.page.on("request", lambda request: self.asked.append(request.url))
