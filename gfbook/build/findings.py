@@ -19,6 +19,7 @@ WIDE, HIGH, MARGIN = 240, 130, 5  # of a picture
 MOST, DOTS = 200, 1200  # points of a line, and of a cloud
 MARKS = ("dots", "points")
 Finding = dict[str, Any]
+Series = dict[str, NDArray[np.float64]]
 
 
 def load(
@@ -57,16 +58,16 @@ def plots(chapters: dict[str, Any]) -> dict[str, tuple[str, str]]:
     }
 
 
-def _series(data: str, panel: int) -> dict[str, NDArray[np.float64]]:
-    """Return the points (N, 2) of each series of a panel."""
+def series(data: str, panel: int = 1) -> Series:
+    """Return the points (N, 2) of each series of a panel, from the CSV beside a plot."""
     found: dict[str, list[list[float]]] = {}
-    for number, series, *point in [*csv.reader(io.StringIO(data))][1:]:
+    for number, name, *point in [*csv.reader(io.StringIO(data))][1:]:
         if number.partition(":")[0] == str(panel):
-            found.setdefault(series, []).append([*map(float, point[:2])])
-    return {series: np.array(points) for series, points in found.items()}
+            found.setdefault(name, []).append([*map(float, point[:2])])
+    return {name: np.array(points) for name, points in found.items()}
 
 
-def draw(picture: dict[str, Any], data: str) -> list[tuple[str, str]]:
+def draw(picture: dict[str, Any], series: Series, where: str = FILE) -> list[tuple[str, str]]:
     """Return the lines of a picture, each with what it is drawn as: (as, path).
 
     Raises
@@ -74,14 +75,13 @@ def draw(picture: dict[str, Any], data: str) -> list[tuple[str, str]]:
     BuildError
         If the plot does not have a series of that name.
     """
-    series = _series(data, picture.get("panel", 1))
     log = [axis in picture.get("log", "") for axis in "xy"]
     chosen = []
     for line in picture["lines"]:
         for name in line["series"]:
             if name not in series:
                 there = ", ".join(series)
-                raise BuildError(f"{FILE}: {picture['plot']} has no series {name!r}: {there}")
+                raise BuildError(f"{where}: {picture['plot']} has no series {name!r}: {there}")
             points = series[name]
             points = points[(points[:, log] > 0).all(axis=1)]
             chosen.append(

@@ -6,6 +6,7 @@ import html
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 import threading
@@ -25,7 +26,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from playwright.sync_api import expect
 from pybtex.database import parse_file
 
-from gfbook.build import logo, place
+from gfbook.build import place
 from gfbook.build import site as finishing
 from tests.book.conftest import written
 from tests.conftest import ROOT
@@ -62,16 +63,19 @@ def test_what_the_source_names_has_its_address(site, name):
     assert named <= set(re.findall(r'\sid="([^"]+)"', read(site, f"chapters/{name}")))
 
 
+LOGO = runpy.run_path(str(ROOT / "assets/logo.py"))
+
+
 def test_committed_pictures_are_those_that_gfcore_draws():
-    for name, text in logo.pictures().items():
+    for name, text in LOGO["pictures"]().items():
         assert (ROOT / "assets" / name).read_text(encoding="utf-8") == text
         assert ET.fromstring(text).find("{http://www.w3.org/2000/svg}title").text
 
 
 def test_logo_ends_on_the_minima():
-    u, v = logo.mode(1.0, 0.01).T
+    u, v = LOGO["mode"](1.0, 0.01).T
     assert u * u - v * v == pytest.approx(1.0)
-    assert u[-1] * v[-1] == pytest.approx(logo.SIGMA, abs=1e-3)
+    assert u[-1] * v[-1] == pytest.approx(LOGO["SIGMA"], abs=1e-3)
 
 
 def test_citations_are_those_of_the_repository(site):
