@@ -21,6 +21,7 @@ from typing import Any
 from gfbook.build import BuildError
 from gfbook.build.environment import environment
 from gfbook.build.inputs import EXECUTED, FAILED, MANIFEST, PARTS, digest, documents, stale
+from gfbook.build.place import handed
 
 BUILD, HERE = Path("_build"), Path()
 HTML, OLD, NEXT = BUILD / "html", BUILD / "old", BUILD / "next"
@@ -61,7 +62,11 @@ def pages(builder: str = "html") -> None:
     ]
     with LOG.open("w", encoding="utf-8") as log:
         code = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment()
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment() | handed(HERE),
         ).returncode
     if code:
         lines = re.sub(r"\x1b\[[\d;]*m", "", LOG.read_text(encoding="utf-8")).splitlines()

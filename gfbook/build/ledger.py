@@ -80,7 +80,7 @@ def said(file: str, part: str, content: Any, paper: dict[str, Any]) -> Iterator[
         what = error.message
         if field == ["id"] and error.validator == "pattern":
             what = f"no item and no kind of sentence of {PAPER}, with its number or words"
-        elif error.schema == rules["$defs"]["text"]:
+        elif error.schema == rules["$defs"]["text"] and error.validator == "pattern":
             what = f"{error.instance!r} does not match: a text, each $ in it with its other"
         elif error.schema == rules["$defs"]["item"]:
             what = f"{error.instance!r} is no numbered item of {PAPER}"

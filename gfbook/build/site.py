@@ -26,6 +26,7 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.errors import ExtensionError
 from sphinx.search.en import SearchEnglish
 from sphinx.transforms import SphinxTransform
 
@@ -195,15 +196,13 @@ def pack(app: Sphinx) -> None:
     for old in site.glob("*.whl"):
         old.unlink()
     command = [sys.executable, "-m", "pip", "--isolated", "wheel", "--quiet", "--no-deps"]
-    command += [
-        "--disable-pip-version-check",
-        "--no-build-isolation",
-        "--wheel-dir",
-        str(site),
-        str(root),
-    ]
+    command += ["--disable-pip-version-check", "--no-build-isolation"]
     times = os.environ | {"SOURCE_DATE_EPOCH": "1577836800"}  # or two wheels would differ
-    subprocess.run(command, env=times, check=True)
+    done = subprocess.run(
+        [*command, f"--wheel-dir={site}", str(root)], env=times, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise ExtensionError(f"pip made no wheel of {root}: {done.stderr.strip()}")
     app.config.html_context["install"] = install(root, site, app.config.html_baseurl)
 
 
