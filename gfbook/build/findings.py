@@ -26,13 +26,14 @@ def load(
     root: Path, paper: dict[str, Any], entries: list[ledger.Claim]
 ) -> dict[str, list[Finding]]:
     """Return what to know and what is right; nothing if no file says so."""
-    path = root / FILE
-    content = ledger.read(path) if path.is_file() else {}
-    faults = list(ledger.said(FILE, "findings", content, paper))
+    content = ledger.stated(root, FILE, "findings", paper)
     known = {entry["id"]: entry for entry in entries}
-    for part, findings in content.items() if not faults else ():
-        for finding in findings:
-            faults += _faults(part, finding["claim"], known.get(finding["claim"]))
+    faults = [
+        fault
+        for part, findings in content.items()
+        for id in (finding["claim"] for finding in findings)
+        for fault in _faults(part, id, known.get(id))
+    ]
     if faults:
         raise BuildError("\n".join(faults))
     return {part: list(findings) for part, findings in content.items()}

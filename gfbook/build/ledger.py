@@ -95,6 +95,14 @@ def said(file: str, part: str, content: Any, paper: dict[str, Any]) -> Iterator[
         yield ": ".join([file, *map(str, parts), what])
 
 
+def stated(root: Path, file: str, part: str, paper: dict[str, Any]) -> Any:
+    """Return what a file says that a book may have, or raise BuildError naming the field."""
+    content = read(root / file) if (root / file).is_file() else {}
+    if found := list(said(file, part, content, paper)):
+        raise BuildError("\n".join(found))
+    return content
+
+
 def load(root: Path, paper: dict[str, Any]) -> list[Claim]:
     """Return the entries of the ledger, or raise BuildError naming entry and field."""
     entries = read(root / LEDGER)
@@ -110,10 +118,7 @@ def load(root: Path, paper: dict[str, Any]) -> list[Claim]:
 
 def sentences(root: Path, paper: dict[str, Any]) -> dict[str, str]:
     """Return what came of whole items, in a sentence each, by their ids."""
-    path = root / SENTENCES
-    content = read(path) if path.is_file() else {}
-    if found := list(said(SENTENCES, "sentences", content, paper)):
-        raise BuildError("\n".join(found))
+    content = stated(root, SENTENCES, "sentences", paper)
     return {id: " ".join(content[id].split()) for id in numbered(paper) if id in content}
 
 

@@ -25,12 +25,9 @@ Graph = dict[str, list[str]]
 
 def load(root: Path, paper: dict[str, Any]) -> Graph:
     """Return what each item rests on, in the paper's order; nothing if no file says so."""
-    path = root / FILE
-    graph: Graph = ledger.read(path) if path.is_file() else {}
-    found = list(ledger.said(FILE, "rests", graph, paper))
-    if graph and not found:
-        missing = [id for id in ledger.numbered(paper) if id not in graph]
-        found = [f"{FILE}: {id}: is not there" for id in missing]
+    graph: Graph = ledger.stated(root, FILE, "rests", paper)
+    missing = [id for id in ledger.numbered(paper) if graph and id not in graph]
+    found = [f"{FILE}: {id}: is not there" for id in missing]
     if not found:
         try:
             TopologicalSorter(graph).prepare()

@@ -688,6 +688,23 @@ def test_pip_puts_things_into_the_venv_whatever_it_is_told_elsewhere(tmp_path):
     assert {*done.stdout.split()} == {"PIP_USER=0", "PIP_INDEX_URL=mine"}, done.stderr
 
 
+def test_what_sphinx_says_of_a_line_is_told_as_its_author_sees_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = book.SITE / "_sources/record/a.md"
+    made.parent.mkdir(parents=True)
+    made.write_text("one\n  two `x`\n")
+    for said, told in (
+        (
+            "chapters/a b.ipynb:30005: WARNING: no",
+            "chapters/a b.ipynb: cell 3, line 4: WARNING: no",
+        ),
+        ("record/a.md:2: ERROR: no", "record/a.md:2: ERROR: no\n    two `x`"),
+        ("record/b.md:2: ERROR: no", "record/b.md:2: ERROR: no"),
+        ("b.rst: WARNING: no", "b.rst: WARNING: no"),
+    ):
+        assert book.placed(said) == told
+
+
 def test_git_changes_no_line_end():
     """Where it is told to, as by Git for Windows, from which one goes to WSL."""
     command = (

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from gfbook import explore, plots
+from gfbook.build import BuildError, record
+from gfbook.build.badge import EXPLORER
 from tests.conftest import ROOT
 
 LINES = [("a", plots.TWO_LAYER), ("b", plots.THEORY)]
@@ -101,6 +103,17 @@ def test_slider_names_its_values():
 def test_controls_that_make_no_sense_are_refused(wrong, said):
     with pytest.raises(ValueError, match=said):
         wrong()
+
+
+def test_two_explorers_of_one_name_are_refused(tmp_path):
+    output = {"data": {"text/html": f'<div {EXPLORER} id="explore-x"></div>'}}
+    book = record.Book(tmp_path)
+    vars(book)["chapters"] = {"chapters/a": {"cells": [{"outputs": [output]}]}}
+    assert book.explorers["explore-x"][0] == "chapters/a"
+    again = record.Book(tmp_path)
+    vars(again)["chapters"] = book.chapters | {"chapters/b": book.chapters["chapters/a"]}
+    with pytest.raises(BuildError, match="chapters/b: explore-x: chapters/a has one as well"):
+        again.explorers  # noqa: B018
 
 
 def test_wrong_answers_are_errors():
