@@ -196,10 +196,7 @@ def as_json(claims: list[Claim]) -> str:
 
 
 def items(
-    paper: dict[str, Any],
-    claims: list[Claim],
-    anchors: dict[str, str],
-    told: dict[str, str],
+    paper: dict[str, Any], claims: list[Claim], anchors: dict[str, str], told: dict[str, str]
 ) -> Iterator[dict[str, Any]]:
     """Yield each numbered item of the paper: its place in the book, its verdict, its claims."""
     for id, name in numbered(paper).items():

@@ -32,15 +32,7 @@ from gfbook.build import (
     take,
     verdict,
 )
-from gfbook.build.inputs import (
-    CITATION,
-    EXECUTED,
-    MANIFEST,
-    digest,
-    documents,
-    recorded,
-    stale,
-)
+from gfbook.build.inputs import CITATION, EXECUTED, MANIFEST, digest, documents, recorded, stale
 from gfbook.build.place import repository
 from gfbook.check import METADATA
 from gfbook.live import parts

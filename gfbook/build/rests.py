@@ -13,12 +13,8 @@ from typing import Any, NamedTuple
 from gfbook.build import BuildError, ledger
 
 FILE = "data/rests.yml"
-WIDE, STEP, ROW, BAND = (
-    66,
-    84,
-    33,
-    30,
-)  # of an item; from one to the next, across and down; between bands
+# Of an item; from one to the next, across and down; between bands.
+WIDE, STEP, ROW, BAND = 66, 84, 33, 30
 SWEEPS = 12
 Graph = dict[str, list[str]]
 
