@@ -19,31 +19,18 @@ class Again(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Return the explorer as its chapter shows it, and where that is."""
         name = self.arguments[0]
-        for chapter, notebook in self.env.app.gfbook.chapters.items():  # type: ignore[attr-defined]
-            for cell in notebook["cells"]:
-                for output in cell.get("outputs", ()):
-                    html = "".join(output.get("data", {}).get("text/html", ""))
-                    if f'class="explorer" id="{name}"' in html:
-                        up = "../" * self.env.docname.count("/")
-                        html = html.replace('"../_static', f'"{up}_static')
-                        return [nodes.raw("", html, format="html"), self._source(chapter)]
-        raise self.error(f"no chapter has an explorer {name}")
-
-    def _source(self, chapter: str) -> nodes.paragraph:
-        link = addnodes.pending_xref(
-            "",
-            nodes.inline(),
-            refdomain="std",
-            reftype="doc",
-            reftarget=f"/{chapter}",
-            refexplicit=False,
-            refwarn=True,
-            refdoc=self.env.docname,
-        )
-        return nodes.paragraph("", "", nodes.Text("From "), link, classes=["from"])
+        explorers = self.env.app.gfbook.explorers  # type: ignore[attr-defined]
+        if name not in explorers:
+            raise self.error(f"no chapter has an explorer {name}")
+        chapter, html = explorers[name]
+        html = html.replace('"../_static', f'"{"../" * self.env.docname.count("/")}_static')
+        to: dict[str, Any] = {"refdomain": "std", "reftype": "doc", "reftarget": f"/{chapter}"}
+        to |= {"refexplicit": False, "refwarn": True, "refdoc": self.env.docname}
+        link = addnodes.pending_xref("", nodes.inline(), **to)
+        where = nodes.paragraph("", "", nodes.Text("From "), link, classes=["from"])
+        return [nodes.raw("", html, format="html"), where]
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     """Say to Sphinx what the directive is."""
     app.add_directive("explorer", Again)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

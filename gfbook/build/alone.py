@@ -43,8 +43,8 @@ def main() -> None:
     )  # even if started in the background
     # The parent may be gone already when this begins: it says itself which one it is.
     lock, parent = Path(sys.argv[1]), int(sys.argv[2])
-    lock.parent.mkdir(exist_ok=True)
     try:
+        lock.parent.mkdir(exist_ok=True)
         with lock.open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -62,6 +62,8 @@ def main() -> None:
             while process.poll() is None and os.getppid() == parent:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(0.2)
+    except OSError as error:
+        sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("interrupted; the last good book is still in place")
     sys.exit(process.returncode)

@@ -21,6 +21,7 @@ from typing import Any
 from gfbook.build import BuildError
 from gfbook.build.environment import environment
 from gfbook.build.inputs import EXECUTED, FAILED, MANIFEST, PARTS, digest, documents, stale
+from gfbook.build.place import handed
 
 BUILD, HERE = Path("_build"), Path()
 HTML, OLD, NEXT = BUILD / "html", BUILD / "old", BUILD / "next"
@@ -61,7 +62,11 @@ def pages(builder: str = "html") -> None:
     ]
     with LOG.open("w", encoding="utf-8") as log:
         code = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment()
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment() | handed(HERE),
         ).returncode
     if code:
         lines = re.sub(r"\x1b\[[\d;]*m", "", LOG.read_text(encoding="utf-8")).splitlines()
@@ -74,8 +79,22 @@ def pages(builder: str = "html") -> None:
             told = [
                 *takewhile(lambda line: line and line[:9] != "Traceback", lines[end[0] + 1 :])
             ]
-        told = [line.replace(f"{os.getcwd()}/", "") for line in told if line.strip()]
+        told = [placed(line.replace(f"{os.getcwd()}/", "")) for line in told if line.strip()]
         raise BuildError("\n".join(["the pages have faults:", *told, f"in full: {LOG}"]))
+
+
+def placed(line: str) -> str:
+    """Return what Sphinx said, with the place as an author sees it: the cell, or the words."""
+    where = re.match(r"(.+?)\.(ipynb|md):(\d+): ", line)
+    if where is None:
+        return line
+    name, end, number = where[1], where[2], int(where[3])
+    if end == "ipynb":  # where MyST-NB counts ten thousand lines a cell, and one more
+        at = f"cell {number // 10_000}, line {number % 10_000 - 1}"
+        return f"{name}.ipynb: {at}: {line[where.end() :]}"
+    made = SITE / "_sources" / f"{name}.md"  # of a template
+    lines = made.read_text(encoding="utf-8").splitlines() if made.is_file() else []
+    return "\n    ".join([line, *(part.strip() for part in lines[number - 1 : number])])
 
 
 def faults(site: Path) -> Iterator[str]:

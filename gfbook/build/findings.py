@@ -19,19 +19,21 @@ WIDE, HIGH, MARGIN = 240, 130, 5  # of a picture
 MOST, DOTS = 200, 1200  # points of a line, and of a cloud
 MARKS = ("dots", "points")
 Finding = dict[str, Any]
+Series = dict[str, NDArray[np.float64]]
 
 
 def load(
     root: Path, paper: dict[str, Any], entries: list[ledger.Claim]
 ) -> dict[str, list[Finding]]:
     """Return what to know and what is right; nothing if no file says so."""
-    path = root / FILE
-    content = ledger.read(path) if path.is_file() else {}
-    faults = list(ledger.said(FILE, "findings", content, paper))
+    content = ledger.stated(root, FILE, "findings", paper)
     known = {entry["id"]: entry for entry in entries}
-    for part, findings in content.items() if not faults else ():
-        for finding in findings:
-            faults += _faults(part, finding["claim"], known.get(finding["claim"]))
+    faults = [
+        fault
+        for part, findings in content.items()
+        for id in (finding["claim"] for finding in findings)
+        for fault in _faults(part, id, known.get(id))
+    ]
     if faults:
         raise BuildError("\n".join(faults))
     return {part: list(findings) for part, findings in content.items()}
@@ -57,16 +59,16 @@ def plots(chapters: dict[str, Any]) -> dict[str, tuple[str, str]]:
     }
 
 
-def _series(data: str, panel: int) -> dict[str, NDArray[np.float64]]:
-    """Return the points (N, 2) of each series of a panel."""
+def series(data: str, panel: int = 1) -> Series:
+    """Return the points (N, 2) of each series of a panel, from the CSV beside a plot."""
     found: dict[str, list[list[float]]] = {}
-    for number, series, *point in [*csv.reader(io.StringIO(data))][1:]:
+    for number, name, *point in [*csv.reader(io.StringIO(data))][1:]:
         if number.partition(":")[0] == str(panel):
-            found.setdefault(series, []).append([*map(float, point[:2])])
-    return {series: np.array(points) for series, points in found.items()}
+            found.setdefault(name, []).append([*map(float, point[:2])])
+    return {name: np.array(points) for name, points in found.items()}
 
 
-def draw(picture: dict[str, Any], data: str) -> list[tuple[str, str]]:
+def draw(picture: dict[str, Any], series: Series, where: str = FILE) -> list[tuple[str, str]]:
     """Return the lines of a picture, each with what it is drawn as: (as, path).
 
     Raises
@@ -74,14 +76,13 @@ def draw(picture: dict[str, Any], data: str) -> list[tuple[str, str]]:
     BuildError
         If the plot does not have a series of that name.
     """
-    series = _series(data, picture.get("panel", 1))
     log = [axis in picture.get("log", "") for axis in "xy"]
     chosen = []
     for line in picture["lines"]:
         for name in line["series"]:
             if name not in series:
                 there = ", ".join(series)
-                raise BuildError(f"{FILE}: {picture['plot']} has no series {name!r}: {there}")
+                raise BuildError(f"{where}: {picture['plot']} has no series {name!r}: {there}")
             points = series[name]
             points = points[(points[:, log] > 0).all(axis=1)]
             chosen.append(

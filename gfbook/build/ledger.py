@@ -80,6 +80,8 @@ def said(file: str, part: str, content: Any, paper: dict[str, Any]) -> Iterator[
         what = error.message
         if field == ["id"] and error.validator == "pattern":
             what = f"no item and no kind of sentence of {PAPER}, with its number or words"
+        elif error.schema == rules["$defs"]["text"] and error.validator == "pattern":
+            what = f"{error.instance!r} does not match: a text, each $ in it with its other"
         elif error.schema == rules["$defs"]["item"]:
             what = f"{error.instance!r} is no numbered item of {PAPER}"
         entry = number
@@ -91,6 +93,14 @@ def said(file: str, part: str, content: Any, paper: dict[str, Any]) -> Iterator[
             entry = "not a list"
         parts = [part for part in (entry, *field) if part is not None]
         yield ": ".join([file, *map(str, parts), what])
+
+
+def stated(root: Path, file: str, part: str, paper: dict[str, Any]) -> Any:
+    """Return what a file says that a book may have, or raise BuildError naming the field."""
+    content = read(root / file) if (root / file).is_file() else {}
+    if found := list(said(file, part, content, paper)):
+        raise BuildError("\n".join(found))
+    return content
 
 
 def load(root: Path, paper: dict[str, Any]) -> list[Claim]:
@@ -108,10 +118,7 @@ def load(root: Path, paper: dict[str, Any]) -> list[Claim]:
 
 def sentences(root: Path, paper: dict[str, Any]) -> dict[str, str]:
     """Return what came of whole items, in a sentence each, by their ids."""
-    path = root / SENTENCES
-    content = read(path) if path.is_file() else {}
-    if found := list(said(SENTENCES, "sentences", content, paper)):
-        raise BuildError("\n".join(found))
+    content = stated(root, SENTENCES, "sentences", paper)
     return {id: " ".join(content[id].split()) for id in numbered(paper) if id in content}
 
 
@@ -189,10 +196,7 @@ def as_json(claims: list[Claim]) -> str:
 
 
 def items(
-    paper: dict[str, Any],
-    claims: list[Claim],
-    anchors: dict[str, str],
-    told: dict[str, str],
+    paper: dict[str, Any], claims: list[Claim], anchors: dict[str, str], told: dict[str, str]
 ) -> Iterator[dict[str, Any]]:
     """Yield each numbered item of the paper: its place in the book, its verdict, its claims."""
     for id, name in numbered(paper).items():

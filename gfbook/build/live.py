@@ -15,7 +15,7 @@ from typing import Any
 from sphinx.application import Sphinx
 
 from gfbook import explore
-from gfbook.build import playground
+from gfbook.build import playground, put
 from gfbook.live import parts
 
 STATIC = Path(parts.__file__).with_name("static")
@@ -106,7 +106,8 @@ def licenses(about: dict[str, Any]) -> dict[str, str]:
     for name, its in sorted(about["licenses"].items()):
         whose += ["\n\n".join([f"{name} {about['versions'][name]}", *its])] if its else []
     texts = [*whose, full["MPL-2.0"], full["PSF-2.0"]]
-    return {"python": "\n\n\n".join(texts), "codemirror": f"{EDITOR}\n\n{full['MIT']}"}
+    whole = "\n\n\n".join(texts)
+    return {"python.txt": whole, "codemirror.txt": f"{EDITOR}\n\n{full['MIT']}"}
 
 
 def deliver(app: Sphinx, error: Exception | None) -> None:
@@ -118,18 +119,12 @@ def deliver(app: Sphinx, error: Exception | None) -> None:
     for name in ("live.js", "live.css"):
         shutil.copy(STATIC / name, static)
     shutil.copytree(live["folder"], static / live["folder"].name, dirs_exist_ok=True)
-    (static / "licenses").mkdir(exist_ok=True)
-    for name, text in licenses(live["about"]).items():
-        (static / "licenses" / f"{name}.txt").write_text(text, encoding="utf-8")
-    for name, content in live["files"].items():
-        path = Path(app.outdir, live["page"]["scripts"], name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+    put(static / "licenses", licenses(live["about"]))
+    put(Path(app.outdir, live["page"]["scripts"]), live["files"])
 
 
-def setup(app: Sphinx) -> dict[str, bool]:
+def setup(app: Sphinx) -> None:
     """Say to Sphinx when to do what."""
     app.connect("env-before-read-docs", begin, priority=600)  # when the record is there
     app.connect("html-page-context", tell, priority=700)  # below all that a page has
     app.connect("build-finished", deliver)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
+PLACE = "GFBOOK_PLACE"  # tells a process that has nothing of the user's what was found
 FORGES = {"github.com": "github.io", "gitlab.com": "gitlab.io"}  # and where their pages are
 REMOTE = re.compile(
     r"(?:https://(?:[^@/]+@)?|(?:ssh://)?git@)([\w.-]+)[:/]([\w.-]+)/([\w.-]+?)(?:\.git)?/?"
@@ -31,9 +32,11 @@ def project(folder: Path) -> Path | None:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(root), *arguments]
+    # Whose the checkout is does not matter to who runs its code; a hook's GIT_DIR is another's.
+    command = ["git", "-C", str(root), "-c", "safe.directory=*", *arguments]
+    own = {k: v for k, v in os.environ.items() if not re.match("GIT_(?!CONFIG_)", k)}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=own)
     except (OSError, subprocess.CalledProcessError):
         return ""
     return done.stdout.strip()
@@ -42,7 +45,9 @@ def _git(root: Path, *arguments: str) -> str:
 def repository(root: Path | None) -> Repository | None:
     """Return the public repository of a project, if the place of the build tells of one."""
     told = {name: os.environ.get(f"GITHUB_{name}") for name in ("SERVER_URL", "REPOSITORY")}
-    if all(told.values()):
+    if PLACE in os.environ:
+        url, _, branch = os.environ[PLACE].partition(" ")
+    elif all(told.values()):
         url = f"{told['SERVER_URL']}/{told['REPOSITORY']}"
         branch = os.environ.get("GITHUB_REF_NAME", "")
     # An archive may have been unpacked within a repository that is another's.
@@ -60,3 +65,9 @@ def repository(root: Path | None) -> Repository | None:
     pages = f"{owner}.{FORGES[host]}".lower()
     site = f"https://{pages}/" + ("" if name.lower() == pages else f"{name}/")
     return Repository(f"https://{host}/{owner}/{name}", branch, site)
+
+
+def handed(root: Path) -> dict[str, str]:
+    """Return what hands on where a book is to a process that could not find it by itself."""
+    found = repository(root)
+    return {PLACE: f"{found.url} {found.branch}" if found else ""}

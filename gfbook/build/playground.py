@@ -8,11 +8,12 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gfbook.build import BuildError, findings, ledger
 from gfbook.live import playground
 
 FILE, MODULE = "data/playground.yml", "data/playground.py"
-ONE, HEAD = 1, "panel,series,x,y\n"
 Content = dict[str, Any]
 
 
@@ -44,38 +45,28 @@ def draw(
     preset: Content, panels: list[Content], kinds: dict[str, str], where: str
 ) -> list[tuple[str, str]]:
     """Return the lines of a preset's small picture, each with what it is drawn as."""
-    for panel in panels:
-        if panel["spec"]["name"] == preset["panel"]:
-            return findings.draw(picture(preset, panel, kinds), rows(panel))
-    there = ", ".join(panel["spec"]["name"] for panel in panels)
-    raise BuildError(f"{where}: no panel {preset['panel']}: {there}")
-
-
-def picture(preset: Content, panel: Content, kinds: dict[str, str]) -> Content:
-    """Return a picture as a finding has it."""
-    names = [line["name"] for line in panel["spec"]["lines"]]
+    found = {panel["spec"]["name"]: panel for panel in panels}
+    if preset["panel"] not in found:
+        raise BuildError(f"{where}: no panel {preset['panel']}: {', '.join(found)}")
+    spec, state = (found[preset["panel"]][key] for key in ("spec", "state"))
+    points = {
+        line["name"]: np.array(
+            [p for p in zip(state["x"][0], ys, strict=True) if None not in p]
+        )
+        for line, ys in zip(spec["lines"], state["y"], strict=True)
+    }
+    series = {name: each for name, each in points.items() if len(each)}
     lines = [
-        {
-            "series": [name for name in names if name.startswith(line)],
-            "as": kinds[line],
-        }
+        {"series": [name for name in series if name.startswith(line)], "as": kinds.get(line)}
         for line in preset["lines"]
     ]
-    ylim = panel["spec"]["ylim"]
-    log = {"log": "y"} if panel["spec"]["log"] else {}
-    return {"plot": preset["id"], "lines": lines, **log, **({"y": ylim} if ylim else {})}
-
-
-def rows(panel: Content) -> str:
-    """Return the points of a panel as the CSV that stands beside a plot."""
-    named = zip(panel["spec"]["lines"], panel["state"]["y"], strict=True)
-    points = [
-        f"{ONE},{line['name']},{x},{y}"
-        for line, ys in named
-        for x, y in zip(panel["state"]["x"][0], ys, strict=True)
-        if y is not None
-    ]
-    return HEAD + "\n".join(points)
+    for line, drawn in zip(preset["lines"], lines, strict=True):
+        if not drawn["series"] or not drawn["as"]:
+            raise BuildError(
+                f"{where}: no line {line} in {preset['panel']}: {', '.join(series)}"
+            )
+    picture = {"plot": preset["id"], "lines": lines, "log": "y" * spec["log"]}
+    return findings.draw(picture | {"y": spec["ylim"]}, series, where)
 
 
 def touched(content: Content) -> defaultdict[str, list[Content]]:

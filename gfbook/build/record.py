@@ -21,16 +21,18 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
 from gfbook import explore
-from gfbook.build import BuildError, badge, findings, ledger, playground, rests, take, verdict
-from gfbook.build.inputs import (
-    CITATION,
-    EXECUTED,
-    MANIFEST,
-    digest,
-    documents,
-    recorded,
-    stale,
+from gfbook.build import (
+    BuildError,
+    badge,
+    findings,
+    ledger,
+    playground,
+    put,
+    rests,
+    take,
+    verdict,
 )
+from gfbook.build.inputs import CITATION, EXECUTED, MANIFEST, digest, documents, recorded, stale
 from gfbook.build.place import repository
 from gfbook.check import METADATA
 from gfbook.live import parts
@@ -93,7 +95,8 @@ class Book:
             chapter, data = plots[name]
             finding["claim"] = claims[finding["claim"]]
             finding["plot"] = f"{chapter}.html#{name}"
-            finding["drawn"] = findings.draw(finding["picture"], data)
+            series = findings.series(data, finding["picture"].get("panel", 1))
+            finding["drawn"] = findings.draw(finding["picture"], series)
         return found
 
     @cached_property
@@ -115,6 +118,19 @@ class Book:
             )
             for path in files
         }
+
+    @cached_property
+    def explorers(self) -> dict[str, tuple[str, str]]:
+        """The chapter of each explorer, and its HTML there, by its name."""
+        found: dict[str, tuple[str, str]] = {}
+        for chapter, notebook in self.chapters.items():
+            for output in (o for cell in notebook["cells"] for o in cell.get("outputs", ())):
+                html = "".join(output.get("data", {}).get("text/html", ""))
+                for name in re.findall(rf'{badge.EXPLORER} id="([^"]+)"', html):
+                    if name in found:
+                        raise BuildError(f"{chapter}: {name}: {found[name][0]} has one as well")
+                    found[name] = chapter, html
+        return found
 
     @cached_property
     def claims(self) -> list[ledger.Claim]:
@@ -261,7 +277,8 @@ def begin(app: Sphinx, env: Any, names: list[str]) -> None:
     app.gfbook = book = Book(Path(app.srcdir))  # type: ignore[attr-defined]
     try:
         made = digest(book.root)
-        book.templates  # noqa: B018 - it joins ledger and chapters, or says why not
+        # Of these the one joins ledger and chapters, or says why not.
+        book.templates, book.explorers  # noqa: B018
     except BuildError as error:
         raise ExtensionError(str(error)) from None
     (Path(app.outdir) / MANIFEST).unlink(missing_ok=True)
@@ -300,9 +317,7 @@ def deliver(app: Sphinx, error: Exception | None) -> None:
             files[f"_sources/{name}.ipynb"] = text
         elif name.startswith("record/"):
             files[f"_sources/{name}{path.suffix}"] = book.source(name, path.read_text("utf-8"))
-    for file, text in files.items():
-        (site / file).parent.mkdir(parents=True, exist_ok=True)
-        (site / file).write_text(text, encoding="utf-8")
+    put(site, files)
 
 
 def seal(app: Sphinx, error: Exception | None) -> None:
@@ -316,15 +331,13 @@ def seal(app: Sphinx, error: Exception | None) -> None:
             for name in app.gfbook.chapters  # type: ignore[attr-defined]
         },
     }
-    text = json.dumps(record, indent=1) + "\n"
-    (Path(app.outdir) / MANIFEST).write_text(text, encoding="utf-8")
+    put(Path(app.outdir), {MANIFEST: json.dumps(record, indent=1) + "\n"})
 
 
-def setup(app: Sphinx) -> dict[str, bool]:
+def setup(app: Sphinx) -> None:
     """Say to Sphinx when to do what."""
     app.connect("config-inited", only)
     app.connect("env-before-read-docs", begin)
     app.connect("source-read", change)
     app.connect("build-finished", deliver)
     app.connect("build-finished", seal, priority=950)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -13,24 +13,17 @@ from typing import Any, NamedTuple
 from gfbook.build import BuildError, ledger
 
 FILE = "data/rests.yml"
-WIDE, STEP, ROW, BAND = (
-    66,
-    84,
-    33,
-    30,
-)  # of an item; from one to the next, across and down; between bands
+# Of an item; from one to the next, across and down; between bands.
+WIDE, STEP, ROW, BAND = 66, 84, 33, 30
 SWEEPS = 12
 Graph = dict[str, list[str]]
 
 
 def load(root: Path, paper: dict[str, Any]) -> Graph:
     """Return what each item rests on, in the paper's order; nothing if no file says so."""
-    path = root / FILE
-    graph: Graph = ledger.read(path) if path.is_file() else {}
-    found = list(ledger.said(FILE, "rests", graph, paper))
-    if graph and not found:
-        missing = [id for id in ledger.numbered(paper) if id not in graph]
-        found = [f"{FILE}: {id}: is not there" for id in missing]
+    graph: Graph = ledger.stated(root, FILE, "rests", paper)
+    missing = [id for id in ledger.numbered(paper) if graph and id not in graph]
+    found = [f"{FILE}: {id}: is not there" for id in missing]
     if not found:
         try:
             TopologicalSorter(graph).prepare()

@@ -26,9 +26,11 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.errors import ExtensionError
 from sphinx.search.en import SearchEnglish
 from sphinx.transforms import SphinxTransform
 
+from gfbook.build import put
 from gfbook.build.place import project, repository
 
 HERE = Path(__file__).parent
@@ -101,6 +103,10 @@ NOTE = """*To run this notebook, install what it needs, with Python {python}:*
 {command}
 ```
 """
+SITEMAP = (
+    '<?xml version="1.0" encoding="utf-8"?>',
+    '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">',
+)
 GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho "
     "sigma sigma tau upsilon phi chi psi omega"
@@ -190,15 +196,13 @@ def pack(app: Sphinx) -> None:
     for old in site.glob("*.whl"):
         old.unlink()
     command = [sys.executable, "-m", "pip", "--isolated", "wheel", "--quiet", "--no-deps"]
-    command += [
-        "--disable-pip-version-check",
-        "--no-build-isolation",
-        "--wheel-dir",
-        str(site),
-        str(root),
-    ]
+    command += ["--disable-pip-version-check", "--no-build-isolation"]
     times = os.environ | {"SOURCE_DATE_EPOCH": "1577836800"}  # or two wheels would differ
-    subprocess.run(command, env=times, check=True)
+    done = subprocess.run(
+        [*command, f"--wheel-dir={site}", str(root)], env=times, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise ExtensionError(f"pip made no wheel of {root}: {done.stderr.strip()}")
     app.config.html_context["install"] = install(root, site, app.config.html_baseurl)
 
 
@@ -310,7 +314,7 @@ def moved(page: str, folder: str) -> str:
     return ADDRESS.sub(place, page)
 
 
-def _licenses(site: Path) -> None:
+def _licenses() -> dict[str, str]:
     licenses = {"uplot": HERE.parent / "explore/uplot/LICENSE"}
     for name in PARTS:
         files = distribution(name).files or []
@@ -319,9 +323,7 @@ def _licenses(site: Path) -> None:
     for name, (notice, parts) in OTHERS.items():
         full = [(HERE / f"licenses/{part}.txt").read_text(encoding="utf-8") for part in parts]
         texts[name] = "\n\n".join([notice, *full])
-    (site / "_static/licenses").mkdir(exist_ok=True)
-    for name, text in texts.items():
-        (site / "_static/licenses" / f"{name}.txt").write_text(text, encoding="utf-8")
+    return {f"{name}.txt": text for name, text in texts.items()}
 
 
 def _preview(head: _Head, title: str, home: str, name: str, pictured: bool) -> list[str]:
@@ -345,7 +347,7 @@ def _preview(head: _Head, title: str, home: str, name: str, pictured: bool) -> l
 
 def finish(site: Path, title: str, home: str = "") -> None:
     """Put policy and preview into every page of a site, and the licenses beside them."""
-    _licenses(site)
+    put(site / "_static/licenses", _licenses())
     paths = sorted(site.rglob("*.html"))
     pages = {path: ICONS.sub("", path.read_text(encoding="utf-8")) for path in paths}
     for file in site.glob("_static/scripts/fontawesome.js*"):
@@ -378,27 +380,22 @@ def complete(app: Sphinx, error: Exception | None) -> None:
     finish(site, app.config.html_title, home)
     if how := app.config.html_context.get("install"):
         offer(site, how)
-    page = site / "404.html"  # shown for addresses in any folder
-    if home:
-        text = moved(page.read_text(encoding="utf-8"), urlsplit(home).path)
-    else:
-        policy = f'{POLICY} content="{RULES.format("")}">'
-        text = BARE.format(policy=policy, title=escape(app.config.html_title))
-    page.write_text(text, encoding="utf-8")
-    if app.config.root_doc != "index":
-        text = (site / f"{app.config.root_doc}.html").read_text(encoding="utf-8")
-        start = moved(text, posixpath.dirname(app.config.root_doc))
-        (site / "index.html").write_text(start, encoding="utf-8")
-    if home:
+    policy = f'{POLICY} content="{RULES.format("")}">'
+    files = {"404.html": BARE.format(policy=policy, title=escape(app.config.html_title))}
+    if home:  # shown for addresses in any folder
+        text = (site / "404.html").read_text(encoding="utf-8")
+        files["404.html"] = moved(text, urlsplit(home).path)
         lines = [
             f"<url><loc>{home}{page}.html</loc></url>" for page in sorted(app.env.found_docs)
         ]
-        head = '<?xml version="1.0" encoding="utf-8"?>'
-        kind = '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">'
-        (site / "sitemap.xml").write_text("\n".join([head, kind, *lines, "</urlset>", ""]))
+        files["sitemap.xml"] = "\n".join([*SITEMAP, *lines, "</urlset>", ""])
+    if app.config.root_doc != "index":
+        text = (site / f"{app.config.root_doc}.html").read_text(encoding="utf-8")
+        files["index.html"] = moved(text, posixpath.dirname(app.config.root_doc))
+    put(site, files)
 
 
-def setup(app: Sphinx) -> dict[str, bool]:
+def setup(app: Sphinx) -> None:
     """Say to Sphinx when to do what."""
     app.setup_extension("sphinx.ext.githubpages")  # .nojekyll
     app.add_search_language(Letters)
@@ -408,4 +405,3 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("html-page-context", tell, priority=600)  # when the theme has its buttons
     app.connect("html-collect-pages", lost)
     app.connect("build-finished", complete, priority=900)  # when all is there that others put
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -55,7 +55,6 @@ def offered(
             tags = cell["metadata"].get("tags", ())
             cell["metadata"]["tags"] = [*tags, f"id-{cell['id']}"]
         for output in cell.get("outputs", ()):
-            output.get("data", {}).pop(
-                FORMS["CSV"], None
-            )  # myst-nb does not know it, and warns
+            # MyST-NB does not know it, and warns.
+            output.get("data", {}).pop(FORMS["CSV"], None)
     return json.dumps(content)

@@ -40,8 +40,7 @@ def number(app: Sphinx, env: Any) -> list[str]:
     return []
 
 
-def setup(app: Sphinx) -> dict[str, bool]:
+def setup(app: Sphinx) -> None:
     """Say to Sphinx when to do it."""
     app.connect("env-get-updated", number, priority=900)  # when Sphinx has given them numbers
     app.connect("doctree-resolved", join)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

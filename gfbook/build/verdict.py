@@ -222,10 +222,9 @@ class Tally(SphinxRole):
         return [], [self.inliner.reporter.error(said, line=self.lineno)]
 
 
-def setup(app: Sphinx) -> dict[str, bool]:
+def setup(app: Sphinx) -> None:
     """Say to Sphinx when to do it: marks when the references of a page are known."""
     app.add_role("verdict", Verdict())
     app.add_role("tally", Tally())
     app.add_directive("judged", Judged)
     app.connect("doctree-resolved", mark, priority=400)  # before formulas meet their full stops
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -116,6 +116,12 @@ class Slider:
     form : str
         How a value is written.
 
+    Raises
+    ------
+    ValueError
+        If `value` is not within the bounds, there are no two positions, or a logarithmic scale
+        begins at zero or below.
+
     Examples
     --------
     >>> Slider("imbalance λ₀", 0, 8, value=2, positions=5).at(1)
@@ -129,6 +135,15 @@ class Slider:
     log: bool = False
     positions: int = 41
     form: str = "{:.3g}"
+
+    def __post_init__(self) -> None:
+        bounds = f"from {self.low:g} to {self.high:g}"
+        if not (self.low < self.high and self.low <= self.value <= self.high):
+            raise ValueError(f"{self.label}: value must be {bounds}, got {self.value:g}")
+        if self.positions < 2:
+            raise ValueError(f"{self.label}: positions must be 2 or more, got {self.positions}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"{self.label}: a logarithmic scale is above 0, this is {bounds}")
 
     def at(self, position: float) -> float:
         """Return the value at a position, a number from 0 to positions - 1."""
@@ -166,6 +181,10 @@ class Choice:
     label: str
     options: dict[str, Any]
     first: int = 0
+
+    def __post_init__(self) -> None:
+        if self.first not in range(self.positions):
+            raise ValueError(f"{self.label}: first of {self.positions} is {self.first}")
 
     @property
     def positions(self) -> int:
@@ -256,7 +275,7 @@ class Explorer:
     ------
     ValueError
         If the answer does not have a curve for each line of each drawing, or their lengths
-        differ from x.
+        differ from x; or a grip moves what is no slider.
 
     Examples
     --------
@@ -280,6 +299,11 @@ class Explorer:
     xlim: tuple[float, float] | None = None
     grips: Sequence[Grip] = ()
     plane: Plane | None = None
+
+    def __post_init__(self) -> None:
+        for name in (name for grip in self.grips for name in grip.moves):
+            if not isinstance(self.controls.get(name), Slider):
+                raise ValueError(f"{self.name}: a grip moves {name!r}, which is no slider")
 
     def answer(self, position: Sequence[float]) -> dict[str, Any]:
         """Return the state of the front end at one position of each control."""

@@ -668,6 +668,65 @@ def test_guard_drops_the_jobs_of_an_outer_make(monkeypatch):
     assert alone.environment()["MAKEFLAGS"].split() == ["ks", "--", "READY=", "BIN=x"]
 
 
+def test_folder_that_nothing_can_be_put_into_is_one_error(tmp_path):
+    (tmp_path / "file").touch()
+    command = (sys.executable, "-I", alone.__file__, tmp_path / "file/lock", "1", "true")
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert re.fullmatch(r"error: .*/file'\n", done.stderr)
+
+
+def test_pip_puts_things_into_the_venv_whatever_it_is_told_elsewhere(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in (".venv/locked", "pyproject.toml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nenv | grep ^PIP_\n")
+    python.chmod(0o755)
+    told = dict.fromkeys(
+        ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_DRY_RUN", "PIP_USER"), "1"
+    )
+    told |= {"PIP_INDEX_URL": "mine", "PATH": os.environ["PATH"]}
+    goal = ("make", f"BIN={tmp_path}", "--old-file=.venv/locked", ".venv/ready")
+    done = subprocess.run(goal, cwd=tmp_path, env=told, capture_output=True, text=True)
+    assert {*done.stdout.split()} == {"PIP_USER=0", "PIP_INDEX_URL=mine"}, done.stderr
+
+
+def test_what_sphinx_says_of_a_line_is_told_as_its_author_sees_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = book.SITE / "_sources/record/a.md"
+    made.parent.mkdir(parents=True)
+    made.write_text("one\n  two `x`\n")
+    for said, told in (
+        (
+            "chapters/a b.ipynb:30005: WARNING: no",
+            "chapters/a b.ipynb: cell 3, line 4: WARNING: no",
+        ),
+        ("record/a.md:2: ERROR: no", "record/a.md:2: ERROR: no\n    two `x`"),
+        ("record/b.md:2: ERROR: no", "record/b.md:2: ERROR: no"),
+        ("b.rst: WARNING: no", "b.rst: WARNING: no"),
+    ):
+        assert book.placed(said) == told
+
+
+def test_git_changes_no_line_end():
+    """Where it is told to, as by Git for Windows, from which one goes to WSL."""
+    command = (
+        "git",
+        "-C",
+        ROOT,
+        "check-attr",
+        "text",
+        "Makefile",
+        "postBuild",
+        "gfcore/paper.py",
+    )
+    said = subprocess.run(command, capture_output=True, text=True).stdout
+    if (ROOT / ".git").exists():
+        assert said.count("text: unset") == 3
+
+
 def test_windows_is_named_as_not_supported(tree):
     code, said = tree.run("OS=Windows_NT", "book")
     assert code == 2

@@ -60,13 +60,15 @@ def test_is_a_clean_notebook(path):
         assert cell.execution_count is None
     ids = [cell.id for cell in notebook.cells]
     assert len(set(ids)) == len(ids)
-    assert notebook.metadata.kernelspec.name == "python3"
+    assert notebook.metadata.get("kernelspec", {}).get("name") == "python3"
     assert set(notebook.metadata) <= {"kernelspec", "language_info", "jupytext"}
 
 
 @named
 def test_parameters_are_annotated_and_explained(path):
-    (cell,) = [c for c in code_cells(read(path)) if "parameters" in c.metadata.get("tags", ())]
+    tagged = [c for c in code_cells(read(path)) if "parameters" in c.metadata.get("tags", ())]
+    assert len(tagged) == 1, "one cell is tagged `parameters`"
+    (cell,) = tagged
     for node in ast.parse(cell.source).body:
         assert isinstance(node, ast.AnnAssign)
         line = cell.source.splitlines()[node.end_lineno - 1]

@@ -15,7 +15,7 @@ from gfbook.check import METADATA, ClaimError, check
 from tests.conftest import ROOT
 
 PAPER = ledger.read(ROOT / ledger.PAPER)
-OF_THE_BOOK = ("pdf.py", "logo.py", "site.py", "lock.py")
+OF_THE_BOOK = ("pdf.py", "site.py")
 ENTRIES = {entry["id"]: entry for entry in ledger.load(ROOT, PAPER)}
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from gfbook import explore, plots
+from gfbook.build import BuildError, record
+from gfbook.build.badge import EXPLORER
 from tests.conftest import ROOT
 
 LINES = [("a", plots.TWO_LAYER), ("b", plots.THEORY)]
@@ -83,6 +85,35 @@ def test_slider_names_its_values():
     assert [slider.say(i) for i in range(5)] == ["0.01", "0.1", "1", "10", "100"]
     assert slider.first == 2
     assert explore.Slider("s", -1, 1, value=-1, positions=3).say(0) == "−1"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (lambda: explore.Slider("a", 0, 2, 7), "a: value must be from 0 to 2, got 7"),
+        (lambda: explore.Slider("a", 0, 2, np.nan), "a: value must be from 0 to 2, got nan"),
+        (lambda: explore.Slider("a", 2, 0, 1), "a: value must be from 2 to 0, got 1"),
+        (lambda: explore.Slider("a", 0, 2, 1, positions=1), "a: positions must be 2 or more"),
+        (lambda: explore.Slider("a", 0, 2, 1, log=True), "a: a logarithmic scale is above 0"),
+        (lambda: explore.Choice("a", {"x": 1}, 1), "a: first of 1 is 1"),
+        (lambda: explore.Choice("a", {}), "a: first of 0 is 0"),
+        (lambda: explorer(grips=[explore.Grip(wave, ["b"])]), "moves 'b', which is no slider"),
+    ],
+)
+def test_controls_that_make_no_sense_are_refused(wrong, said):
+    with pytest.raises(ValueError, match=said):
+        wrong()
+
+
+def test_two_explorers_of_one_name_are_refused(tmp_path):
+    output = {"data": {"text/html": f'<div {EXPLORER} id="explore-x"></div>'}}
+    book = record.Book(tmp_path)
+    vars(book)["chapters"] = {"chapters/a": {"cells": [{"outputs": [output]}]}}
+    assert book.explorers["explore-x"][0] == "chapters/a"
+    again = record.Book(tmp_path)
+    vars(again)["chapters"] = book.chapters | {"chapters/b": book.chapters["chapters/a"]}
+    with pytest.raises(BuildError, match="chapters/b: explore-x: chapters/a has one as well"):
+        again.explorers  # noqa: B018
 
 
 def test_wrong_answers_are_errors():

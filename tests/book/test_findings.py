@@ -61,23 +61,24 @@ def test_altered_file_stops_the_build(tmp_path, change, said):
 
 
 DATA = "panel,series,t,y\n1: a,down,0,100\n1: a,down,1,10\n1: a,down,2,1\n2,other,0,5\n"
+SERIES = findings.series(DATA)
 
 
 def test_picture_is_the_plot_in_small():
     lines = [{"series": ["down"], "as": "two", "label": "x"}]
-    ((kind, path),) = findings.draw({"plot": "p", "lines": lines, "log": "y"}, DATA)
+    ((kind, path),) = findings.draw({"plot": "p", "lines": lines, "log": "y"}, SERIES)
     assert kind == "two"
     points = np.array([*map(float, re.findall(r"[\d.]+", path))]).reshape(-1, 2)
     low, high = findings.MARGIN, np.array([findings.WIDE, findings.HIGH]) - findings.MARGIN
     assert points == pytest.approx(np.array([[low, low], (high + low) / 2, high]))
-    ((_, straight),) = findings.draw({"plot": "p", "lines": lines, "y": [0, 200]}, DATA)
+    ((_, straight),) = findings.draw({"plot": "p", "lines": lines, "y": [0, 200]}, SERIES)
     assert float(re.findall(r"[\d.]+", straight)[1]) == pytest.approx((high[1] + low) / 2)
 
 
 def test_series_that_is_not_there_is_named():
     lines = [{"series": ["up"], "as": "two", "label": "x"}]
     with pytest.raises(BuildError, match="p has no series 'up': down"):
-        findings.draw({"plot": "p", "lines": lines}, DATA)
+        findings.draw({"plot": "p", "lines": lines}, SERIES)
 
 
 def test_page_shows_them_with_their_verdicts_and_links(site):

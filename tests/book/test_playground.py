@@ -388,6 +388,7 @@ def test_presets_are_about_claims_and_drawn(tmp_path):
         ('X0: "-1"', 'X1: "-1"', "escape: no claim and no field X1"),
         ('X0: "-1"', 'X0: "-1, 1"', "escape: X0 must be"),
         ("panel: Determinant", "panel: Nothing", "determinant: no panel Nothing"),
+        ("lines: [", "lines: [nothing, ", "no line nothing in"),
     ):
         (tmp_path / built.FILE).write_text(text.replace(old, new, 1))
         with pytest.raises(BuildError, match=re.escape(words)):

@@ -220,7 +220,11 @@ def drawn(function, draw, entries):
     given |= SPECIAL.get(function, lambda d, given: {})(d, given)
     assert given.keys() >= {*names}, f"{function.__name__}: what are {names}?"
     known = {"m": d.m, "n": d.n, "k": d.k, "stack": ()} | given
-    return given, SHAPES[function](d) if function in SHAPES else said(text, known)
+    try:
+        return given, SHAPES[function](d) if function in SHAPES else said(text, known)
+    except (NameError, TypeError) as error:
+        why = f"{function.__name__}: no shape in m, n, k below Returns, as `(m, n) ndarray`"
+        raise AssertionError(f"{why}: {error}") from None
 
 
 def said(text, known):

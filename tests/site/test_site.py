@@ -6,6 +6,7 @@ import html
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from functools import partial
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -24,8 +26,9 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from playwright.sync_api import expect
 from pybtex.database import parse_file
+from sphinx.errors import ExtensionError
 
-from gfbook.build import logo, place
+from gfbook.build import place
 from gfbook.build import site as finishing
 from tests.book.conftest import written
 from tests.conftest import ROOT
@@ -62,16 +65,19 @@ def test_what_the_source_names_has_its_address(site, name):
     assert named <= set(re.findall(r'\sid="([^"]+)"', read(site, f"chapters/{name}")))
 
 
+LOGO = runpy.run_path(str(ROOT / "assets/logo.py"))
+
+
 def test_committed_pictures_are_those_that_gfcore_draws():
-    for name, text in logo.pictures().items():
+    for name, text in LOGO["pictures"]().items():
         assert (ROOT / "assets" / name).read_text(encoding="utf-8") == text
         assert ET.fromstring(text).find("{http://www.w3.org/2000/svg}title").text
 
 
 def test_logo_ends_on_the_minima():
-    u, v = logo.mode(1.0, 0.01).T
+    u, v = LOGO["mode"](1.0, 0.01).T
     assert u * u - v * v == pytest.approx(1.0)
-    assert u[-1] * v[-1] == pytest.approx(logo.SIGMA, abs=1e-3)
+    assert u[-1] * v[-1] == pytest.approx(LOGO["SIGMA"], abs=1e-3)
 
 
 def test_citations_are_those_of_the_repository(site):
@@ -267,6 +273,42 @@ def test_repository_of_another_is_not_taken_for_the_books(tmp_path, nowhere):
     assert place.project(inner / "deep" / "er") == inner
     assert place.repository(inner) is None
     assert place.repository(tmp_path / "none") is None
+
+
+def test_a_process_with_nothing_of_the_users_is_told_the_place(tmp_path, nowhere, monkeypatch):
+    (tmp_path / ".gitconfig").write_text('[url "https://github.com/"]\n\tinsteadOf = gh:\n')
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_DIR", str(ROOT / ".git"))  # as in a hook
+    folder = tmp_path / "book"
+    folder.mkdir()
+    with monkeypatch.context() as patch:
+        patch.delenv("GIT_DIR")
+        repository(folder, "gh:Some/book")
+    assert place.repository(folder) == OURS
+    if os.geteuid() == 0:  # git asks whose a checkout is
+        for path in (folder, folder / ".git"):
+            os.chown(path, 65534, 65534)
+        assert place.repository(folder) == OURS
+    told = place.handed(folder)
+    monkeypatch.setenv("HOME", str(tmp_path / "none"))
+    assert place.repository(folder) is None
+    monkeypatch.setenv(place.PLACE, told[place.PLACE])
+    assert place.repository(folder) == OURS
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv(place.PLACE, "")  # that there is none is told as well
+    assert place.repository(folder) is None
+
+
+def test_wheel_that_cannot_be_made_says_why(tmp_path):
+    (tmp_path / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+        '[project]\nname = "a"\n'
+    )
+    config = SimpleNamespace(html_static_path=[])
+    app = SimpleNamespace(builder=SimpleNamespace(name="html"), config=config)
+    app.srcdir = app.outdir = tmp_path
+    with pytest.raises(ExtensionError, match=r"no wheel of .*\n(.*\n)*.*version"):
+        finishing.pack(app)
 
 
 def test_workflow_says_where_the_book_is(tmp_path, monkeypatch):

@@ -1,6 +1,6 @@
 """Draw the logo and the icon: modes of the paper's (20), calculated by gfcore.
 
-``python -m tools.logo`` writes assets/logo.svg and assets/favicon.svg. Each mode runs on its
+``python assets/logo.py`` writes logo.svg and favicon.svg beside it. Each mode runs on its
 hyperbola u^2 - v^2 = lam from near the saddle to the curve uv = sigma, the minima.
 """
 
@@ -60,4 +60,4 @@ def pictures() -> dict[str, str]:
 
 if __name__ == "__main__":
     for name, text in pictures().items():
-        Path("assets", name).write_text(text, encoding="utf-8")
+        Path(__file__).with_name(name).write_text(text, encoding="utf-8")
