@@ -134,11 +134,11 @@ function track(line) {
     ctx.fill();
     ctx.fillStyle = getComputedStyle(document.body).color;
     ctx.font = `${13 * scale}px system-ui, sans-serif`;
-    let last = -Infinity;
+    const named = [];
     points.forEach((point, i) => { // of those that crowd the first has its name
-      if (!point || !line.points?.[i] || Math.abs(point[0] - last) < 22 * scale) return;
+      if (!point || !line.points?.[i] || named.some((x) => Math.abs(point[0] - x) < 22 * scale)) return;
       ctx.fillText(line.points[i], point[0] + 4 * scale, point[1] - 13 * scale);
-      last = point[0];
+      named.push(point[0]);
     });
     ctx.restore();
     return null;
