@@ -455,12 +455,14 @@ def _short(values: Array) -> list[float | None]:
 def _typeset(text: str) -> str:
     """Return a text with powers of ten, minus signs and subscripts in place of what is typed.
 
+    No line ends at a sign of equality.
+
     Examples
     --------
     >>> _typeset("from -2.5e-09 to -∞, below σ_min, a half-step")
     'from −2.5·10⁻⁹ to −∞, below σₘᵢₙ, a half-step'
     """
-    text = re.sub(r"(?<!\w)-(?=[\d∞])", "−", powers(text))
+    text = re.sub(r"(?<!\w)-(?=[\d∞])", "−", powers(text)).replace(" = ", "\xa0=\xa0")
     return re.sub(
         r"(?<=\w)_([0-9aeh-pr-vx]+)\b", lambda found: found[1].translate(SUBSCRIPTS), text
     )
