@@ -250,6 +250,17 @@ def lost(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
     yield "404", {"title": "No such page", "body": LOST.format(start)}, "page.html"
 
 
+def counted(_: Sphinx, page: str, template: str, context: dict[str, Any], tree: Any) -> None:
+    """Put the entries of the index in the order of their numbers, 2 before 10."""
+    for _letter, entries in context.get("genindexentries", ()):
+        entries.sort(
+            key=lambda entry: [
+                int(part) if part.isdigit() else part.casefold()
+                for part in re.split(r"(\d+)", entry[0])
+            ]
+        )
+
+
 class Statements(SphinxTransform):
     """Put each numbered statement and equation into the index, where the search finds them."""
 
@@ -403,5 +414,6 @@ def setup(app: Sphinx) -> None:
     app.connect("config-inited", locate)
     app.connect("builder-inited", pack)
     app.connect("html-page-context", tell, priority=600)  # when the theme has its buttons
+    app.connect("html-page-context", counted)
     app.connect("html-collect-pages", lost)
     app.connect("build-finished", complete, priority=900)  # when all is there that others put

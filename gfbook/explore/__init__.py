@@ -97,6 +97,31 @@ def spaced(x: ArrayLike, y: ArrayLike, count: int = 81) -> tuple[Array, Array]:
     return np.interp(at, length, path[0]), np.interp(at, length, path[1])
 
 
+def seen(answer: Answer, line: int, until: float, above: float) -> tuple[float, float]:
+    """Return the last point of a falling curve, up to x = until, that is still in the drawing.
+
+    Parameters
+    ----------
+    answer : Answer
+        With one x for all of its curves.
+    line : int
+        Which of the curves.
+    until : float
+        Where the point is, if the curve is above the drawing's lower edge there.
+    above : float
+        That edge.
+
+    Examples
+    --------
+    >>> answer = Answer([0, 1, 2], [[1, 0.1, 0.01]], "")
+    >>> seen(answer, 0, 2, 1e-3), seen(answer, 0, 2, 0.05)
+    ((2.0, 0.01), (1.0, 0.1))
+    """
+    x, y = np.asarray(answer.x, float), np.asarray(answer.curves[line], float)
+    last = np.flatnonzero((x <= until) & (y >= above))[-1]
+    return float(x[last]), float(y[last])
+
+
 @dataclass(frozen=True)
 class Slider:
     """A number between two bounds, on a linear or a logarithmic scale.
@@ -454,12 +479,14 @@ def _short(values: Array) -> list[float | None]:
 def _typeset(text: str) -> str:
     """Return a text with powers of ten, minus signs and subscripts in place of what is typed.
 
+    No line ends at a sign of equality.
+
     Examples
     --------
     >>> _typeset("from -2.5e-09 to -∞, below σ_min, a half-step")
     'from −2.5·10⁻⁹ to −∞, below σₘᵢₙ, a half-step'
     """
-    text = re.sub(r"(?<!\w)-(?=[\d∞])", "−", powers(text))
+    text = re.sub(r"(?<!\w)-(?=[\d∞])", "−", powers(text)).replace(" = ", "\xa0=\xa0")
     return re.sub(
         r"(?<=\w)_([0-9aeh-pr-vx]+)\b", lambda found: found[1].translate(SUBSCRIPTS), text
     )

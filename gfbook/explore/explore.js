@@ -134,11 +134,11 @@ function track(line) {
     ctx.fill();
     ctx.fillStyle = getComputedStyle(document.body).color;
     ctx.font = `${13 * scale}px system-ui, sans-serif`;
-    let last = -Infinity;
+    const named = [];
     points.forEach((point, i) => { // of those that crowd the first has its name
-      if (!point || !line.points?.[i] || Math.abs(point[0] - last) < 22 * scale) return;
+      if (!point || !line.points?.[i] || named.some((x) => Math.abs(point[0] - x) < 22 * scale)) return;
       ctx.fillText(line.points[i], point[0] + 4 * scale, point[1] - 13 * scale);
-      last = point[0];
+      named.push(point[0]);
     });
     ctx.restore();
     return null;
@@ -163,16 +163,18 @@ function cells(points, width, height) {
   return found;
 }
 
-/** A name, with a place near its middle where it may be broken. */
+/** A name, with a place near its middle where it may be broken: between words, in no formula. */
 function halves(name) {
-  const spaces = [...name.matchAll(/ /g)].map(({ index }) => index), middle = name.length / 2;
+  const spaces = [...name.matchAll(/(?<=[,:]) |(?<=[a-z]{2}) (?=[a-z]{2})/g)].map(({ index }) => index), middle = name.length / 2;
   if (!spaces.length) return [name];
   const at = spaces.reduce((a, b) => (Math.abs(b - middle) < Math.abs(a - middle) ? b : a));
   return [name.slice(0, at + 1), make("br"), name.slice(at + 1)];
 }
 
-/** The names of the lines, each beside its own: on no line, on no other name, in the frame. */
-function names(u, lines) {
+/** The names of the lines, each beside its own: on no line, on no other name, in the frame.
+ * One that finds no such place stands above, in the row of the axis, as far as that has room. */
+function names(u, lines, row) {
+  row.querySelectorAll(".explorer-name").forEach((label) => label.remove());
   const all = lines.flatMap((line, index) => {
     if (line.quiet) return [];
     const mark = make("i", { className: line.dots ? "dots" : "" }), label = make("span", { className: "explorer-name" }, mark, ...halves(line.name));
@@ -200,11 +202,11 @@ function names(u, lines) {
     });
     const free = ([x, y, w, h]) => x >= 2 && y >= 0 && x + w <= width - 2 && y + h <= height - 2 &&
       taken.every(([a, b, c, d]) => x > a + c + 8 || a > x + w + 8 || y > b + d || b > y + h);
-    /** The best place of a name, as it is or broken in two, and what it costs. */
+    /** The best place of a name, as it is or broken in two, what it costs, and what it covers. */
     const place = (name, broken) => {
       name.label.classList.toggle("explorer-broken", broken);
       const way = ways[name.index], { offsetWidth: w, offsetHeight: h } = name.label, own = (1 << name.index) | quiet;
-      let best = null, least = Infinity;
+      let best = null, least = Infinity, covers = Infinity;
       const every = Math.max(1, Math.floor(way.length / 60));
       for (let i = way.length - 1; i >= 0; i -= every) {
         const [x, y] = way[i];
@@ -212,23 +214,32 @@ function names(u, lines) {
           const box = [x + (side > 0 ? 7 : side ? -7 - w : -w / 2), y + (level > 0 ? 5 : level ? -5 - h : -h / 2), w, h];
           if (!free(box)) continue;
           const moved = name.at ? Math.hypot(box[0] - name.at[0], box[1] - name.at[1]) : 0;
-          const cost = 30 * covered(box, 1, 0) + 6 * covered(box, 5, own) + 2 * covered(box, 12, own) + 0.05 * (way.length - i) + Math.min(20, 0.2 * moved);
-          if (cost < least) [best, least] = [box, cost];
+          const hidden = covered(box, 1, 0);
+          const cost = 30 * hidden + 6 * covered(box, 5, own) + 2 * covered(box, 12, own) + 0.05 * (way.length - i) + Math.min(20, 0.2 * moved);
+          if (cost < least) [best, least, covers] = [box, cost, hidden];
         }
       }
-      return [best, least];
+      return [best, least, covers];
     };
     // What has least room comes first.
     for (const name of all.toSorted((a, b) => ways[a.index].length - ways[b.index].length)) {
-      const [whole, cost] = place(name, false);
-      const [halved, less] = cost > 60 ? place(name, true) : [null, Infinity];
-      const best = less < cost ? halved : whole;
-      name.label.classList.toggle("explorer-broken", best === halved);
-      name.at = best;
-      name.label.style.visibility = best ? "" : "hidden";
-      if (!best) continue;
-      taken.push(best);
-      name.label.style.transform = `translate(${Math.round(best[0])}px, ${Math.round(best[1])}px)`;
+      u.over.append(name.label);
+      const whole = place(name, false);
+      const halved = whole[1] > 60 ? place(name, true) : whole;
+      const broken = halved[1] < whole[1], [box, , hidden] = broken ? halved : whole;
+      name.label.classList.toggle("explorer-broken", broken);
+      name.at = box;
+      if (ways[name.index].length && hidden > 3) {
+        name.label.classList.remove("explorer-broken");
+        row.append(name.label);
+        if (row.scrollWidth <= row.clientWidth) name.at = null;
+        else u.over.append(name.label);
+      }
+      name.label.style.visibility = name.at || name.label.parentNode === row ? "" : "hidden";
+      if (!name.at) continue;
+      name.label.classList.toggle("explorer-broken", broken);
+      taken.push(box);
+      name.label.style.transform = `translate(${Math.round(box[0])}px, ${Math.round(box[1])}px)`;
     }
   };
 }
@@ -301,7 +312,8 @@ function options(spec, size, log) {
 
 /** One drawing of an explorer: its first, or the one in the plane beside. */
 function drawing(view, spec, model, dragged) {
-  const board = make("div", { className: "explorer-plot" }, make("div", { className: "explorer-axis", textContent: view.y }));
+  const row = make("div", { className: "explorer-axis" }, make("span", { textContent: view.y }));
+  const board = make("div", { className: "explorer-plot" }, row);
   board.setAttribute("role", "img");
   const beside = view !== spec;
   let plot = null, log = false, place = () => {};
@@ -318,7 +330,7 @@ function drawing(view, spec, model, dragged) {
     log = now && view.log;
     plot?.destroy();
     const init = (made) => {
-      const parts = [grips(made, spec, beside, model, dragged), names(made, view.lines)];
+      const parts = [grips(made, spec, beside, model, dragged), names(made, view.lines, row)];
       place = () => parts.forEach((part) => part());
     };
     board.plot = plot = new uPlot({ ...options(view, size(), log), hooks: { init: [init], draw: [() => place()] } }, data(model.get("state")), board);

@@ -145,6 +145,7 @@ def test_index_has_the_terms(site):
     terms = re.findall(r'<a href="chapters/[\w-]+\.html#index-\d+">([^<]+)</a>', index)
     assert len(set(terms)) >= 40
     assert {"Riccati equation", "imbalance", "sharpness"} <= set(terms)
+    assert index.index(">Equation 9<") < index.index(">Equation 10<")
 
 
 def test_policy_names_what_is_written_into_a_page(tmp_path, monkeypatch):
