@@ -99,8 +99,11 @@ def _advance(path: Reached, Y: Array, t: Array, tol: Array, Sigma: Array | None)
     # The unit of time of a series: what the plain one of the step before was good for.
     Y_size, R_size = np.vecdot(Y, Y).sum(1) ** 0.5, np.vecdot(path.R, path.R).sum(1)
     h = 1 / np.maximum(Y_size + R_size, SLOWEST)
-    # From a small start modes are learned that are far below the rounding of those before them.
-    floor = np.where(R_size < 0.1 * Y_size, 0.0, _EPS)
+    # Far below the rounding of what rests are modes that are learned late from a small start,
+    # and hidden units or rows that set out near a saddle; all have digits of their own.
+    parts = np.concatenate([np.linalg.norm(path.R, axis=axis) for axis in (1, 2)], axis=1)
+    least = np.where(parts > 0, parts, np.inf).min(1) / np.maximum(parts.max(1), 1e-300)
+    floor = np.where(R_size < 0.1 * Y_size, 0.0, _EPS * np.minimum(least, 1))
     shares = np.stack([tol, floor])[:, :, None] ** 2
     active = np.flatnonzero(path.done < t.size)
     series = None
@@ -210,7 +213,7 @@ class _Series:
     def reach(self, tol: Array, floor: Array) -> tuple[Array, Array]:
         """Return the times to which the plain series and Euler's sum are good, (B,).
 
-        There the last terms are tol of the first two, and ten times that of the second. And
+        There the last terms are tol of the first two, and 100 times that of the second. And
         they fall, or a decay too small to see would no longer be one in the series. Terms of
         Euler's sum change their sign, and two may be small where the next is not, so three are
         looked at. The shares tol and floor are squares, (B, 1).
@@ -223,7 +226,7 @@ class _Series:
         first = np.maximum(slope, squares[:, :, -1])
         # What moves may be far smaller than what rests, as a mode that leaves a saddle is.
         moving = np.maximum.reduce(slope, axis=1, keepdims=True)
-        lost = np.maximum(tol * np.minimum(first, 100 * moving), floor * first)[:, :, None]
+        lost = np.maximum(tol * np.minimum(first, 1e4 * moving), floor * first)[:, :, None]
         # From U = 0 every second term of V is 0 as long as X is.
         fall = np.maximum(before / end, np.sqrt(third / end))
         fall = _FALL * np.sqrt(reduce(fall, axis=1, initial=1e8))
