@@ -22,10 +22,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from gfcore._check import Array
+from gfcore._check import EPS, Array
 from gfcore._taylor import Reached, hands_over
 
 _LARGE = 40_000  # multiplications in a product, m n k, from which on the series loses
+_STABLE = 5.0  # h times the fastest decay; from 6.1 on steps of order 8 magnify it
 _ENDS = 6  # of steps, through which the path inside the middle one is drawn
 
 
@@ -50,7 +51,7 @@ def _ends(
     A, B, *errors = (a.astype(R.dtype) for a in coefficients)
     m, stages = len(Y), len(B)
     K, E = np.empty((stages + 1, R.size), R.dtype), np.empty_like(Y)
-    y, new, size, parts = np.empty((4, R.size), R.dtype)
+    y, new, size, parts, stage = np.empty((5, R.size), R.dtype)
     atol = max(1e-3 * tol * float(np.abs(R).max()), 1e-300)  # weights may all be zero
 
     def slope(flat: Array, out: Array) -> None:
@@ -83,6 +84,7 @@ def _ends(
             return
         for s in range(1, stages):
             slope(moved(h * A[s, :s]), K[s])
+        stage[:] = new
         slope(moved(h * B), K[stages])
         np.maximum(np.abs(y, out=size), np.abs(new, out=parts), out=size)
         np.add(np.multiply(size, tol, out=size), atol, out=size)
@@ -91,6 +93,14 @@ def _ends(
         error = h * first**2 / max(math.hypot(first, *(0.1 * e for e in second)), 1e-300)
         growth = min(growth, 0.9 * max(error, 1e-10) ** (-1 / order)) if error < np.inf else 0.2
         growth, step = max(growth, 0.2), h
+        # Two states of one time tell the fastest decay. Errors of it that neither grow nor fall
+        # are next to nothing to the estimate above, and may be hundreds of tolerances.
+        apart = float(np.linalg.norm(np.subtract(new, stage, out=stage)))
+        if order == 8 and apart > 100 * EPS * float(np.linalg.norm(new)):
+            fast = (
+                float(np.linalg.norm(np.subtract(K[stages], K[stages - 1], out=stage))) / apart
+            )
+            growth = min(growth, max(_STABLE / (h * fast), 0.2))
         h *= growth
         growth = 1.0  # is what a step may do after one that was too long
         if error < 1:

@@ -20,8 +20,14 @@ def sized(A: Array) -> tuple[Array, Array]:
 def norm(A: Array) -> Array:
     """Return the Frobenius norm of each of a stack of matrices."""
     with np.errstate(over="ignore"):
-        square = np.vecdot(A, A).sum(axis=-1)
+        square = squares(A)
     if ((square > SMALLEST) & (square < np.inf)).all():  # as well if there is none
         return np.asarray(np.sqrt(square))
     A, unit = sized(A)
-    return np.asarray(unit[..., 0, 0] * np.sqrt(np.vecdot(A, A).sum(axis=-1)))
+    return np.asarray(unit[..., 0, 0] * np.sqrt(squares(A)))
+
+
+def squares(A: Array) -> Array:
+    """Return the sum of the squares of each of a stack of matrices."""
+    rows = A.reshape(*A.shape[:-2], A.shape[-2] * A.shape[-1])
+    return np.asarray(np.vecdot(rows, rows))

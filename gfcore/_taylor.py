@@ -43,6 +43,7 @@ ATTEMPTS = 100_000  # steps at most, to reach the last time
 _PATIENCE = 100  # steps that cost about as much as all implicit ones to any time
 
 _ROOTS = 0.5 / (_ORDER - np.arange(3.0))
+_FACTORS = [np.array(-1.0 / (j + 1)) for j in range(_ORDER)]  # from -E_j to order j + 1
 # C(j-1, i-1) for z^j and t^i, both from the last to the first, as the coefficients lie.
 _EULER = np.zeros((_ORDER + 1, _ORDER + 1))
 _EULER[-1, -1] = 1.0
@@ -98,25 +99,29 @@ def _advance(path: Reached, Y: Array, t: Array, tol: Array, Sigma: Array | None)
     # The unit of time of a series: what the plain one of the step before was good for.
     Y_size, R_size = np.vecdot(Y, Y).sum(1) ** 0.5, np.vecdot(path.R, path.R).sum(1)
     h = 1 / np.maximum(Y_size + R_size, SLOWEST)
-    # From a small start modes are learned that are far below the rounding of those before them.
-    floor = np.where(R_size < 0.1 * Y_size, 0.0, _EPS)
+    # Far below the rounding of what rests are modes that are learned late from a small start,
+    # and hidden units or rows that set out near a saddle; all have digits of their own.
+    parts = np.concatenate([np.linalg.norm(path.R, axis=axis) for axis in (1, 2)], axis=1)
+    least = np.where(parts > 0, parts, np.inf).min(1) / np.maximum(parts.max(1), 1e-300)
+    floor = np.where(R_size < 0.1 * Y_size, 0.0, _EPS * np.minimum(least, 1))
+    shares = np.stack([tol, floor])[:, :, None] ** 2
     active = np.flatnonzero(path.done < t.size)
     series = None
     while active.size:
         if series is None:
             (_, m, n), k = Y.shape, path.R.shape[2]
             series = _Series(active.size, m, n, k, Sigma)
-            y, tol_now, least, now, done, R, h = (
-                a[active] for a in (Y, tol, floor, path.now, path.done, path.R, h)
-            )
+            y, now, done, R, h = (a[active] for a in (Y, path.now, path.done, path.R, h))
+            lost = shares[:, active]
         series.fill(h, y, R)
         left = t[-1] - now
-        plain, reach = series.reach(tol_now, least)
+        plain, reach = series.reach(*lost)
         step = np.minimum(h * reach, left)
         end = np.where(step == left, t[-1], now + step)
         first, last = t.searchsorted(end), t.searchsorted(end, side="right")
         # By itself, so that no bit of the path depends on the times that are asked for.
-        next_R = series.at((step / h)[:, None]).reshape(R.shape)
+        next_R = np.empty_like(R)
+        series.sum(series.weights((step / h)[:, None]), ..., next_R[:, None])
         rest = series.at_rest()
         if rest.any():
             first[rest], last[rest], end[rest], next_R[rest] = 0, t.size, t[-1], R[rest]
@@ -125,12 +130,12 @@ def _advance(path: Reached, Y: Array, t: Array, tol: Array, Sigma: Array | None)
         if most > 0:
             index = done[:, None] + np.arange(most)
             theta = np.minimum(t[np.minimum(index, t.size - 1)] - now[:, None], step[:, None])
-            inside = series.at(theta / h[:, None]).reshape(*index.shape, *R.shape[1:])
+            weights = series.weights(theta / h[:, None])
         for i, (a, old, begin, stop, still) in enumerate(
             zip(*(x.tolist() for x in (active, done, first, last, rest)), strict=True)
         ):
             if begin > old:
-                path.states[a, old:begin] = inside[i, : begin - old]
+                series.sum(weights[i, : begin - old], i, path.states[a, old:begin])
             if stop > old:
                 path.states[a, max(begin, old) : stop] = next_R[i]
                 path.steps[a, old:stop] = steps + 1 - still
@@ -157,23 +162,29 @@ class _Series:
         Us, Es, Et, Vs, U_back, V_back = (
             np.empty((count, *shape))
             for shape in [
-                (m, p * k), (m, p * n), (n, p * m), (p * k, n), (p * m, k), (p * n, k)
+                (m, p, k), (m, p, n), (n, p, m), (p, k, n), (p, m, k), (p, n, k)
             ]
         )  # fmt: skip
         self.new = np.empty((count, m + n, k))
-        self.Sigma, self.m, self.E, self.orders = Sigma, m, Es[:, :, :n], []
+        self.Sigma, self.m, self.E, self.orders = Sigma, m, Es[:, :, 0], []
         U_new, V_new = self.new[:, :m], self.new[:, m:]
-        for j in range(p):
-            # Block j of one factor of a sum, and block a = p - j of the other, in reverse.
-            a = _ORDER - j
+        # Block j of one factor of a sum, and block p - 1 - j of the other, in reverse.
+        blocks = zip(
+            U_back.swapaxes(0, 1)[::-1], Us.transpose(2, 0, 1, 3),
+            V_back.swapaxes(0, 1)[::-1], Vs.transpose(1, 0, 3, 2)[::-1],
+            Es.transpose(2, 0, 1, 3), Et.transpose(2, 0, 3, 1), strict=True,
+        )  # fmt: skip
+        U_row, E_row, Et_row = (a.reshape(count, len(a[0]), -1) for a in (Us, Es, Et))
+        V_column, U_all, V_all = (
+            a.reshape(count, -1, a.shape[3]) for a in (Vs, U_back, V_back)
+        )
+        for j, (U, U_j, V, V_j, E_j, Et_j) in enumerate(blocks, 1):
+            a = p - j
             self.orders.append((
-                (U_back[:, a * m : (a + 1) * m], Us[:, :, j * k : (j + 1) * k]),
-                (V_back[:, a * n : (a + 1) * n], Vs[:, a * k : (a + 1) * k].mT),
-                (Us[:, :, : (j + 1) * k], Vs[:, a * k :], Es[:, :, j * n : (j + 1) * n]),
-                Et[:, :, j * m : (j + 1) * m].mT,
-                (Es[:, :, : (j + 1) * n], V_back[:, a * n :], U_new),
-                (Et[:, :, : (j + 1) * m], U_back[:, a * m :], V_new),
-                np.array(-1.0 / (j + 1)),
+                U, U_j, V, V_j,
+                (U_row[:, :, : j * k], V_column[:, a * k :], E_j), Et_j,
+                (E_row[:, :, : j * n], V_all[:, a * n :], U_new),
+                (Et_row[:, :, : j * m], U_all[:, a * m :], V_new),
             ))  # fmt: skip
         self.U, self.V = (a.reshape(count, p, -1) for a in (U_back, V_back))
         self.squares = np.empty((count, 2, p))
@@ -184,74 +195,80 @@ class _Series:
         self.root, self.Y = np.sqrt(h), h * Y
         new = np.multiply(self.root, R, out=self.new)
         U_new, V_new = new[:, : self.m], new[:, self.m :]
-        for j, ((U, Us), (V, Vs), X, Et, EV, EU, factor) in enumerate(self.orders):
+        matmul = np.matmul
+        for j, (U, U_j, V, V_j, X, Et_j, EV, EU) in enumerate(self.orders):
             U[...], V[...] = U_new, V_new
             if j == _ORDER:
                 break
-            Us[...] = U_new
-            Vs[...] = V_new if self.Sigma is None else self.Sigma @ V_new
-            E = np.matmul(X[0], X[1], out=X[2])  # -E, so that X need not change its sign
+            U_j[...] = U_new
+            V_j[...] = V_new if self.Sigma is None else self.Sigma @ V_new
+            E = matmul(*X)  # -E, so that X need not change its sign
             if j == 0:
                 E -= self.Y
-            Et[...] = E
-            np.matmul(EV[0], EV[1], out=EV[2])
-            np.matmul(EU[0], EU[1], out=EU[2])
-            np.multiply(new, factor, out=new)
+            Et_j[...] = E
+            matmul(*EV)
+            matmul(*EU)
+            np.multiply(new, _FACTORS[j], new)
 
     def reach(self, tol: Array, floor: Array) -> tuple[Array, Array]:
         """Return the times to which the plain series and Euler's sum are good, (B,).
 
-        There the last terms are tol of the first two, and ten times that of the second. And
+        There the last terms are tol of the first two, and 100 times that of the second. And
         they fall, or a decay too small to see would no longer be one in the series. Terms of
         Euler's sum change their sign, and two may be small where the next is not, so three are
-        looked at.
+        looked at. The shares tol and floor are squares, (B, 1).
         """
         squares, reduce = self.squares, np.fmin.reduce
         np.vecdot(self.U, self.U, out=squares[:, 0])
         np.vecdot(self.V, self.V, out=squares[:, 1])
-        tail, first = squares[..., :2], squares[..., -2:].max(axis=2)
+        end, before, third = (squares[:, :, i] for i in range(3))
+        slope = squares[:, :, -2]
+        first = np.maximum(slope, squares[:, :, -1])
         # What moves may be far smaller than what rests, as a mode that leaves a saddle is.
-        moving = squares[..., -2].max(axis=1, keepdims=True)
-        lost = (tol**2)[:, None] * np.minimum(first, 100 * moving)
-        lost = np.maximum(lost, (floor**2)[:, None] * first)
-        lost, tiny = lost[..., None], first < 1e-250
+        moving = np.maximum.reduce(slope, axis=1, keepdims=True)
+        lost = np.maximum(tol * np.minimum(first, 1e4 * moving), floor * first)[:, :, None]
         # From U = 0 every second term of V is 0 as long as X is.
-        fall = np.maximum(tail[..., 1] / tail[..., 0], (squares[..., 2] / tail[..., 0]) ** 0.5)
-        fall = reduce(fall**0.5, axis=1, initial=1e4) * _FALL
-        limits = reduce((lost / tail) ** _ROOTS[:2], axis=2)
-        limits[tiny] = _TINY  # where squares underflow, that much of the unit must do
+        fall = np.maximum(before / end, np.sqrt(third / end))
+        fall = _FALL * np.sqrt(reduce(fall, axis=1, initial=1e8))
+        limits = reduce((lost / squares[:, :, :2]) ** _ROOTS[:2], axis=2)
+        tiny = first < 1e-250
+        if underflow := bool(tiny.any()):
+            limits[tiny] = _TINY  # where squares underflow, that much of the unit must do
         plain = np.fmin(reduce(limits, axis=1), fall)
         beta = plain[:, None] * _POLES
         powers = _powers(beta)
         last = (powers[:, :, None] * _EULER[:3]).reshape(len(tol), -1, _ORDER + 1)
-        U, V = last @ self.U, last @ self.V
-        terms = np.stack([np.vecdot(U, U), np.vecdot(V, V)], axis=1)
-        terms = terms.reshape(len(tol), 2, *beta.shape[1:], 3)
-        limits = reduce((lost[..., None] / terms) ** _ROOTS, axis=3)
-        if tiny.any():
+        terms = np.empty((len(tol), 2, len(_POLES), 3))
+        for i, factor in enumerate((self.U, self.V)):
+            c = last @ factor
+            terms[:, i] = np.vecdot(c, c).reshape(len(tol), -1, 3)
+        limits = reduce((lost[:, :, None] / terms) ** _ROOTS, axis=3)
+        if underflow:
             limits = np.where(tiny[..., None], (_TINY / (_TINY + beta))[:, None], limits)
         z = reduce(limits, axis=1, initial=0.8)
         # As z = t / (t + beta), t = fall (1 + 5 z) is the root of a quadratic equation.
-        half = 3 * fall[:, None] - beta / 2
-        reach = np.minimum(beta * z / (1 - z), half + np.sqrt(half**2 + fall[:, None] * beta))
+        fall = fall[:, None]
+        half = 3 * fall - beta / 2
+        reach = np.minimum(beta * z / (1 - z), half + np.sqrt(half**2 + fall * beta))
         best = np.arange(len(tol)), reach.argmax(axis=1)
         self.beta = beta[best][:, None]
         self.scale = powers[best][:, None] / self.root
         return plain, reach[best]
 
-    def at(self, theta: Array) -> Array:
-        """Return R at times theta (B, W) of a step, rows of U before rows of V."""
+    def weights(self, theta: Array) -> Array:
+        """Return what the coefficients are multiplied by at times theta (B, W) of a step."""
         z = theta / (theta + self.beta)
-        weights = (_powers(z) @ _EULER) * self.scale
-        split = self.U.shape[2]
-        R = np.empty((*theta.shape, split + self.V.shape[2]))
-        np.matmul(weights, self.U, out=R[:, :, :split])
-        np.matmul(weights, self.V, out=R[:, :, split:])
-        return R
+        return np.asarray((_powers(z) @ _EULER) * self.scale)
+
+    def sum(self, weights: Array, i: Any, out: Array) -> None:
+        """Put the sums of these weights, for path i or all, into states (..., W, m+n, k)."""
+        split, out = self.U.shape[2], out.reshape(*out.shape[:-2], -1)
+        np.matmul(weights, self.U[i], out=out[..., :split])
+        np.matmul(weights, self.V[i], out=out[..., split:])
 
     def at_rest(self) -> NDArray[Any]:
         """Whether nothing moves, to rounding, (B,)."""
-        (U, _), (V, _), *_ = self.orders[0]
+        U, _, V, *_ = self.orders[0]
         size, slope = self.squares[..., -1], self.squares[..., -2]
         # |E V| <= |E| |V| spares to look closer as long as much moves.
         E_size = size[:, 0] * size[:, 1] + np.vecdot(self.Y, self.Y).sum(1)

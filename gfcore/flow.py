@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from gfcore import _check, _explicit, _taylor
 from gfcore._check import Array
 from gfcore._gauge import narrowed
 from gfcore._scale import norm as _norm
+from gfcore._scale import squares
 from gfcore._taylor import ROUNDING, Reached
 from gfcore.state import BatchError, Trajectory, Weights
 
@@ -185,7 +187,7 @@ def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Ar
     while True:
         fine, drawn = _explicit.path(Y, R, t, tol)
         found, drawn = fine.states[: fine.done], drawn[: fine.done]
-        whole = np.vecdot(found, found).sum(1)
+        whole = squares(found)
         largest = np.maximum.accumulate(np.append(np.vdot(R, R), whole))
         _put_back(found, K, J, largest[1:], rtol)
         X, size = _products(found, m), _product(found, m)
@@ -299,7 +301,7 @@ def _lasting(error: Array, R: Array, t: Array, Sigma: Array | None) -> Array:
 
     Decays are no faster than ||U||^2 + ||V||^2, with inputs of variance one at most.
     """
-    rate = np.vecdot(R, R).sum(-1) * (1.0 if Sigma is None else np.linalg.norm(Sigma, 2))
+    rate = squares(R) * (1.0 if Sigma is None else np.linalg.norm(Sigma, 2))
     fall = np.diff(t) * np.maximum(rate[:, 1:], rate[:, :-1])
     fall = np.cumsum(np.minimum(fall, 1e3), axis=1)  # more forgets everything
     with np.errstate(divide="ignore"):
@@ -331,7 +333,7 @@ def _order_of_learning(Y: Array, R: Array, t: Array) -> tuple[Array, Array, Arra
     rows = Phi.mT @ R[..., :m, :] + PsiT @ R[..., m:, :]
     with np.errstate(divide="ignore", invalid="ignore"):
         times = (np.log(sigma) / 2 - np.log(np.hypot.reduce(rows, axis=-1))) / sigma
-    order = np.argsort(np.nan_to_num(times, nan=np.inf), axis=-1, kind="stable")
+    order = np.argsort(np.fmin(times, np.inf), axis=-1, kind="stable")
     one = np.arange(len(Y))[:, None]
     sigma = sigma[one, order]
     rows, Phi, Psi = (a[one, order].mT for a in (rows, Phi.mT, PsiT))
@@ -351,7 +353,9 @@ def _unseen(sigma: Array, size: Array, t: Array) -> Array:
         when = np.maximum((np.log(sigma) / 2 - np.log(size)) / sigma, 0)
         ahead = (sigma[..., None] - sigma[:, None]) * when[..., None]
         lost = sigma[:, None] * np.minimum(_EPS**2 * np.exp(ahead), 1)
-    learned = t[:, None, None] > np.nan_to_num(when, nan=np.inf)[:, None, :, None]
+    if (lost.sum(2) < _EPS * sigma).all():  # less than what the early mode itself rounds
+        return np.zeros((len(sigma), t.size))
+    learned = t[:, None, None] > np.fmin(when, np.inf)[:, None, :, None]
     return np.asarray(np.where(learned, lost[:, None], 0).max(axis=2).sum(axis=2))
 
 
@@ -376,13 +380,18 @@ def _nudged(Phi: Array, Psi: Array, G: Array, R: Array) -> Array:
     """
     m, size = Phi.shape[-2], np.abs(R).max(axis=(-2, -1), keepdims=True)
     size[size == 0] = 1.0
-    change = R / size * np.random.default_rng(0).standard_normal(R.shape[-2:])
+    change = R / size * _noise(R.shape[-2:])
     G = G[..., : Phi.shape[-1]]
     for side, modes in (slice(m), Phi), (slice(m, None), Psi):
         P, part = modes[..., : G.shape[-1]], change[..., side, :]
         spread = (P**2 * ((R[..., side, :] / size) ** 2 @ G**2)).sum(-2, keepdims=True) ** 0.5
         part += P * (spread - (P * (part @ G)).sum(-2, keepdims=True)) @ G.mT
     return np.asarray(R + 4 * _EPS * size * change)
+
+
+@lru_cache(4)
+def _noise(shape: tuple[int, int]) -> Array:
+    return np.random.default_rng(0).standard_normal(shape)
 
 
 def _scaled(
@@ -403,12 +412,15 @@ def _scaled(
 
 
 def _trajectory(
-    m: int, t: Array, stack: tuple[int, ...], R: Array, error: Array, Q0: Array, rates: Any
+    m: int, t: Array, start: Array, R: Array, error: Array, rates: tuple[float, float]
 ) -> Trajectory:
-    R = R.reshape((*stack, *t.shape, *R.shape[-2:]))
-    error = error.reshape((*stack, *t.shape))
+    """Return the path R from the start (*stack, m+n, k)."""
+    (a, b), axes = rates, (*start.shape[:-2], *t.shape)
+    U, V = start[..., :m, :], start[..., m:, :]
+    Q0 = U.mT @ U / a - V.mT @ V / b
+    R = R.reshape((*axes, *R.shape[-2:]))
     U, V = R[..., :m, :], R[..., m:, :]
-    return Trajectory(t, U @ V.mT, U, V, Q0, error, rates)
+    return Trajectory(t, U @ V.mT, U, V, Q0, error.reshape(axes), rates)
 
 
 @_check.quiet
@@ -493,20 +505,19 @@ def solve(
            [0., 2.]]), True)
     """
     target = _check.target(Y, weights0)
-    times, start = _check.times(t), weights0.compress()
-    a, b = _check.rates(rates)
+    times, rates = _check.times(t), _check.rates(rates)
+    start = narrowed(weights0.U, weights0.V)
     R, error, failed = _scaled(
         target[None],
-        start.R[None],
+        start[None],
         np.atleast_1d(times),
         _tolerance(rtol),
         None if covariance is None else _check.covariance(covariance, target.shape[1]),
-        (a, b),
+        rates,
     )
     if failed:
         raise failed[0]
-    Q0 = start.U.T @ start.U / a - start.V.T @ start.V / b
-    return _trajectory(target.shape[0], times, (), R, error, Q0, (a, b))
+    return _trajectory(len(target), times, start, R, error, rates)
 
 
 @_check.quiet
@@ -559,10 +570,10 @@ def solve_many(
     stack, m, n = U.shape[:-2], U.shape[-2], V.shape[-2]
     target = _check.array("Y", Y, (2, U.ndim))
     _check.shape("Y", target, (*stack, m, n) if target.ndim > 2 else (m, n))
-    times, tol, (a, b) = _check.times(t), _tolerance(rtol), _check.rates(rates)
+    times, tol, rates = _check.times(t), _tolerance(rtol), _check.rates(rates)
     Sigma = None if covariance is None else _check.covariance(covariance, n)
-    loop, R = _check.function("progress", progress), narrowed(U, V)
-    R = R.reshape(-1, *R.shape[-2:])
+    loop, start = _check.function("progress", progress), narrowed(U, V)
+    R = start.reshape(-1, *start.shape[-2:])
     Ys = np.broadcast_to(target, (*stack, m, n)).reshape(-1, m, n)
     moments = np.atleast_1d(times)
     # NaN, so that what `progress` may leave out is seen.
@@ -575,14 +586,12 @@ def solve_many(
         raise ValueError(f"progress must return what to loop over, got {type(groups).__name__}")
     for begin in groups:
         s = slice(begin, begin + size)
-        paths[s], error[s], problems = _scaled(Ys[s], R[s], moments, tol, Sigma, (a, b))
+        paths[s], error[s], problems = _scaled(Ys[s], R[s], moments, tol, Sigma, rates)
         failed |= {
             tuple(map(int, np.unravel_index(begin + i, stack))): problem
             for i, problem in problems.items()
         }
-    Q0 = R[:, :m].mT @ R[:, :m] / a - R[:, m:].mT @ R[:, m:] / b
-    Q0 = Q0.reshape(*stack, *Q0.shape[1:])
-    result = _trajectory(m, times, stack, paths, error, Q0, (a, b))
+    result = _trajectory(m, times, start, paths, error, rates)
     if failed:
         raise BatchError(failed, result)
     return result
@@ -669,7 +678,7 @@ def solve_regularized(
         for side, basis in zip((R[:, : len(y)], R[:, len(y) :]), bases, strict=True)
     )
     R = np.concatenate(list(sides), axis=1) @ B.T
-    return _trajectory(target.shape[0], moments, (), R, error, weights0.Q, (1.0, 1.0))
+    return _trajectory(len(target), moments, weights0.R, R, error, (1.0, 1.0))
 
 
 def _tolerance(rtol: float) -> float:

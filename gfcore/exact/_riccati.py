@@ -27,7 +27,7 @@ from gfcore.exact._pivots import graded, independent
 Index = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
-CHUNK = 12_000  # entries of W worked on at once: larger arrays get new memory for each result
+CHUNK = 25_000  # entries of W worked on at once: larger arrays get new memory for each result
 SMALLEST = 1e-290  # beside the largest entry of W, others below this are zero
 DIRECT, UNEVEN, CONDITION = 1e5, 1e-6, 1e3  # the limits of `chosen`
 
@@ -217,7 +217,7 @@ def orthonormal(c: Array | None, b: Array, hard: bool, both: bool) -> tuple[Arra
         # In place: new memory would cost more than the products.
         excess = np.matmul(stack.mT, stack, out=L)
         excess -= one
-        worst = np.abs(excess).max()
+        worst = max(excess.max(), -excess.min())
         if worst > 1e-8:
             excess -= 0.75 * (excess @ excess)
         excess *= -0.5

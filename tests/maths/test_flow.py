@@ -848,10 +848,11 @@ def test_eulers_sum_goes_farther_than_the_series_and_errs_by_less_than_the_toler
     for tol in (1e-8, 1e-10, 1e-13):
         series = _taylor._Series(1, 3, 4, 7, None)
         series.fill(np.array([0.01]), Y[None], R[None])
-        plain, reach = series.reach(np.array([tol]), np.zeros(1))
+        plain, reach = series.reach(np.array([[tol**2]]), np.zeros((1, 1)))
         assert reach > least * plain
         for part in (0.5, 1.0):
-            end = series.at(part * reach[:, None]).reshape(R.shape)
+            end = np.empty((1, 1, *R.shape))
+            series.sum(series.weights(part * reach[:, None]), ..., end)
             t = np.array([0.01 * part * reach[0]])
             exact = longer(Y, gf.Weights(R[:3], R[3:]), t)[0].astype(float)
             assert np.linalg.norm(end - exact) < (tol + 4e-15) * np.linalg.norm(R)
