@@ -46,7 +46,8 @@ def together(item):
 def pytest_collection_modifyitems(items):
     """Begin with the tests that take longest, or they would be the last to run, and alone."""
     longest = ("fresh_environment", "commands_of_the_readme", "site/test_run.py")
-    longest += ("site/test_playground.py", "killed_build", "tests/site", "tests/book")
+    longest += ("site/test_playground.py", "dozen_rows", "killed_build")
+    longest += ("tests/site", "tests/book")
 
     def place(item):
         return next((n for n, part in enumerate(longest) if part in item.nodeid), len(longest))

@@ -525,7 +525,7 @@ def test_two_makes_at_once(tree):
     assert all(text.endswith(DONE) for text in said)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_makes_at_once_set_up_once(tree):
     for name in ("requirements.lock", "requirements-build.lock"):
         (tree.root / name).write_text("")

@@ -82,7 +82,7 @@ def test_claim_that_rests_on_gfcore_notices_a_fault():
     assert {id for id in rests - notices if CLAIMS[id]["sharp"] != "qualitative"} == set()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_dozen_rows_come_out_again():
     run = subprocess.run(
         [sys.executable, "tests/mutants.py", "12"], cwd=ROOT, capture_output=True, text=True

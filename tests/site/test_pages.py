@@ -38,10 +38,10 @@ PAGES = [*CHAPTERS, *PLAIN, *RECORD, "search"]
 FEW = {"chapters/06-figure-1", "chapters/start", "record/claims", "record/errata", "search"}
 
 
-def each(pages, few=(), others=pytest.mark.slow):
+def each(pages):
     """Return what runs a test on each page, all of a page together."""
-    marked = [pytest.param(p, marks=few if p in FEW else others) for p in pages]
-    return pytest.mark.parametrize("page", marked, indirect=True, scope="module")
+    slow = [p if p in FEW else pytest.param(p, marks=pytest.mark.slow) for p in pages]
+    return pytest.mark.parametrize("page", slow, indirect=True, scope="module")
 
 
 each_chapter, each_page = each(CHAPTERS), each(PAGES)
@@ -583,7 +583,8 @@ def test_launch_and_download(page):
     assert any(link.endswith(f"_sources/{page.name}.ipynb") for link in links)
 
 
-@each(PAGES, few=pytest.mark.slow, others=pytest.mark.long)
+@pytest.mark.long
+@each_page
 @pytest.mark.parametrize("view", ["desk", "dark"])
 def test_axe_finds_nothing_serious(page, view):
     look(page, view)
