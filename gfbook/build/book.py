@@ -81,6 +81,14 @@ def pages(builder: str = "html") -> None:
             ]
         told = [placed(line.replace(f"{os.getcwd()}/", "")) for line in told if line.strip()]
         raise BuildError("\n".join(["the pages have faults:", *told, f"in full: {LOG}"]))
+    if builder == "html":
+        readable(SITE)
+
+
+def readable(site: Path) -> None:
+    """Let whoever serves a copy of a site read it, whatever the umask of who built it."""
+    for path in (site, *site.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def placed(line: str) -> str:

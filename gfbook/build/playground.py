@@ -14,6 +14,7 @@ from gfbook.build import BuildError, findings, ledger
 from gfbook.live import playground
 
 FILE, MODULE = "data/playground.yml", "data/playground.py"
+PRESET = ("id", "title", "says", "claims", "state", "panel", "lines")
 Content = dict[str, Any]
 
 
@@ -31,7 +32,9 @@ def load(root: Path, claims: set[str]) -> Content:
     module = playground.Playground(root / MODULE)
     known = {field["id"] for field in content["fields"]}
     for preset in content["presets"]:
-        where = f"{FILE}: {preset['id']}"
+        where = f"{FILE}: {preset.get('id', 'a preset')}"
+        if missing := [key for key in PRESET if key not in preset]:
+            raise BuildError(f"{where}: without {', '.join(missing)}")
         if no := [*({*preset["claims"]} - claims), *(preset["state"].keys() - known)]:
             raise BuildError(f"{where}: no claim and no field {', '.join(sorted(no))}")
         found = module.show(playground.complete(content["fields"], preset["state"]))

@@ -71,6 +71,7 @@ CLAIM = {
     "verdict": "fails",
     "correction": "y",
     "method": "float64",
+    "sharp": 0.01,
 }
 WORDS = "See {numref}`fig-line-NAME`, {verdict}`eq-5`; {tally}`fails` fail."
 WRONG = (
@@ -89,7 +90,7 @@ def test_only_what_changed_is_done_again_and_a_book_with_faults_is_not_published
     stated = built.root / ledger.LEDGER
 
     def again():
-        code, said = built.run()
+        code, said = built.run(umask=0o077)
         return code, said, executed(said)
 
     os.utime(built.root / "gfbook/check.py")  # as a checkout gives it: no change
@@ -100,6 +101,9 @@ def test_only_what_changed_is_done_again_and_a_book_with_faults_is_not_published
     stated.write_text(yaml.safe_dump([CLAIM]))
     code, said, done = again()
     assert (code, done) == (0, {"one", "two"}), said
+    site = built.root / "_build/html"  # whoever serves a copy of it may read it
+    modes = {(p.is_dir(), p.stat().st_mode & 0o777) for p in (site, *site.rglob("*"))}
+    assert modes == {(True, 0o755), (False, 0o644)}
     pages = built.pages()
     assert 'id="claim-eq-5"' in pages["one.html"]
     link = r'<a [^>]*href="one.html#claim-eq-5">five</a> \(fails\); 1 fail\.'

@@ -389,6 +389,8 @@ def test_presets_are_about_claims_and_drawn(tmp_path):
         ('X0: "-1"', 'X0: "-1, 1"', "escape: X0 must be"),
         ("panel: Determinant", "panel: Nothing", "determinant: no panel Nothing"),
         ("lines: [", "lines: [nothing, ", "no line nothing in"),
+        ("lines: [", "line: [", "order: without lines"),
+        ("- id: order", "- name: order", "a preset: without id"),
     ):
         (tmp_path / built.FILE).write_text(text.replace(old, new, 1))
         with pytest.raises(BuildError, match=re.escape(words)):
