@@ -90,12 +90,15 @@ def number(text: str) -> int | float | str:
 def matrix(text: str) -> list[list[float | str]]:
     """Return rows, one a line or between semicolons, of numbers between commas or spaces.
 
+    Rows in brackets, as Python and NumPy write them, are rows too.
+
     Examples
     --------
-    >>> matrix("1, 2; 3 4")
-    [[1.0, 2.0], [3.0, 4.0]]
+    >>> matrix("1, 2; 3 4"), matrix("[[1, 2], [3, 4]]")
+    ([[1.0, 2.0], [3.0, 4.0]], [[1.0, 2.0], [3.0, 4.0]])
     """
-    rows = [row.replace(",", " ").split() for row in re.split(r"[;\n]", text.strip())]
+    text = re.sub(r"\]\s*,?\s*\[", ";", text.strip()).strip("[]")
+    rows = [row.replace(",", " ").split() for row in re.split(r"[;\n]", text)]
     words = [[number(word) for word in row] for row in rows if row]
     return [
         [float(word) if not isinstance(word, str) else word for word in row] for row in words
@@ -109,6 +112,11 @@ def row(text: str) -> list[float | str]:
 
 def begin(given: Given) -> Lines:
     """Write the lines that make target, inputs and start."""
+    for name in ("Y", "U", "V", "X0", "covariance"):
+        counts = [str(len(row)) for row in matrix(given.get(name, ""))]
+        if len(set(counts)) > 1:
+            said = f"{name} must have as many numbers in each row, got {', '.join(counts)}"
+            raise ValueError(f"{said}; a decimal has a point, not a comma")
     lines = Lines()
     lines.add("import numpy as np")
     lines.add("import gfcore as gf")

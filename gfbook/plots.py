@@ -186,6 +186,7 @@ def name(*panels: Axes) -> None:
     figure = panels[0].get_figure()
     assert isinstance(figure, Figure)
     figure.draw_without_rendering()  # or the sizes of panels may not be known yet
+    figure.set_layout_engine("none")  # again, it would move the panels, not their names
     for ax in panels:
         ways = [_way(line, ax.bbox) for line in ax.lines]
         named = [i for i, a in enumerate(ax.lines) if not str(a.get_label()).startswith("_")]

@@ -30,7 +30,7 @@ export function editor({ text, label, run, changed }) {
       history(), indentUnit.of("    "), EditorState.tabSize.of(4), indentOnInput(), bracketMatching(), python(), marks,
       syntaxHighlighting(classHighlighter),
       keymap.of([{ key: "Shift-Enter", run: () => (run(), true) }, ...defaultKeymap, ...historyKeymap, indentWithTab]),
-      EditorView.contentAttributes.of({ "aria-label": label }),
+      EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0" }), // it can be scrolled by keyboard
       EditorView.updateListener.of((update) => update.docChanged && changed()),
     ],
   });

@@ -301,7 +301,7 @@ def test_each_target_of_the_book_is_learned(page, target):
 @pytest.mark.parametrize(
     ("values", "field", "words"),
     [
-        ({"Y": "1, 2; 3"}, "Y", "Y must be a real array"),
+        ({"Y": "1, 2; 3"}, "Y", "as many numbers in each row, got 2, 1"),
         ({"Y": "1, two"}, "Y", "Y must be real numbers"),
         ({"Y": ""}, "Y", "Y must have 2 or more axes"),
         ({"Y": "0, 0; 0, 0"}, "Y", "must not be zero"),

@@ -160,7 +160,9 @@ def test_what_is_wrong_is_told_beside_its_field(player):
     expect(wrong).to_be_hidden()
     types_all(player.page, player.field("Y"))
     player.set("Y", "1, 2; 3")
-    expect(player.page.locator("#play-Y-wrong")).to_contain_text("Y must be a real array")
+    expect(player.page.locator("#play-Y-wrong")).to_contain_text(
+        "as many numbers in each row, got 2, 1"
+    )
     choose = player.page.get_by_label("Target Y: one of this book's")
     before = player.runs()
     choose.select_option("two strengths")

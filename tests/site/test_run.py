@@ -10,6 +10,7 @@ import re
 import string
 import subprocess
 import tarfile
+import tempfile
 import time
 from contextlib import contextmanager
 
@@ -132,6 +133,20 @@ def test_nothing_packed_has_the_order_of_a_set():
         names = [font["fname"] for font in fonts]
         assert len(names) > 20
         assert names == sorted(names)
+
+
+@pytest.mark.slow
+def test_parts_packed_again_elsewhere_are_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("PYTHONHASHSEED", "7")
+    parts.build(tmp_path / "again")
+    made, kept = (
+        {path.name: path.read_bytes() for path in folder.iterdir()}
+        for folder in (tmp_path / "again", parts.ready(ROOT))
+    )
+    assert {"base.pack", "parts.json"} <= made.keys()
+    assert made.keys() == kept.keys()
+    assert [name for name in made if made[name] != kept[name]] == []
 
 
 def test_a_cell_is_changed_run_and_reset(reader):
