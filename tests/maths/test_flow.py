@@ -647,7 +647,8 @@ def test_the_estimate_bounds_the_error_of_other_flows_as_well(first):
 
 def test_explicit_steps_know_their_error(monkeypatch):
     monkeypatch.setattr(_explicit, "_LARGE", 0)
-    for seed in range(60):
+    # In the last, fast decays kept errors of hundreds of tolerances at the edge of stability.
+    for seed in (*range(50), 90096):
         Y, start, t, rtol = drawn(seed)
         path, m = flow.solve(Y, start, t, rtol), Y.shape[0]
         R = longer(Y, start, t)
@@ -668,9 +669,10 @@ def leaving_a_saddle(seed):
     return Y, gf.Weights(U, V), 18 / sigma[1] * np.array([0.1, 0.5, 0.8, 0.9, 1.0])
 
 
-@pytest.mark.parametrize("rtol", [1e-3, 1e-4])
+@pytest.mark.parametrize("rtol", [1e-3, 1e-4, 1e-10])
 def test_a_small_mode_leaves_a_saddle_in_steps_of_its_own(rtol):
-    # A step as long as the mode that rests allows is too long for it, on both paths.
+    # A step as long as the mode that rests allows is too long for it, on both paths; so is one
+    # whose last terms are the rounding of what rests.
     for seed in (6, 7, 10, 23):
         Y, start, t = leaving_a_saddle(seed)
         path, R = flow.solve(Y, start, t, rtol), longer(Y, start, t)
