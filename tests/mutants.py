@@ -465,14 +465,28 @@ def loaded(node: ast.AST) -> set[str]:
     return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
 
 
+def named(node: ast.stmt) -> tuple[set[str], set[str]]:
+    """Return the names of the chapter that a statement reads, and those that it sets."""
+    top = symtable.symtable(ast.unparse(node), "chapter", "exec")
+    sets = {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported()}
+    reads = {s.get_name() for s in top.get_symbols() if s.is_referenced()}
+    for scope in scopes(top):
+        reads |= {s.get_name() for s in scope.get_symbols() if s.is_global()}
+    return reads, sets
+
+
 def anew(loop: ast.For) -> set[str]:
     """Return the names that a loop sets in each round before it reads them."""
     read, found = loaded(loop.iter), set[str]()
-    for part in (ast.Assign([loop.target], ast.Constant(0)), *loop.body):
-        names = [p for p in ast.walk(part) if isinstance(p, ast.Name)]
-        plain = isinstance(part, ast.Assign)
-        sets = {p.id for p in names if plain and isinstance(p.ctx, ast.Store)}
-        read |= {p.id for p in names if not plain or isinstance(p.ctx, ast.Load)} - found
+    target = ast.fix_missing_locations(ast.Assign([loop.target], ast.Constant(0)))
+    for part in (target, *loop.body):
+        reads, sets = named(part)
+        if isinstance(part, ast.For):
+            sets = anew(part)
+            reads -= sets
+        elif not isinstance(part, ast.Assign):
+            reads, sets = reads | sets, set()
+        read |= reads - found
         found |= sets - read
     return found
 
@@ -505,12 +519,7 @@ def statement(node: ast.stmt, known: dict[str, set[str]]) -> Statement:
 
     `known` are the names that are imported, of generators, and of functions that check.
     """
-    text = ast.unparse(node)
-    top = symtable.symtable(text, "chapter", "exec")
-    sets = {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported()}
-    reads = {s.get_name() for s in top.get_symbols() if s.is_referenced()}
-    for scope in scopes(top):
-        reads |= {s.get_name() for s in scope.get_symbols() if s.is_global()}
+    reads, sets = named(node)
     changes = reads & known["generators"]
     known["generators"] |= seeded(node)
     checks = False
