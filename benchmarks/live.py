@@ -73,14 +73,22 @@ MOVES = """async (box, positions) => {
 
 @contextmanager
 def served(folder: Path, asked: list[str] | None = None) -> Iterator[str]:
-    """Serve a folder on this machine, as a reader's server does; yield its address.
+    """Serve a folder on this machine, as a public host does; yield its address.
 
     What it is asked for is added to `asked`: a browser does not tell of all that workers want.
     """
     heard = [] if asked is None else asked
-    log = {"log_message": lambda _, form, *said: heard.append(form % said)}
-    quiet = type("Quiet", (SimpleHTTPRequestHandler,), log)
-    handler = partial(quiet, directory=str(folder))
+
+    class Host(SimpleHTTPRequestHandler):
+        def log_message(self, form: str, *said: Any) -> None:
+            heard.append(form % said)
+
+        def end_headers(self) -> None:
+            # Without a word of the host, a browser keeps what is new for no time.
+            self.send_header("Cache-Control", "max-age=600")
+            super().end_headers()
+
+    handler = partial(Host, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"

@@ -122,7 +122,7 @@ export async function start(box) {
   /** Start Python, if it does not run. */
   const up = () => starting ??= (async () => {
     bar.hidden = false;
-    kernel = new Kernel({ told, lost: () => down("Python is gone: its worker ended, perhaps for want of memory.") });
+    kernel = new Kernel({ told, lost: down });
     const began = performance.now();
     await kernel.ask("ready");
     bar.hidden = true;

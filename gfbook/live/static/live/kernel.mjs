@@ -8,7 +8,7 @@ for (const name of ["python", "scripts", "wheel"]) parts[name] = new URL(parts[n
 export class Ended extends Error {}
 
 export class Kernel {
-  /** Start a worker; `told` hears of its stages and of how much is loaded, `lost` if it is gone. */
+  /** Start a worker; `told` hears of its stages and of how much is loaded, `lost` why it is gone. */
   constructor({ told, lost }) {
     this.waiting = new Map();
     this.next = 0;
@@ -21,8 +21,9 @@ export class Kernel {
       if ("error" in data) reject(new Error(data.error));
       else resolve(data.result);
     };
-    const gone = (why) => { if (this.worker) { this.end(why); lost(); } };
-    this.worker.onerror = (event) => { event.preventDefault(); gone(event.message || "the worker is gone"); };
+    const gone = (why, said = "Python is gone: its worker ended, perhaps for want of memory.") => { if (this.worker) { this.end(why); lost(said); } };
+    // An error without a message: the worker's program itself could not be had.
+    this.worker.onerror = (event) => { event.preventDefault(); gone(event.message || "the worker is gone", event.message ? undefined : "Python could not be loaded. Is there a network?"); };
     // A worker that a browser ends, for want of memory, says nothing; but it had a lock while it lived.
     this.ask("ready").then(() => navigator.locks?.request(life, () => gone("the worker is gone")), () => {});
   }

@@ -20,7 +20,7 @@ export async function start(box, asked, whole) {
   const up = async () => {
     if (kernel) return;
     Object.assign(bar, { hidden: false, max: 1, value: 0 });
-    kernel = new Kernel({ told, lost: () => down("Python is gone: its worker ended, perhaps for want of memory. What was checked is kept; check on and it starts anew.") });
+    kernel = new Kernel({ told, lost: (why) => down(`${why} What was checked is kept; check on and it starts anew.`) });
     await kernel.ask("ready");
   };
   const ask = (...request) => kernel ? kernel.ask(...request) : Promise.reject(new Ended("Python is gone"));

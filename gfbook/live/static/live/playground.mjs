@@ -156,7 +156,7 @@ export async function start(box) {
   };
   const up = async () => {
     Object.assign(bar, { hidden: false, max: 1, value: 0 });
-    kernel = new Kernel({ told, lost: () => down("Python is gone: its worker ended, perhaps for want of memory. Change a value, and it starts anew.") });
+    kernel = new Kernel({ told, lost: (why) => down(`${why} Change a value, and it starts anew.`) });
     stop.disabled = false;
     await kernel.ask("ready");
     await kernel.ask("play", source);
