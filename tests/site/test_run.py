@@ -135,7 +135,7 @@ def test_nothing_packed_has_the_order_of_a_set():
         assert names == sorted(names)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_parts_packed_again_elsewhere_are_the_same(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("PYTHONHASHSEED", "7")
