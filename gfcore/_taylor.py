@@ -40,6 +40,7 @@ _TINY = 0.5  # a step where no term can tell how long it may be, in units of tim
 _CACHE = 2**21  # bytes of coefficients that go through the orders together
 SLOWEST = 1e-100  # what moves more slowly does not move by 1e75, the last of all times
 ATTEMPTS = 100_000  # steps at most, to reach the last time
+_SHORTER = 0.1 ** (1 / _ORDER)  # share of a step in z that loses a tenth of what the whole does
 _PATIENCE = 100  # steps that cost about as much as all implicit ones to any time
 
 _ROOTS = 0.5 / (_ORDER - np.arange(3.0))
@@ -71,11 +72,14 @@ def hands_over(steps: int, h: Array | float, left: Array | float) -> NDArray[np.
     return np.asarray((steps >= _PATIENCE) & np.greater(left, _PATIENCE * h))
 
 
-def path(Y: Array, R: Array, t: Array, tol: Array, Sigma: Array | None = None) -> Reached:
+def path(
+    Y: Array, R: Array, t: Array, tol: Array, rough: Array, Sigma: Array | None = None
+) -> Reached:
     """Follow (12) from each R (B, m+n, k), with its Y (B, m, n), to the times t, (T,).
 
     Each path goes by steps of its own, at the end of which the last terms of U and V are `tol`
-    (B,) of the first.
+    (B,) of the first. Where it is `rough`, (B,), it leaves out the very last; elsewhere its
+    steps are shorter, so that a tenth is lost.
     """
     count, first = len(Y), int(np.searchsorted(t, 0.0, side="right"))
     all_states = np.zeros((count, t.size, *R.shape[1:]))
@@ -89,11 +93,13 @@ def path(Y: Array, R: Array, t: Array, tol: Array, Sigma: Array | None = None) -
         for begin in range(0, count, group):
             s = slice(begin, begin + group)
             part = Reached(*(array[s] for array in path))
-            _advance(part, Y[s], t, tol[s], Sigma)
+            _advance(part, Y[s], t, tol[s], rough[s], Sigma)
     return path
 
 
-def _advance(path: Reached, Y: Array, t: Array, tol: Array, Sigma: Array | None) -> None:
+def _advance(
+    path: Reached, Y: Array, t: Array, tol: Array, rough: Array, Sigma: Array | None
+) -> None:
     """Bring a group of paths, in place, to the last time or to where they hand over."""
     steps = 0
     # The unit of time of a series: what the plain one of the step before was good for.
@@ -104,18 +110,18 @@ def _advance(path: Reached, Y: Array, t: Array, tol: Array, Sigma: Array | None)
     parts = np.concatenate([np.linalg.norm(path.R, axis=axis) for axis in (1, 2)], axis=1)
     least = np.where(parts > 0, parts, np.inf).min(1) / np.maximum(parts.max(1), 1e-300)
     floor = np.where(R_size < 0.1 * Y_size, 0.0, _EPS * np.minimum(least, 1))
-    shares = np.stack([tol, floor])[:, :, None] ** 2
+    lost = np.stack([tol, floor])[:, :, None] ** 2
     active = np.flatnonzero(path.done < t.size)
     series = None
     while active.size:
         if series is None:
             (_, m, n), k = Y.shape, path.R.shape[2]
-            series = _Series(active.size, m, n, k, Sigma)
+            series = _Series(rough[active], m, n, k, Sigma)
             y, now, done, R, h = (a[active] for a in (Y, path.now, path.done, path.R, h))
-            lost = shares[:, active]
+            limits = lost[:, active]
         series.fill(h, y, R)
         left = t[-1] - now
-        plain, reach = series.reach(*lost)
+        plain, reach = series.reach(*limits)
         step = np.minimum(h * reach, left)
         end = np.where(step == left, t[-1], now + step)
         first, last = t.searchsorted(end), t.searchsorted(end, side="right")
@@ -157,8 +163,9 @@ class _Series:
     U and V are scaled by the root of the unit of time h, and Y by h, which makes the unit 1.
     """
 
-    def __init__(self, count: int, m: int, n: int, k: int, Sigma: Array | None) -> None:
-        p = _ORDER + 1
+    def __init__(self, rough: Array, m: int, n: int, k: int, Sigma: Array | None) -> None:
+        p, count = _ORDER + 1, len(rough)
+        self.last, self.share = np.where(rough, 0.0, 1.0)[:, None], np.where(rough, 1.0, _SHORTER)
         Us, Es, Et, Vs, U_back, V_back = (
             np.empty((count, *shape))
             for shape in [
@@ -194,6 +201,7 @@ class _Series:
         h = h[:, None, None]
         self.root, self.Y = np.sqrt(h), h * Y
         new = np.multiply(self.root, R, out=self.new)
+        self.units = np.vecdot(new, new, axis=1)
         U_new, V_new = new[:, : self.m], new[:, self.m :]
         matmul = np.matmul
         for j, (U, U_j, V, V_j, X, Et_j, EV, EU) in enumerate(self.orders):
@@ -246,19 +254,34 @@ class _Series:
         if underflow:
             limits = np.where(tiny[..., None], (_TINY / (_TINY + beta))[:, None], limits)
         z = reduce(limits, axis=1, initial=0.8)
+        least = 1e4 * tol * np.where(self.units > 0, self.units, np.inf)
+        if (least.min(1) < lost.max((1, 2))).any():
+            # Hidden units that are so small lose no more of their own size either.
+            limits = self._of_units(last, least) ** -_ROOTS
+            z = np.minimum(z, reduce(limits, axis=2))
         # As z = t / (t + beta), t = fall (1 + 5 z) is the root of a quadratic equation.
         fall = fall[:, None]
         half = 3 * fall - beta / 2
         reach = np.minimum(beta * z / (1 - z), half + np.sqrt(half**2 + fall * beta))
         best = np.arange(len(tol)), reach.argmax(axis=1)
-        self.beta = beta[best][:, None]
+        beta, reach = beta[best], reach[best]
+        self.beta = beta[:, None]
         self.scale = powers[best][:, None] / self.root
-        return plain, reach[best]
+        return plain, self.share * reach / (1 + (1 - self.share) * reach / beta)
+
+    def _of_units(self, last: Array, least: Array) -> Array:
+        """Return the last terms of each beta over what a hidden unit may lose, (B, betas, 3)."""
+        terms = np.zeros((*last.shape[:2], least.shape[1]))
+        for factor in (self.U, self.V):
+            c = (last @ factor).reshape(*last.shape[:2], -1, least.shape[1])
+            terms += np.vecdot(c, c, axis=2)
+        return np.asarray((terms / least[:, None]).max(2).reshape(len(last), -1, 3))
 
     def weights(self, theta: Array) -> Array:
         """Return what the coefficients are multiplied by at times theta (B, W) of a step."""
-        z = theta / (theta + self.beta)
-        return np.asarray((_powers(z) @ _EULER) * self.scale)
+        powers = _powers(theta / (theta + self.beta))
+        powers[..., 0] *= self.last
+        return np.asarray((powers @ _EULER) * self.scale)
 
     def sum(self, weights: Array, i: Any, out: Array) -> None:
         """Put the sums of these weights, for path i or all, into states (..., W, m+n, k)."""

@@ -134,7 +134,8 @@ def _together(
             np.concatenate([Y[todo], Y[todo]]),
             np.concatenate(R[:, todo]),
             t,
-            np.concatenate([10 * tol, tol]),
+            np.concatenate([10 * tol, 10 * tol]),
+            np.repeat([True, False], count),
             Sigma,
         )
         rough, fine = both.states[:count], both.states[count:]
