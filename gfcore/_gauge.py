@@ -7,6 +7,8 @@ factor is the same L. In general it has lost half of the digits: rounding moves 
 of length one, by 1e-16, as would a change of R by 1e-16 over the root of the least eigenvalue.
 The rows of a wide random start are nearly orthogonal, that eigenvalue is not small, and nothing
 is lost; `_LEAST` says where.
+
+Where columns depend on each other up to rounding, `independent` finds a narrower factor still.
 """
 
 from functools import reduce
@@ -14,12 +16,13 @@ from operator import add
 
 import numpy as np
 
-from gfcore._check import Array
+from gfcore._check import EPS, Array
 
 _WIDE = 2  # times as many columns as rows: with fewer, random rows are nearly dependent
 _LEAST = 0.05  # eigenvalue of R R^T, rows of length one; of orthogonal rows it is 1
 _SHORTEST = 1e-140  # the squares of shorter rows underflow
 _CHUNK = 2**13  # columns that stay in the cache
+TYPICAL = 0.25  # of the bound of a rounding error, how much is handed on
 
 
 def narrowed(*layers: Array) -> Array:
@@ -48,3 +51,37 @@ def narrowed(*layers: Array) -> Array:
     if apart.any():
         L[apart] = np.linalg.cholesky(square[apart])
     return L
+
+
+def independent(R: Array) -> tuple[Array, Array]:
+    """Return Z (p, r) and C (r, k), its rows orthonormal, with R = Z C and r the rank of R.
+
+    A column counts as dependent if it is one up to the rounding of the entries of R: of each
+    row relative to its own length, of each column relative to its own. The longest columns
+    of Z come first.
+    """
+    from scipy.linalg.lapack import dgeqp3  # type: ignore[import-untyped]
+
+    H = R / positive(np.abs(R).max(1)[:, None])
+    width = positive(np.abs(H).max(0))
+    T, pivots, _, _, _ = dgeqp3(np.asfortranarray(H / width), lwork=32 * (R.shape[1] + 1))
+    pivots -= 1
+    size, q = np.abs(np.diagonal(T)), min(R.shape)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.nan_to_num(np.abs(np.triu(T[:q, :q]).T) / size)
+    noise = np.full(q, 4 * max(R.shape) * EPS)
+    bad = size <= np.linalg.solve(np.eye(q) - TYPICAL * np.tril(share, -1), noise)
+    rank = int(np.argmax(bad)) if bad.any() else q
+    Z, C = R, np.eye(R.shape[1])
+    if rank < len(C):
+        kept, C = pivots[:rank], np.empty((rank, len(C)))
+        C[:, pivots] = np.linalg.solve(np.triu(T[:rank, :rank]), np.triu(T[:rank]))
+        B, T = np.linalg.qr((C * width).T)
+        Z, C = R[:, kept] / width[kept] @ T.T, B.T
+    order = np.argsort(-np.linalg.norm(Z, axis=0))
+    return Z[:, order], C[order]
+
+
+def positive(length: Array) -> Array:
+    """Return lengths to divide by, 1 for 0."""
+    return np.where(length > 0, length, 1)

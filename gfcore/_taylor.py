@@ -40,7 +40,6 @@ _TINY = 0.5  # a step where no term can tell how long it may be, in units of tim
 _CACHE = 2**21  # bytes of coefficients that go through the orders together
 SLOWEST = 1e-100  # what moves more slowly does not move by 1e75, the last of all times
 ATTEMPTS = 100_000  # steps at most, to reach the last time
-_SHORTER = 0.1 ** (1 / _ORDER)  # share of a step in z that loses a tenth of what the whole does
 _PATIENCE = 100  # steps that cost about as much as all implicit ones to any time
 
 _ROOTS = 0.5 / (_ORDER - np.arange(3.0))
@@ -78,8 +77,7 @@ def path(
     """Follow (12) from each R (B, m+n, k), with its Y (B, m, n), to the times t, (T,).
 
     Each path goes by steps of its own, at the end of which the last terms of U and V are `tol`
-    (B,) of the first. Where it is `rough`, (B,), it leaves out the very last; elsewhere its
-    steps are shorter, so that a tenth is lost.
+    (B,) of the first. A `rough` one, (B,), leaves out the very last of them.
     """
     count, first = len(Y), int(np.searchsorted(t, 0.0, side="right"))
     all_states = np.zeros((count, t.size, *R.shape[1:]))
@@ -165,7 +163,7 @@ class _Series:
 
     def __init__(self, rough: Array, m: int, n: int, k: int, Sigma: Array | None) -> None:
         p, count = _ORDER + 1, len(rough)
-        self.last, self.share = np.where(rough, 0.0, 1.0)[:, None], np.where(rough, 1.0, _SHORTER)
+        self.last = np.where(rough, 0.0, 1.0)[:, None]
         Us, Es, Et, Vs, U_back, V_back = (
             np.empty((count, *shape))
             for shape in [
@@ -201,7 +199,7 @@ class _Series:
         h = h[:, None, None]
         self.root, self.Y = np.sqrt(h), h * Y
         new = np.multiply(self.root, R, out=self.new)
-        self.units = np.vecdot(new, new, axis=1)
+        self.units = np.square(new).sum(1)
         U_new, V_new = new[:, : self.m], new[:, self.m :]
         matmul = np.matmul
         for j, (U, U_j, V, V_j, X, Et_j, EV, EU) in enumerate(self.orders):
@@ -247,18 +245,20 @@ class _Series:
         powers = _powers(beta)
         last = (powers[:, :, None] * _EULER[:3]).reshape(len(tol), -1, _ORDER + 1)
         terms = np.empty((len(tol), 2, len(_POLES), 3))
-        for i, factor in enumerate((self.U, self.V)):
-            c = last @ factor
-            terms[:, i] = np.vecdot(c, c).reshape(len(tol), -1, 3)
+        c = [last @ factor for factor in (self.U, self.V)]
+        for i in range(2):
+            terms[:, i] = np.vecdot(c[i], c[i]).reshape(len(tol), -1, 3)
         limits = reduce((lost[:, :, None] / terms) ** _ROOTS, axis=3)
         if underflow:
             limits = np.where(tiny[..., None], (_TINY / (_TINY + beta))[:, None], limits)
         z = reduce(limits, axis=1, initial=0.8)
-        least = 1e4 * tol * np.where(self.units > 0, self.units, np.inf)
-        if (least.min(1) < lost.max((1, 2))).any():
-            # Hidden units that are so small lose no more of their own size either.
-            limits = self._of_units(last, least) ** -_ROOTS
-            z = np.minimum(z, reduce(limits, axis=2))
+        if 1e4 * self.units.min() < first.max():
+            # Hidden units too small for all this to see lose no more of their own size.
+            units = 1e4 * np.where(self.units > 0, self.units, np.inf)[:, None]
+            shape = *last.shape[:2], -1, units.shape[2]
+            own = sum(np.square(a).reshape(shape).sum(2) for a in c) / units
+            own = own.max(2).reshape(len(tol), -1, 3)
+            z = np.minimum(z, reduce((tol[:, :, None] / own) ** _ROOTS, axis=2))
         # As z = t / (t + beta), t = fall (1 + 5 z) is the root of a quadratic equation.
         fall = fall[:, None]
         half = 3 * fall - beta / 2
@@ -267,15 +267,7 @@ class _Series:
         beta, reach = beta[best], reach[best]
         self.beta = beta[:, None]
         self.scale = powers[best][:, None] / self.root
-        return plain, self.share * reach / (1 + (1 - self.share) * reach / beta)
-
-    def _of_units(self, last: Array, least: Array) -> Array:
-        """Return the last terms of each beta over what a hidden unit may lose, (B, betas, 3)."""
-        terms = np.zeros((*last.shape[:2], least.shape[1]))
-        for factor in (self.U, self.V):
-            c = (last @ factor).reshape(*last.shape[:2], -1, least.shape[1])
-            terms += np.vecdot(c, c, axis=2)
-        return np.asarray((terms / least[:, None]).max(2).reshape(len(last), -1, 3))
+        return plain, reach
 
     def weights(self, theta: Array) -> Array:
         """Return what the coefficients are multiplied by at times theta (B, W) of a step."""

@@ -23,17 +23,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from gfcore import _check, _explicit, _taylor
 from gfcore._check import Array
-from gfcore._gauge import narrowed
+from gfcore._gauge import independent, narrowed, positive
 from gfcore._scale import norm as _norm
 from gfcore._scale import squares
-from gfcore._taylor import ROUNDING, Reached
+from gfcore._taylor import ROUNDING, SLOWEST, Reached
 from gfcore.state import BatchError, Trajectory, Weights
 
 _EPS = float(np.finfo(float).eps)
@@ -51,45 +51,111 @@ _MARGIN = 4, 25
 _SINGLE = 1e-12, 1e4  # sizes of which single precision holds all that a step needs
 _FAR = 2**28  # times the rounding errors of a start, those that single precision sees
 _CLOSEST = 1e-5  # of rtol, what the estimate of implicit steps is at least
+_NEAR = 1e-8  # singular values of a start with rows and columns of one length, to look closer
+_OFTEN = 1.1  # ratio of times at which one looks at two paths that may part
+_AGREED = 0.05  # of a singular value of Y; two paths that are closer are at one about its mode
 _GROUP = 2**24  # bytes of paths that are found together
 
 
+_Bases = tuple[Array | None, Array | None]
+
+
+class _Start(NamedTuple):
+    """The starts of a stack of problems, R = Z C up to rounding."""
+
+    R: Array  # (B, m+n, k), as wide as the path is returned
+    Z: Array  # (B, m+n, k), with 0 for hidden units that are all rounding
+    C: Array | None  # (B, k, k), None if all are I
+    lost: Array | None  # of each row of R in Z C, with what rounds it, (B, m+n); None for 0
+
+    def part(self, s: slice, root: Array | float = 1.0) -> _Start:
+        """Return some of the starts, and their rows over `root`, (m+n, 1)."""
+        C, lost = (None if a is None else a[s] for a in (self.C, self.lost))
+        lost = None if lost is None else lost / np.ravel(root)
+        return _Start(self.R[s] / root, self.Z[s] / root, C, lost)
+
+
+def _start(U: Array, V: Array) -> _Start:
+    """Return the starts of U (B, m, k) and V (B, n, k), with at most m+n hidden units.
+
+    Units that are all rounding are turned off, which keeps the rank.
+    """
+    R = narrowed(U, V)
+    rows, k = R.shape[1:]
+    wide = U.shape[2] > k
+    H = R / positive(np.abs(R).max(2))[..., None]
+    if not wide:  # else a rotation has mixed units, and rounded all alike
+        H /= positive(np.abs(H).max(1))[:, None]
+    s = np.linalg.svd(H, compute_uv=False)
+    C, lost = np.tile(np.eye(k), (len(R), 1, 1)), np.zeros((len(R), rows))
+    Z, changed = R.copy(), False
+    for i in np.flatnonzero((s > _NEAR * s[:, :1]).sum(1) < R.any(axis=1).sum(axis=1)):
+        whole = np.concatenate([U[i], V[i]])
+        z, c = independent(whole)
+        r = len(c)
+        if r == min(whole.any(axis=0).sum(), k):
+            continue
+        changed = True
+        Z[i], Z[i, :, :r] = 0, z
+        if wide:
+            R[i] = Z[i]
+        else:
+            C[i], C[i, :r] = 0, c
+        lost[i] = np.abs(whole - z @ c).sum(1) + _EPS * np.abs(whole).max(1)
+    return _Start(R, Z, C, lost) if changed else _Start(R, R, None, None)
+
+
 def _flow(
-    Y: Array, R: Array, t: Array, rtol: float, Sigma: Array | None
+    Y: Array, start: _Start, t: Array, rtol: float, Sigma: Array | None
 ) -> tuple[Array, Array, dict[int, ArithmeticError]]:
-    """Follow (12) for a stack of problems, Y (B, m, n) and R (B, m+n, k), to t (T,).
+    """Follow (12) for a stack of problems, Y (B, m, n), to t (T,).
 
     Returns R (B, T, m+n, k), the estimated error of X (B, T), and what failed, which is NaN.
     """
+    Z, C = start.Z, start.C
+    explicit = Sigma is None and _explicit.suits(Y[0].size * Z.shape[2])
+    more = 0.0 if start.lost is None else _regained(Y, start.lost, ~np.any(Z, axis=1))
+    bases: _Bases = (None, None)
     if Sigma is None:
-        Y, R, bases = _few_rows(Y, R)
-    else:
-        bases = (None, None)
-    Z, C = _full_rank(R)
+        m = Y.shape[1]
+        Y, Z, bases = _few_rows(Y, Z)
+        if isinstance(more, np.ndarray):
+            more = _by(bases, more, m, lambda basis: basis.mT)
     Phi, Psi, G, unseen = _order_of_learning(Y, Z, t)
     turn = _apart(Y, Z, G)
-    Z = np.stack([_nudged(Phi, Psi, G, Z), Z])
+    Z = np.stack([_nudged(Phi, Psi, G, Z) + more, Z])
     if turn is not None:
         Z, C = Z @ turn, turn.mT if C is None else turn.mT @ C
-    if Sigma is None and _explicit.suits(Y[0].size * R.shape[2]):
-        found = _one_by_one(Y, Z, t, rtol)
+    if explicit:
+        paths, error, failed = _one_by_one(Y, Z, t, rtol)
     else:
-        found = _together(Y, Z, t, rtol, Sigma)
-    paths, error, failed = found
-    error = _lasting(error + unseen, paths, t, Sigma)
-    m = Y.shape[1]
+        times, asked = _watched(t, Y, rtol)
+        paths, error, failed = _together(Y, Z, times, rtol, Sigma)
+        error = _lasting(error, paths, times, Sigma)[:, asked]
+        paths = paths[:, asked]
+    error = error + unseen
     if C is not None:
         paths = paths @ C[:, None]
-    if all(basis is None for basis in bases):
-        return paths, error, failed
-    sides = (
-        side if basis is None else basis[:, None] @ side
-        for side, basis in zip((paths[:, :, :m], paths[:, :, m:]), bases, strict=True)
-    )
-    return np.concatenate(list(sides), axis=2), error, failed
+    return _by(bases, paths, Y.shape[1], lambda basis: basis[:, None]), error, failed
 
 
-def _few_rows(Y: Array, R: Array) -> tuple[Array, Array, tuple[Array | None, Array | None]]:
+def _watched(t: Array, Y: Array, rtol: float) -> tuple[Array, NDArray[np.intp]]:
+    """Return times among which are those of t, and where these are.
+
+    What grows at a saddle from rounding errors, or from errors of the size rtol, takes at
+    least log(1/rtol) / ||Y||, and is done before long. Two paths differ for that short while
+    only, some tenth of all the time, so one has to look that often.
+    """
+    first = -math.log(rtol) / max(float(_norm(Y).max()), SLOWEST)
+    count = max(0, math.ceil(math.log(max(t[-1], SLOWEST) / first) / math.log(_OFTEN)))
+    more = t[-1] / _OFTEN ** np.arange(1, count)
+    i = np.minimum(t.searchsorted(more), t.size - 1)
+    times = np.concatenate([t, more[t[i] > (1 + _OFTEN) / 2 * more]])
+    order = np.argsort(times, kind="stable")
+    return times[order], np.argsort(order)[: t.size]
+
+
+def _few_rows(Y: Array, R: Array) -> tuple[Array, Array, _Bases]:
     """Return Y and R in bases of the rows of U and V that move, None where all do."""
     (m, n), k = Y.shape[1:], R.shape[2]
     U, V, U_basis, V_basis = R[:, :m], R[:, m:], None, None
@@ -102,19 +168,12 @@ def _few_rows(Y: Array, R: Array) -> tuple[Array, Array, tuple[Array | None, Arr
     return Y, np.concatenate([U, V], axis=1), (U_basis, V_basis)
 
 
-def _full_rank(R: Array) -> tuple[Array, Array | None]:
-    """Return Z and C with R = Z C, where hidden units that are all rounding are 0 in Z.
-
-    They stay 0, which keeps the rank. Where none are, but those that are 0, R stays as it is.
-    C is None if all do.
-    """
-    s = np.linalg.svd(R, compute_uv=False)
-    kept = s > _EPS * R.shape[1] * s[:, :1]
-    short = (kept.sum(axis=1) < R.any(axis=1).sum(axis=1))[:, None, None]
-    if not short.any():
-        return R, None
-    L, s, C = np.linalg.svd(R, full_matrices=False)
-    return np.where(short, L * (s * kept)[:, None], R), np.where(short, C, np.eye(R.shape[2]))
+def _by(bases: _Bases, R: Array, m: int, of: Callable[[Array], Array]) -> Array:
+    """Return R with its first m rows, U, and V multiplied `of` their bases, where these are."""
+    if all(basis is None for basis in bases):
+        return R
+    sides = zip(bases, np.split(R, [m], axis=-2), strict=True)
+    return np.concatenate([x if B is None else of(B) @ x for B, x in sides], axis=-2)
 
 
 def _together(
@@ -134,7 +193,7 @@ def _together(
             np.concatenate([Y[todo], Y[todo]]),
             np.concatenate(R[:, todo]),
             t,
-            np.concatenate([10 * tol, 10 * tol]),
+            np.concatenate([10 * tol, tol]),
             np.repeat([True, False], count),
             Sigma,
         )
@@ -145,7 +204,7 @@ def _together(
         size = _product(fine, m)
         lost = (3 * tol[:, None] * (steps > 0) + 12 * _EPS * steps) * size
         both_X = _products(rough, m), _products(fine, m)
-        found, good, _ = _estimate(Y[todo], *both_X, size, rtol, lost)
+        found, good, _ = _estimate(Y[todo], *both_X, size, rtol, lost, t=t)
         if count == len(Y):
             paths, error = fine, found
         else:
@@ -262,7 +321,7 @@ def _finish(
             )
         X_rough, X = (_products(part.states, m) for part in begun)
         error, good, _ = _estimate(
-            Y, X_rough, X, _product(fine.states, m), rtol, step_error, share
+            Y, X_rough, X, _product(fine.states, m), rtol, step_error, share, t
         )
         # Where rounding is what is left, the two paths may be close by chance; not so twice.
         error = np.maximum(error, before / 6)
@@ -281,6 +340,7 @@ def _estimate(
     rtol: float,
     lost: Array,
     share: float = 1.0,
+    t: Array | None = None,
 ) -> tuple[Array, Any, bool]:
     """Return the estimated error of X at each time, and whether rtol and rounding allow it.
 
@@ -288,13 +348,30 @@ def _estimate(
     they are close; the last result is whether they are. What the steps have `lost` at least
     comes on top, and what rounds weights of which ||U||_F ||V||_F is the `size`.
     """
-    gap, X_size, Y_size = (_norm(x) for x in (X - X_rough, X, Y))
+    apart = X - X_rough
+    gap, X_size, Y_size = (_norm(x) for x in (apart, X, Y))
     close = gap <= X_size / 100
     gap = np.where(close, share * gap, gap)
     earlier = np.minimum(np.maximum.accumulate(X_size, axis=-1), Y_size[..., None])
     rounding = ROUNDING * size
+    if t is not None and t[-1] * Y_size.max() > -math.log(rtol):
+        lost = lost + _undecided(Y, apart, t, rtol)
     good = gap + lost <= rtol * np.maximum(X_size, earlier) + rounding
     return gap + lost + rounding, good.all(axis=-1), bool(close.all())
+
+
+def _undecided(Y: Array, apart: Array, t: Array, rtol: float) -> Array:
+    """Return the size of modes of Y that errors may have brought to X too early, or too late.
+
+    From the time on when two paths, `apart` by so much, (*stack, T, m, n), are not at one about
+    a mode that errors can have made grow, the third, which is right, may have it or not.
+    """
+    Phi, sigma, _ = np.linalg.svd(Y, full_matrices=False)
+    off = np.linalg.norm(Phi.mT[..., None, :, :] @ apart, axis=-1)
+    sigma = sigma[..., None, :]
+    doubt = (off > _AGREED * sigma) & (t[:, None] * sigma > -math.log(rtol))
+    size = np.where(np.logical_or.accumulate(doubt, axis=-2), sigma, 0.0)
+    return np.asarray(np.hypot.reduce(size, axis=-1))
 
 
 def _lasting(error: Array, R: Array, t: Array, Sigma: Array | None) -> Array:
@@ -390,25 +467,48 @@ def _nudged(Phi: Array, Psi: Array, G: Array, R: Array) -> Array:
     return np.asarray(R + 4 * _EPS * size * change)
 
 
+def _regained(Y: Array, lost: Array, free: NDArray[np.bool_]) -> Array:
+    """Return what rows (B, m+n) have lost, in all modes of Y and the `free` units, (B, k).
+
+    If the start has so small a part, or one that its rounding gave it, that grows.
+    """
+    Phi, _, PsiT = np.linalg.svd(Y, full_matrices=False)
+    units = _noise((PsiT.shape[1], free.shape[1])) * free[:, None]
+    units = units / positive(np.linalg.norm(units, axis=2, keepdims=True))
+    U_lost, V_lost = np.split(lost[..., None], [Y.shape[1]], axis=1)
+    parts = [
+        P * np.linalg.norm(P * size, axis=1, keepdims=True)
+        for P, size in ((Phi, U_lost), (PsiT.mT, V_lost))
+    ]
+    return np.asarray(4 * np.concatenate(parts, axis=1) @ units)
+
+
 @lru_cache(4)
 def _noise(shape: tuple[int, int]) -> Array:
     return np.random.default_rng(0).standard_normal(shape)
 
 
 def _scaled(
-    Y: Array, R: Array, t: Array, rtol: float, Sigma: Array | None, rates: tuple[float, float]
+    Y: Array,
+    start: _Start,
+    t: Array,
+    rtol: float,
+    Sigma: Array | None,
+    rates: tuple[float, float],
 ) -> tuple[Array, Array, dict[int, ArithmeticError]]:
     """Do `_flow` with a rate a of U and b of V.
 
     It is (12) for U / sqrt(a), V / sqrt(b) and Y / sqrt(a b), with the time a b t.
     """
     if rates == (1.0, 1.0):
-        return _flow(Y, R, t, rtol, Sigma)
+        return _flow(Y, start, t, rtol, Sigma)
     a, b = rates
     m, n = Y.shape[1:]
     root = np.repeat(np.sqrt([a, b]), [m, n])[:, None]
     size = math.sqrt(a) * math.sqrt(b)
-    paths, error, failed = _flow(Y / size, R / root, a * b * t, rtol, Sigma)
+    paths, error, failed = _flow(
+        Y / size, start.part(slice(None), root), a * b * t, rtol, Sigma
+    )
     return paths * root, error * size, failed
 
 
@@ -507,10 +607,10 @@ def solve(
     """
     target = _check.target(Y, weights0)
     times, rates = _check.times(t), _check.rates(rates)
-    start = narrowed(weights0.U, weights0.V)
+    start = _start(weights0.U[None], weights0.V[None])
     R, error, failed = _scaled(
         target[None],
-        start[None],
+        start,
         np.atleast_1d(times),
         _tolerance(rtol),
         None if covariance is None else _check.covariance(covariance, target.shape[1]),
@@ -518,7 +618,7 @@ def solve(
     )
     if failed:
         raise failed[0]
-    return _trajectory(len(target), times, start, R, error, rates)
+    return _trajectory(len(target), times, start.R[0], R, error, rates)
 
 
 @_check.quiet
@@ -573,26 +673,27 @@ def solve_many(
     _check.shape("Y", target, (*stack, m, n) if target.ndim > 2 else (m, n))
     times, tol, rates = _check.times(t), _tolerance(rtol), _check.rates(rates)
     Sigma = None if covariance is None else _check.covariance(covariance, n)
-    loop, start = _check.function("progress", progress), narrowed(U, V)
-    R = start.reshape(-1, *start.shape[-2:])
+    loop = _check.function("progress", progress)
+    start = _start(U.reshape(-1, *U.shape[-2:]), V.reshape(-1, *V.shape[-2:]))
     Ys = np.broadcast_to(target, (*stack, m, n)).reshape(-1, m, n)
     moments = np.atleast_1d(times)
     # NaN, so that what `progress` may leave out is seen.
-    paths = np.full((len(R), moments.size, *R.shape[1:]), np.nan)
+    paths = np.full((len(Ys), moments.size, *start.R.shape[1:]), np.nan)
     error = np.full(paths.shape[:2], np.nan)
     failed: dict[tuple[int, ...], ArithmeticError] = {}
     size = max(1, min(_GROUP // paths[0].nbytes, 128))
-    groups = loop(range(0, len(R), size))
+    groups = loop(range(0, len(Ys), size))
     if not isinstance(groups, Iterable):
         raise ValueError(f"progress must return what to loop over, got {type(groups).__name__}")
     for begin in groups:
         s = slice(begin, begin + size)
-        paths[s], error[s], problems = _scaled(Ys[s], R[s], moments, tol, Sigma, rates)
+        paths[s], error[s], problems = _scaled(Ys[s], start.part(s), moments, tol, Sigma, rates)
         failed |= {
             tuple(map(int, np.unravel_index(begin + i, stack))): problem
             for i, problem in problems.items()
         }
-    result = _trajectory(m, times, start, paths, error, rates)
+    first = start.R.reshape(*stack, *start.R.shape[1:])
+    result = _trajectory(m, times, first, paths, error, rates)
     if failed:
         raise BatchError(failed, result)
     return result
@@ -674,11 +775,7 @@ def solve_regularized(
     begun = [Reached(np.empty((times.size, *r.shape)), 0, 0.0, r, None) for r in both]
     R, error, _ = _finish(y, B.T @ imbalance @ B, begun, times, tol)
     (error,) = _lasting((error + unseen[0])[None], R[None], times, None)
-    sides = (
-        side if basis is None else basis[0] @ side
-        for side, basis in zip((R[:, : len(y)], R[:, len(y) :]), bases, strict=True)
-    )
-    R = np.concatenate(list(sides), axis=1) @ B.T
+    R = _by(bases, R, len(y), lambda basis: basis[0]) @ B.T
     return _trajectory(len(target), moments, weights0.R, R, error, (1.0, 1.0))
 
 

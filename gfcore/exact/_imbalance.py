@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gfcore._check import EPS, Array
+from gfcore._gauge import independent, positive
 from gfcore._scale import sized
 from gfcore.exact._modes import quotient
-from gfcore.exact._pivots import independent, positive
 
 SWEEPS = 40  # it takes about 8
 
@@ -58,7 +58,7 @@ def eigenrows(R: Array, m: int) -> tuple[Array, Array, Array]:
     length = positive(np.linalg.norm(R, axis=1))
     # Directions in which there is nothing but rounding errors are dropped; those of a short
     # row may be smaller than those errors in a long one.
-    B, T = triangular(R.T / length, max(1, independent(R).shape[1]))
+    B, T = triangular(R.T / length, max(1, len(independent(R)[1])))
     G, T = triangular(T * length, len(T))
     B = B @ G
     J = np.repeat([1.0, -1.0], [m, len(R) - m])

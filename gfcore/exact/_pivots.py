@@ -13,10 +13,10 @@ taken off it: a short row that grows fast, taken off a long one, leaves much.
 
 import numpy as np
 
-from gfcore._check import EPS, Array
+from gfcore._check import Array
+from gfcore._gauge import TYPICAL, positive
 
 LONGEST = 30.0  # the largest entry of T
-TYPICAL = 0.25  # of the bound of a rounding error, how much is handed on
 GAP = 60.0  # even rows of lengths this far apart, in logarithms, keep their order to the end
 MOST = 1e85  # more rounding error than this, relative, is not told apart
 SPAN = 1000.0  # so far the lengths of rows that are ordered in one go may be apart
@@ -169,34 +169,3 @@ def squeezed(length: Array, above: Array, free: Array, gap: float) -> Array:
     short[order] = np.cumsum(np.minimum(rise, gap))
     level[free] = short - log_length
     return level
-
-
-def independent(U: Array) -> Array:
-    """Return a factor of U U^T with as many columns as U has that are independent.
-
-    A column counts as dependent if it is one up to the rounding of the entries of U: of each
-    row relative to its own length, of each column relative to its own. The longest columns
-    come first.
-    """
-    from scipy.linalg.lapack import dgeqp3
-
-    H = U / positive(np.abs(U).max(1)[:, None])
-    width = positive(np.abs(H).max(0))
-    R, pivots, _, _, _ = dgeqp3(np.asfortranarray(H / width), lwork=32 * (U.shape[1] + 1))
-    pivots -= 1
-    size, q = np.abs(np.diagonal(R)), min(U.shape)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.nan_to_num(np.abs(np.triu(R[:q, :q]).T) / size)
-    noise = np.full(q, 4 * max(U.shape) * EPS)
-    bad = size <= np.linalg.solve(np.eye(q) - TYPICAL * np.tril(share, -1), noise)
-    rank = int(np.argmax(bad)) if bad.any() else q
-    if rank < U.shape[1]:
-        kept = pivots[:rank]
-        C = np.linalg.solve(np.triu(R[:rank, :rank]), np.triu(R[:rank])) * width[pivots]
-        U = U[:, kept] / width[kept] @ np.asarray(np.linalg.qr(C.T, mode="r")).T
-    return np.asarray(U[:, np.argsort(-np.linalg.norm(U, axis=0))])
-
-
-def positive(length: Array) -> Array:
-    """Return lengths to divide by, 1 for 0."""
-    return np.where(length > 0, length, 1)

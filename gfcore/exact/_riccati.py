@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gfcore._check import EPS, Array
-from gfcore._gauge import narrowed
+from gfcore._gauge import independent, narrowed
 from gfcore.exact._modes import mean_decay
-from gfcore.exact._pivots import graded, independent
+from gfcore.exact._pivots import graded
 
 Index = NDArray[np.intp]
 Mask = NDArray[np.bool_]
@@ -44,7 +44,7 @@ def from_factor(w: Array, P: Array, U: Array, t: Array, split: int = 0) -> Array
     narrow = narrowed(U)
 
     def thin(i: int) -> Array:
-        return np.asarray(P[i].T @ independent(U[i]))
+        return np.asarray(P[i].T @ independent(U[i])[0])
 
     above, beyond = slice(split or m), slice(split, m)
     X = np.empty((len(P), t.size, split or m, m - split))

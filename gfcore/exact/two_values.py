@@ -29,10 +29,10 @@ from numpy.typing import ArrayLike
 
 from gfcore import _check
 from gfcore._check import EPS, Array
-from gfcore._gauge import narrowed
+from gfcore._gauge import independent, narrowed
 from gfcore.exact._basis import tilted
 from gfcore.exact._modes import mean_decay
-from gfcore.exact._pivots import graded, independent
+from gfcore.exact._pivots import graded
 from gfcore.exact._riccati import DIRECT, UNEVEN, Index, chunks, orthonormal, rounding
 from gfcore.exact.identity import identity_imbalance
 from gfcore.state import Weights
@@ -137,7 +137,7 @@ def from_eigenvalues(h: Array, root: float, P: Array, R: Array, t: Array) -> Arr
 
     for _, at in chunks(direct[None], N * k):
         put(at, np.eye(k)[None], np.where(present, D[at], 0)[..., None] * W, hard=False)
-    thin = P.T @ independent(R) if not direct.all() else W
+    thin = P.T @ independent(R)[0] if not direct.all() else W
     for _, at in chunks(~direct[None], N * k):
         one, flat = np.ones((len(at), 1)), np.zeros((1, N))
         c, b, _ = graded(flat, D[at], one, thin, noise, k, None)

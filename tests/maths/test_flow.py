@@ -848,7 +848,7 @@ def test_eulers_sum_goes_farther_than_the_series_and_errs_by_less_than_the_toler
     rng = np.random.default_rng(0)
     Y, R = rng.standard_normal((3, 4)), std * rng.standard_normal((7, 7))
     for tol in (1e-8, 1e-10, 1e-13):
-        series = _taylor._Series(1, 3, 4, 7, None)
+        series = _taylor._Series(np.zeros(1, bool), 3, 4, 7, None)
         series.fill(np.array([0.01]), Y[None], R[None])
         plain, reach = series.reach(np.array([[tol**2]]), np.zeros((1, 1)))
         assert reach > least * plain
