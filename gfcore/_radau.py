@@ -35,6 +35,7 @@ from gfcore._taylor import SLOWEST
 
 _EPS = float(np.finfo(float).eps)
 ROUNDING = 16 * _EPS  # what a few dozen operations lose
+_LEAST = float(np.finfo(float).tiny)  # size of a hidden unit; a smaller one has no digits
 _STAGES = 12
 _SWEEPS = 25  # at most, to solve the equations of a step
 _ATTEMPTS = 100_000  # at most, to reach the last time
@@ -278,6 +279,7 @@ def path(
         if done == times.size:
             return states, errors
         if frame is None:
+            R = np.where(np.hypot.reduce(R, axis=0) < _LEAST, 0.0, R)
             if _at_rest(Y, R, Q0):
                 states[done:] = R
                 return states, errors

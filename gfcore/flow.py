@@ -320,12 +320,13 @@ def _finish(
                 Y, part.R, Q0, t[rest], level, part is fine, part.now
             )
         X_rough, X = (_products(part.states, m) for part in begun)
-        error, good, _ = _estimate(
+        error, good, close = _estimate(
             Y, X_rough, X, _product(fine.states, m), rtol, step_error, share, t
         )
         # Where rounding is what is left, the two paths may be close by chance; not so twice.
         error = np.maximum(error, before / 6)
-        if good or tol <= _FINEST:
+        vain = not close and error.max() <= 2 * before.max()  # errors of the start part them
+        if good or vain or tol <= _FINEST:
             # Ten times the tolerance is not always ten times the error here, and both paths may
             # be far better than was asked for.
             return fine.states, 3 * error + _CLOSEST * rtol * _norm(X), bool(good)
