@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -103,6 +103,26 @@ def _whole(name: str, value: object) -> None:
         raise ValueError(f"{name} is a {kind}, of which an array would drop what it adds")
 
 
+def sealed(value: NDArray[Any]) -> Array:
+    """Return a read-only float64 array: `value` if nobody can write to it, else a copy."""
+    part: Any = value if value.dtype == np.float64 else None
+    while isinstance(part, np.ndarray) and not part.flags.writeable:
+        if part.base is None:
+            return value
+        part = part.base
+    copy = np.array(value, np.float64)
+    copy.flags.writeable = False
+    return copy
+
+
+def seal(*arrays: Any) -> None:
+    """Make arrays read-only that nobody else holds, with what they are views of."""
+    for part in arrays:
+        while isinstance(part, np.ndarray):
+            part.flags.writeable = False
+            part = part.base
+
+
 def first(bad: NDArray[np.bool_]) -> tuple[int, ...]:
     """Return the index of the first True."""
     return tuple(int(i) for i in np.argwhere(bad)[0])
@@ -181,12 +201,19 @@ def weights(name: str, value: Weights, stack: bool = False) -> Weights:
 def times(t: ArrayLike) -> Array:
     """Return `t` as a scalar or 1-D array of non-decreasing times >= 0, or raise ValueError."""
     result = array("t", t, (0, 1))
-    if (result < 0).any():
-        raise ValueError(f"t must be >= 0, got a smallest entry of {result.min()}")
-    if result.ndim and (falls := np.diff(result) < 0).any():
-        i = int(falls.argmax())
-        raise ValueError(f"t must be non-decreasing, got {result[i]} before {result[i + 1]}")
+    ordered(result)
     return result
+
+
+def ordered(t: Array) -> None:
+    """Raise ValueError unless times, a scalar or one axis, are finite, >= 0 and do not fall."""
+    if not np.isfinite(t).all():
+        raise ValueError(f"t has entries that are not finite, got shape {t.shape}")
+    if (t < 0).any():
+        raise ValueError(f"t must be >= 0, got a smallest entry of {t.min()}")
+    if t.ndim and (falls := np.diff(t) < 0).any():
+        i = int(falls.argmax())
+        raise ValueError(f"t must be non-decreasing, got {t[i]} before {t[i + 1]}")
 
 
 def count(name: str, value: int, least: int) -> int:
@@ -226,6 +253,22 @@ def function(name: str, value: Any) -> Any:
     if not callable(value):
         raise ValueError(f"{name} must be callable, got {type(value).__name__}")
     return value
+
+
+def some(
+    name: str, loop: Callable[[Sequence[int]], Iterable[int]], groups: range
+) -> Iterator[int]:
+    """Yield those of the groups that `loop` gives back, or raise ValueError if they are not."""
+    given, left = loop(groups), set(groups)
+    if not isinstance(given, Iterable):
+        raise ValueError(f"{name} must return what to loop over, got {type(given).__name__}")
+    for group in given:
+        if type(group) is bool or not isinstance(group, int | np.integer) or group not in left:
+            raise ValueError(
+                f"{name} must return what it was given, each at most once, got {group!r}"
+            )
+        left.remove(group)
+        yield int(group)
 
 
 def generator(rng: np.random.Generator) -> np.random.Generator:

@@ -26,7 +26,9 @@ from gfcore._check import EPS, Array
 from gfcore._taylor import Reached, hands_over
 
 _LARGE = 40_000  # multiplications in a product, m n k, from which on the series loses
-_STABLE = 5.0  # h times the fastest decay; from 6.1 on steps of order 8 magnify it
+# h times the fastest decay; steps of order 8 magnify it from 6.1 on, those of order 3 from 2.5.
+_STABLE = {8: 5.7, 3: 2.2}
+_PATIENCE = 3000  # steps at the edge of stability that cost as much as all implicit ones
 _ENDS = 6  # of steps, through which the path inside the middle one is drawn
 
 
@@ -37,11 +39,11 @@ def suits(multiplications: int) -> bool:
 
 def _ends(
     Y: Array, R: Array, last: float, most: float, tol: float, order: int
-) -> Iterator[tuple[float, float, Array, Array]]:
+) -> Iterator[tuple[float, float, Array, Array, bool]]:
     """Yield the time, the length of the step, the state and the slope at the ends of steps.
 
-    First comes the start. The length is 0 where the next step would not move the time. The
-    arrays are overwritten by the next step.
+    And whether no more than stability limits the step. First comes the start. The length is 0
+    where the next step would not move the time. The arrays are overwritten by the next step.
     """
     from scipy.integrate import DOP853, RK23  # type: ignore[import-untyped]
 
@@ -51,7 +53,7 @@ def _ends(
     A, B, *errors = (a.astype(R.dtype) for a in coefficients)
     m, stages = len(Y), len(B)
     K, E = np.empty((stages + 1, R.size), R.dtype), np.empty_like(Y)
-    y, new, size, parts, stage = np.empty((5, R.size), R.dtype)
+    y, new, size, parts = np.empty((4, R.size), R.dtype)
     atol = max(1e-3 * tol * float(np.abs(R).max()), 1e-300)  # weights may all be zero
 
     def slope(flat: Array, out: Array) -> None:
@@ -63,12 +65,29 @@ def _ends(
     def moved(weights: Array) -> Array:
         return np.add(y, np.matmul(weights, K[: len(weights)], out=new), out=new)
 
+    any_one = np.random.default_rng(0).standard_normal(R.shape[1])
+    any_one = np.asarray(any_one / np.linalg.norm(any_one), R.dtype)
+    seen = [(half, any_one.copy()) for half in (slice(m), slice(m, None))]
+
+    def fastest() -> float:
+        """Return the fastest decay, sigma_1(U)^2 + sigma_1(V)^2, by the power method."""
+        sizes = []
+        for half, x in seen:
+            layer = y.reshape(R.shape)[half]
+            image = layer.T @ (layer @ (x / np.linalg.norm(x)))
+            sizes.append(float(np.linalg.norm(image)))
+            if sizes[-1] > 0:  # else squares underflow
+                # With a little of any other direction, which may become the first.
+                x[:] = image / sizes[-1] + 0.05 * any_one
+        return sum(sizes)
+
     def relative(change: Array) -> float:
         return float(np.linalg.norm(np.divide(change, size, out=parts)) / R.size**0.5)
 
-    now, y[:] = 0.0, R.ravel()
+    now, taken, y[:] = 0.0, 0, R.ravel()
     slope(y, K[0])
-    yield now, most, y, K[0]
+    fast = max(fastest() for _ in range(8))
+    yield now, most, y, K[0], False
     size[:] = atol + tol * np.abs(y)
     speed = relative(K[0])
     h = min(most, 0.01 * relative(y) / speed) if speed else most
@@ -76,15 +95,16 @@ def _ends(
     bend = relative(K[1] - K[0]) / max(h, 1e-300)
     h, growth = min(100 * h, (0.01 / max(speed, bend, 1e-99)) ** (1 / order)), 10.0
     while now < last:
-        h, left = min(h, most), last - now
+        stable = _STABLE[order] / max(fast, 1e-300)
+        limited = h > stable / 2
+        h, left = min(h, most, stable), last - now
         if left < 2 * h:  # no step at the end so short that it would be for nothing
             h = left / (1 + (left > 1.05 * h))
         if now + h == now:
-            yield now, 0.0, y, K[0]
+            yield now, 0.0, y, K[0], False
             return
         for s in range(1, stages):
             slope(moved(h * A[s, :s]), K[s])
-        stage[:] = new
         slope(moved(h * B), K[stages])
         np.maximum(np.abs(y, out=size), np.abs(new, out=parts), out=size)
         np.add(np.multiply(size, tol, out=size), atol, out=size)
@@ -93,19 +113,16 @@ def _ends(
         error = h * first**2 / max(math.hypot(first, *(0.1 * e for e in second)), 1e-300)
         growth = min(growth, 0.9 * max(error, 1e-10) ** (-1 / order)) if error < np.inf else 0.2
         growth, step = max(growth, 0.2), h
-        # Two states of one time tell the fastest decay. Errors of it that neither grow nor fall
-        # are next to nothing to the estimate above, and may be hundreds of tolerances.
-        apart = float(np.linalg.norm(np.subtract(new, stage, out=stage)))
-        if order == 8 and apart > 100 * EPS * float(np.linalg.norm(new)):
-            fast = (
-                float(np.linalg.norm(np.subtract(K[stages], K[stages - 1], out=stage))) / apart
-            )
-            growth = min(growth, max(_STABLE / (h * fast), 0.2))
         h *= growth
         growth = 1.0  # is what a step may do after one that was too long
         if error < 1:
             now, growth, y[:], K[0] = last if step == left else now + step, 10.0, new, K[stages]
-            yield now, step, y, K[0]
+            # Errors of the fastest decay that neither grow nor fall are next to nothing to the
+            # estimate above, and may be hundreds of tolerances.
+            taken += 1
+            if taken % 4 == 0:
+                fast = fastest()
+            yield now, step, y, K[0], limited
 
 
 def path(
@@ -114,18 +131,23 @@ def path(
     """Follow (12) from R (m+n, k) to the times t, with times >= 0, in `least` steps or more.
 
     They are of order 8 or 3. The second result is the states drawn through one end less, which
-    tells how good that is; of order 3 there are none.
+    tells how good that is; of order 3 there are none. Where the path comes to rest, that is how
+    far it gets.
     """
     many = _ENDS if order == 8 else 2
     done = int(np.searchsorted(t, 0.0, side="right"))
     states, other = (np.empty((a, R.size), R.dtype) for a in (t.size, t.size * (order == 8)))
     states[:done] = other[:done] = R.ravel()
     x, ends = np.zeros(many), np.zeros((2 * many, R.size), R.dtype)  # the last, in a ring
-    now, y, end = 0.0, R, float(t[-1])
-    for steps, (now, h, y, slope) in enumerate(_ends(Y, R, end, end / least, tol, order)):
-        i = steps % many
+    now, y, end, hard, still = 0.0, R, float(t[-1]), 0, False
+    patience = np.inf if order == 3 else _PATIENCE
+    for steps, (now, h, y, slope, limited) in enumerate(
+        _ends(Y, R, end, end / least, tol, order)
+    ):
+        i, hard = steps % many, hard + limited
         x[i], ends[2 * i], ends[2 * i + 1] = now, y, slope
-        over = now == end or not h or bool(hands_over(steps, h, end - now))
+        still = limited and _rests(Y, y.reshape(R.shape), h, slope)
+        over = now == end or not h or still or bool(hands_over(hard, h, end - now, patience))
         ring = np.arange(max(0, steps + 1 - many), steps + 1) % many
         so_far = now if over else x[ring[many // 2]] if ring.size == many else 0.0
         last = int(np.searchsorted(t, so_far, side="right"))
@@ -140,8 +162,18 @@ def path(
             done = last
         if over:
             break
+    if still:
+        states[done:], other[done:], done = y, y, t.size
     states, other = (drawn.reshape(-1, *R.shape) for drawn in (states, other))
     return Reached(states, done, now, y.reshape(R.shape), None), other
+
+
+def _rests(Y: Array, R: Array, h: float, slope: Array) -> bool:
+    """Whether nothing moves, to rounding; it is looked at closely where a step moves little."""
+    from gfcore import _radau
+
+    moved = h * float(np.linalg.norm(slope))
+    return moved <= 100 * EPS * float(np.linalg.norm(R)) and _radau.at_rest(Y, R, None)
 
 
 def _spaced(x: Array, ring: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -23,6 +23,7 @@ Integration, Springer 2006, IV.4 (projection onto invariants).
 """
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,8 +67,13 @@ def _radau(stages: int) -> tuple[Array, Array, Array]:
 
 
 _NODES, _INTEGRATE, _COEFFICIENTS = _radau(_STAGES)
+# The eigenvalues of that matrix are pairs of conjugates, of which one is enough: stages to the
+# real and imaginary parts of the modes, and back.
 _EIGENVALUES, _MODES = np.linalg.eig(_INTEGRATE)
-_TO_MODES = np.linalg.inv(_MODES)
+_HALF = _EIGENVALUES.imag > 0
+_EIGENVALUES, _TO_MODES = _EIGENVALUES[_HALF], np.linalg.inv(_MODES)[_HALF]
+_TO_MODES = np.concatenate([_TO_MODES.real, _TO_MODES.imag])
+_MODES = 2 * np.concatenate([_MODES[:, _HALF].real, -_MODES[:, _HALF].imag], axis=1)
 
 
 class _Frame(NamedTuple):
@@ -75,11 +81,11 @@ class _Frame(NamedTuple):
 
     Y: Array  # Phi^T Y Psi, with the left singular vectors Phi of U and Psi of V
     Q0: Array | None  # G^T Q0 G, with the right singular vectors G of R; None for (12)
-    Z: Array  # R = Z C, (m+n, c)
-    C: Array  # (c, k)
-    scale: Array  # C = diag(scale) G^T
+    Z: Array  # R G = Z diag(scale), (m+n, k)
+    scale: Array  # (k,)
+    Gt: Array | None  # G^T; None for (12), where it is I
     rates: Array  # a_i + b_j, (m, n)
-    Q_rates: Array  # (c_i + c_j) / 2, (c, c)
+    Q_rates: Array  # (c_i + c_j) / 2, (k, k)
     Phi: Array
     Psi: Array
     J: Array  # the signs of (13), (m+n, 1)
@@ -93,21 +99,22 @@ def _frame(Y: Array, R: Array, Q0: Array | None) -> _Frame:
     rates = np.zeros((m, n))
     rates[: a.size] += a[:, None] ** 2
     rates[:, : b.size] += b**2
+    Z, Gt = np.concatenate([Phi.T @ U, Psi.T @ V]), None
     if Q0 is None:
         # Columns of unit size, so that small hidden units keep their digits.
         s = np.hypot.reduce(R, axis=0)  # squares of it may underflow
-        Gt, scale = np.eye(s.size)[s > 0], s[s > 0]
+        scale = np.where(s > 0, s, 1.0)
     else:
         _, s, Gt = np.linalg.svd(R)
-        scale = np.ones(Gt.shape[0])
+        scale = np.ones(len(Gt))
         s = np.append(s, np.zeros(scale.size - s.size))
-        Q0 = Gt @ Q0 @ Gt.T
+        Q0, Z = Gt @ Q0 @ Gt.T, Z @ Gt.T
     return _Frame(
         Y=Phi.T @ Y @ Psi,
         Q0=Q0,
-        Z=np.concatenate([Phi.T @ U, Psi.T @ V]) @ (Gt.T / scale),
-        C=scale[:, None] * Gt,
+        Z=Z / scale,
         scale=scale,
+        Gt=Gt,
         rates=rates,
         Q_rates=(s[:, None] ** 2 + s**2) / 2,
         Phi=Phi,
@@ -127,10 +134,19 @@ def _interpolate(theta: Array) -> Array:
     return np.asarray(np.where(np.eye(_NODES.size), 1, ratio).prod(axis=-1), float)
 
 
-def _damp(rates: Array, h: float, stack: Array) -> Array:
-    """Solve (I + h rates A) x = stack for each entry, A the matrix of the collocation."""
-    modes = _mix(_TO_MODES, stack) / (1 + h * _EIGENVALUES[:, None, None] * rates)
-    return np.asarray(_mix(_MODES, modes).real, float)
+def _damping(rates: Array, h: float) -> Callable[[Array], Array]:
+    """Return what solves (I + h rates A) x = b for each entry, A that of the collocation."""
+    factor = 1 / (1 + h * _EIGENVALUES[:, None, None] * rates)
+
+    def solve(b: Array) -> Array:
+        parts = _mix(_TO_MODES, b)
+        re, im = parts[: len(factor)], parts[len(factor) :]
+        damped = np.concatenate(
+            [re * factor.real - im * factor.imag, re * factor.imag + im * factor.real]
+        )
+        return np.asarray(_mix(_MODES, damped))
+
+    return solve
 
 
 def _size(stack: Array) -> float:
@@ -149,11 +165,13 @@ def _collocate(frame: _Frame, h: float, tol: float) -> tuple[Array, int, float] 
     do not settle.
     """
     m = frame.Y.shape[0]
-    Z0, C, J, Q0 = frame.Z, frame.C, frame.J, frame.Q0
+    Z0, scale, J, Q0 = frame.Z, frame.scale, frame.J, frame.Q0
     hA = h * _INTEGRATE
+    damp = _damping(frame.rates, h)
+    damp_Q = None if Q0 is None else _damping(frame.Q_rates, h)
     Z = np.repeat(Z0[None], _STAGES, 0)
-    R = Z @ C
-    CU, CV = C @ R[0, :m].T, C @ R[0, m:].T
+    R = Z * scale
+    CU, CV = ((R[0, side] * scale).T for side in (slice(m), slice(m, None)))
     X = R[:, :m] @ R[:, m:].mT
     accuracy = max(0.01 * tol, ROUNDING)
     margin = ROUNDING / accuracy  # X = U V^T is known no better than this allows
@@ -168,14 +186,14 @@ def _collocate(frame: _Frame, h: float, tol: float) -> tuple[Array, int, float] 
         if Q0 is not None:
             slope -= J * (Z @ (Z.mT @ (J * Z) - Q0)) / 2
         step = Z0 - Z + _mix(hA, slope)
-        response = _mix(hA, _damp(frame.rates, h, step[:, :m] @ CV + (step[:, m:] @ CU).mT))
-        if Q0 is not None:
+        response = _mix(hA, damp(step[:, :m] @ CV + (step[:, m:] @ CU).mT))
+        if damp_Q is not None:
             Q_step = step.mT @ (J * Z0)
-            Q_step = _mix(hA, _damp(frame.Q_rates, h, Q_step + Q_step.mT))
+            Q_step = _mix(hA, damp_Q(Q_step + Q_step.mT))
             step -= J * (Z0 @ Q_step) / 2
         step[:, :m] -= response @ Z0[m:]
         step[:, m:] -= response.mT @ Z0[:m]
-        Z, R_step, X_before = Z + step, step @ C, X
+        Z, R_step, X_before = Z + step, step * scale, X
         R = R + R_step
         U, V = R[:, :m], R[:, m:]
         X = U @ V.mT
@@ -205,7 +223,7 @@ def _truncation(frame: _Frame, Z: Array, tol: float) -> tuple[float, float]:
     Their coefficients go on falling as the last four do.
     """
     m = frame.Y.shape[0]
-    R = Z @ frame.C
+    R = Z * frame.scale
     U, V = R[:, :m], R[:, m:]
     X = U @ V.mT
     u, v = _size(U), _size(V)
@@ -236,7 +254,7 @@ def conserve(Z: Array, K: Array, J: Array, scale: Array | None = None) -> Array:
     return Z
 
 
-def _at_rest(Y: Array, R: Array, Q0: Array | None) -> bool:
+def at_rest(Y: Array, R: Array, Q0: Array | None) -> bool:
     """Whether nothing moves, to rounding."""
     U, V = R[: Y.shape[0]], R[Y.shape[0] :]
     E = Y - U @ V.T
@@ -280,7 +298,7 @@ def path(
             return states, errors
         if frame is None:
             R = np.where(np.hypot.reduce(R, axis=0) < _LEAST, 0.0, R)
-            if _at_rest(Y, R, Q0):
+            if at_rest(Y, R, Q0):
                 states[done:] = R
                 return states, errors
             frame = _frame(Y, R, Q0)
@@ -307,7 +325,9 @@ def path(
         if fine and Q0 is None:
             K = frame.Z.T @ (frame.J * frame.Z)
             Z = conserve(Z, K, frame.J, frame.scale)
-        Z = Z @ frame.C
+        Z = Z * frame.scale
+        if frame.Gt is not None:
+            Z = Z @ frame.Gt
         R_theta = np.concatenate([frame.Phi @ Z[:, :m], frame.Psi @ Z[:, m:]], 1)
         states[done:last], R = R_theta[:-1], R_theta[-1]
         lost = 4 * _EPS * count * _size(R_theta[:, :m]) * _size(R_theta[:, m:])

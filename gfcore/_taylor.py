@@ -61,14 +61,16 @@ class Reached(NamedTuple):
     steps: Any  # to each of the times, (B, T)
 
 
-def hands_over(steps: int, h: Array | float, left: Array | float) -> NDArray[np.bool_]:
+def hands_over(
+    steps: int, h: Array | float, left: Array | float, patience: float = _PATIENCE
+) -> NDArray[np.bool_]:
     """Whether the rest of a path is for implicit steps: so many are done, `left` / h are to go.
 
     Only the future can tell if the path comes to rest before it gets there, or if its fast
     decays limit h for good. To wait for as many steps as the implicit way would cost is never
     more than about twice as dear as to know, whatever comes.
     """
-    return np.asarray((steps >= _PATIENCE) & np.greater(left, _PATIENCE * h))
+    return np.asarray((steps >= patience) & np.greater(left, np.multiply(patience, h)))
 
 
 def path(

@@ -126,6 +126,7 @@ def run_many(
         t, R, lost = _iterate(slope, np.stack([a.R for a in group]), step, steps, every)
         failed |= {first + i: error for i, error in lost.items()}
         X = R[:, :, :m] @ R[:, :, m:].mT
+        _check.seal(t, X, R)
         paths += [
             Trajectory(t, X[:, i], R[:, i, :m], R[:, i, m:], start.Q)
             for i, start in enumerate(group)
@@ -185,6 +186,7 @@ def run_linear(
     target, start = _check.array("Y", Y, 2), _check.array("X0", X0, 2)
     _check.shape("X0", start, target.shape)
     t, X = _iterate_one(lambda X: target - X, start, step, steps, every)
+    _check.seal(t, X)
     return Trajectory(t, X)
 
 
@@ -233,7 +235,9 @@ def run_symmetric(
     t, U = _iterate_one(
         lambda U: 2 * (target - U @ U.mT) @ U, narrowed(start), step, steps, every
     )
-    return Trajectory(t, U @ U.mT, U, U)
+    X = U @ U.mT
+    _check.seal(t, X, U)
+    return Trajectory(t, X, U, U)
 
 
 def _iterate_one(

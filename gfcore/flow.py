@@ -269,7 +269,9 @@ def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Ar
             kind: Any = np.float32 if order == 3 else np.float64
             away = (nudged - R) * max(1 / share, _FAR if order == 3 else 1)
             target, start = (np.asarray(a, kind) for a in (Y, R + away))
-            rough, _ = _explicit.path(target, start, t, level, order, least=2)
+            # Not beyond where the fine one rests, which single precision would not see.
+            until = np.minimum(t, fine.now) if fine.done == t.size else t
+            rough, _ = _explicit.path(target, start, until, level, order, least=2)
             if not (ended := rough.done == fine.done == t.size):
                 continue
             states, X_rough = fine.states, _products(rough.states, m)
@@ -522,7 +524,9 @@ def _trajectory(
     Q0 = U.mT @ U / a - V.mT @ V / b
     R = R.reshape((*axes, *R.shape[-2:]))
     U, V = R[..., :m, :], R[..., m:, :]
-    return Trajectory(t, U @ V.mT, U, V, Q0, error.reshape(axes), rates)
+    X = U @ V.mT
+    _check.seal(t, X, R, Q0, error)
+    return Trajectory(t, X, U, V, Q0, error.reshape(axes), rates)
 
 
 @_check.quiet
@@ -644,7 +648,7 @@ def solve_many(
         As for `solve`, the same for all.
     progress : callable, optional
         Is given the groups that are worked on one after the other, as a sequence, and returns
-        what to loop over: `tqdm.tqdm` shows how far it is. What it leaves out is NaN.
+        them to loop over: `tqdm.tqdm` shows how far it is. What it leaves out is NaN.
 
     Returns
     -------
@@ -656,7 +660,7 @@ def solve_many(
     ------
     ValueError
         As for `solve`, and if the shapes of Y and the starts disagree, or progress cannot be
-        called or returns nothing to loop over.
+        called or returns something else than groups that it was given, each at most once.
     BatchError
         If some problems fail, when all are done: `.errors` has what became of them, by index,
         and `.result` the Trajectory of all, NaN where one failed.
@@ -683,10 +687,7 @@ def solve_many(
     error = np.full(paths.shape[:2], np.nan)
     failed: dict[tuple[int, ...], ArithmeticError] = {}
     size = max(1, min(_GROUP // paths[0].nbytes, 128))
-    groups = loop(range(0, len(Ys), size))
-    if not isinstance(groups, Iterable):
-        raise ValueError(f"progress must return what to loop over, got {type(groups).__name__}")
-    for begin in groups:
+    for begin in _check.some("progress", loop, range(0, len(Ys), size)):
         s = slice(begin, begin + size)
         paths[s], error[s], problems = _scaled(Ys[s], start.part(s), moments, tol, Sigma, rates)
         failed |= {

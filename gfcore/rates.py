@@ -289,7 +289,7 @@ def a_priori(Y: ArrayLike, weights0: Weights) -> Array:
     def gain(spread: Array, s: Array) -> Array:
         """Sqrt(a^2 + 4 s^2) - a for a = spread + both, without its cancellation."""
         a = spread + both
-        return 4 * s**2 / np.where(s > 0, a + np.hypot(a, 2 * s), 1)
+        return 2 * s * (2 * s / np.where(s > 0, a + np.hypot(a, 2 * s), 1))
 
     first = gain(up[..., 0] - up[..., m - 1], least * (n <= m))
     second = gain(down[..., 0] - down[..., n - 1], least * (m <= n))

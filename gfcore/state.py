@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,8 +16,18 @@ from gfcore._gauge import narrowed
 from gfcore._scale import norm, sized
 
 
+class _Sealed:
+    """Data whose arrays are read-only, those that were copied or unpickled as well."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            if isinstance(value, np.ndarray):
+                _check.seal(value)
+            object.__setattr__(self, name, value)
+
+
 @dataclass(frozen=True, eq=False)
-class Weights:
+class Weights(_Sealed):
     """The weights of a two-layer linear model, X = U V^T (11).
 
     Parameters
@@ -108,11 +120,6 @@ class Weights:
         L = narrowed(self.U, self.V)
         return Weights(L[..., :m, :], L[..., m:, :])
 
-    def __setstate__(self, state: dict[str, Array]) -> None:
-        for name, matrix in state.items():
-            matrix.flags.writeable = False
-            object.__setattr__(self, name, matrix)
-
     @_check.quiet
     def rotate(self, G: ArrayLike) -> Weights:
         """Return the weights (U G, V G), the gauge freedom of (14).
@@ -155,7 +162,7 @@ class BatchError(ArithmeticError):
 
     Attributes
     ----------
-    errors : dict
+    errors : mapping
         The exception of each problem that fails, by its index.
     result
         What the call would return, with NaN where a problem fails.
@@ -167,24 +174,26 @@ class BatchError(ArithmeticError):
     'problem 3 of the batch: no end in sight'
     """
 
-    def __init__(self, errors: dict[Any, ArithmeticError], result: Any) -> None:
+    def __init__(self, errors: Mapping[Any, ArithmeticError], result: Any) -> None:
         index, first = next(iter(errors.items()))
         more = f" (and {len(errors) - 1} more of them fail)" if len(errors) > 1 else ""
         super().__init__(f"problem {index} of the batch: {first}{more}")
-        self.errors, self.result = errors, result
+        self.errors: Mapping[Any, ArithmeticError] = MappingProxyType(dict(errors))
+        self.result = result
 
     def __reduce__(self) -> tuple[type, tuple[dict[Any, ArithmeticError], Any]]:
-        return type(self), (self.errors, self.result)
+        return type(self), (dict(self.errors), self.result)
 
 
 @dataclass(frozen=True, eq=False)
-class Trajectory:
+class Trajectory(_Sealed):
     """A path X(t), or a stack of them, and for a two-layer model the weights behind it.
 
     Parameters
     ----------
     t : (*T,) array
-        Times, a scalar or one axis; for gradient descent, step size times iteration.
+        Times >= 0, a scalar or one non-decreasing axis; for gradient descent, step size times
+        iteration.
     X : (*stack, *T, m, n) array
         Products.
     U, V : (*stack, *T, m, k') and (*stack, *T, n, k') arrays, optional
@@ -199,8 +208,12 @@ class Trajectory:
     Raises
     ------
     ValueError
-        If a shape does not fit that of X, X is empty, an argument is not real, or rates are
-        not above 0.
+        If a shape does not fit that of X, X is empty, an argument is not real, times fall, are
+        negative or not finite, or rates are not above 0.
+
+    Notes
+    -----
+    The arrays are read-only: copies, unless nobody can write to what was given.
 
     Examples
     --------
@@ -225,13 +238,14 @@ class Trajectory:
         for name in ("t", "X", "U", "V", "Q0", "error_estimate"):
             if (value := getattr(self, name)) is not None or name in ("t", "X"):
                 # What failed in a batch is NaN, so the numbers need not be finite.
-                object.__setattr__(self, name, np.asarray(_check.real(name, value), float))
+                object.__setattr__(self, name, _check.sealed(_check.real(name, value)))
         object.__setattr__(self, "rates", _check.rates(self.rates))
         axes, steps = self.X.shape, self.t.shape
         if not self.X.size:
             raise ValueError(f"X must not be empty, got shape {axes}")
         if len(steps) > 1 or len(axes) < len(steps) + 2:
             raise ValueError(f"X must have shape (*T, m, n), got {axes} for t of shape {steps}")
+        _check.ordered(self.t)
         stack, (m, n) = axes[: len(axes) - 2 - len(steps)], axes[-2:]
         expected = {"X": (*stack, *steps, m, n), "error_estimate": (*stack, *steps)}
         if self.U is None or self.V is None:

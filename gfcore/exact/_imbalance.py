@@ -7,7 +7,7 @@ for T J T^T. Then Q = B diag(q) B^T with q_i = t_i J t_i, the columns of B being
 and the errors of a row are relative to its own length. J = diag(I_m, -I_n).
 """
 
-import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,8 @@ from gfcore._check import EPS, Array
 from gfcore._gauge import independent, positive
 from gfcore._scale import sized
 from gfcore.exact._modes import quotient
+
+Index = NDArray[np.intp]
 
 SWEEPS = 40  # it takes about 8
 
@@ -61,22 +63,32 @@ def eigenrows(R: Array, m: int) -> tuple[Array, Array, Array]:
     B, T = triangular(R.T / length, max(1, len(independent(R)[1])))
     G, T = triangular(T * length, len(T))
     B = B @ G
-    J = np.repeat([1.0, -1.0], [m, len(R) - m])
+    J, columns = np.repeat([1.0, -1.0], [m, len(R) - m]), B.T.copy()
+    rounds = list(disjoint(len(T)))
     for _ in range(SWEEPS):
         length = np.linalg.norm(T, axis=1)
-        defect = np.abs((T * J) @ T.T)
-        pairs = np.argwhere(np.triu(defect > len(R) * EPS * np.outer(length, length), 1))
-        for i, j in pairs:
-            pair = T[[i, j]]
-            (a, c), (_, b) = ((pair * J) @ pair.T).tolist()
-            angle = 0.5 * math.atan2(2 * c * math.copysign(1, b - a), abs(b - a))
-            cosine, sine = math.cos(angle), math.sin(angle)
-            turn = np.array([[cosine, -sine], [sine, cosine]])
-            T[[i, j]] = turn @ pair
-            B[:, [i, j]] = B[:, [i, j]] @ turn.T
-        if not len(pairs):
+        off = np.abs((T * J) @ T.T) > len(R) * EPS * np.outer(length, length)
+        if not np.triu(off, 1).any():
             break
-    return (T * T) @ J, T, B
+        for i, j in rounds:
+            p, q = T[i], T[j]
+            a, b, c = (np.vecdot(x * J, y) for x, y in ((p, p), (q, q), (p, q)))
+            c = np.where(off[i, j], 2 * c * np.copysign(1.0, b - a), 0.0)
+            angle = np.arctan2(c, np.abs(b - a))[:, None] / 2
+            cosine, sine = np.cos(angle), np.sin(angle)
+            for A in T, columns:
+                A[i], A[j] = cosine * A[i] - sine * A[j], sine * A[i] + cosine * A[j]
+    return (T * T) @ J, T, columns.T
+
+
+def disjoint(count: int) -> Iterator[tuple[Index, Index]]:
+    """Yield all pairs of rows in rounds, in each of which no row stands twice."""
+    ring = np.arange(count + count % 2)
+    for _ in ring[1:]:
+        i, j = ring[: len(ring) // 2], ring[: len(ring) // 2 - 1 : -1]
+        real = np.maximum(i, j) < count
+        yield i[real], j[real]
+        ring = np.append(ring[:1], np.roll(ring[1:], 1))
 
 
 def triangular(A: Array, rank: int) -> tuple[Array, Array]:

@@ -21,6 +21,7 @@ another; here these may stay together, as they have the same eigenvalues.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -29,6 +30,7 @@ from gfcore import _check
 from gfcore._check import EPS, Array
 from gfcore._scale import norm
 from gfcore.exact._imbalance import Values, values
+from gfcore.exact._modes import quotient, spectral_path
 from gfcore.exact.identity import identity_imbalance
 from gfcore.exact.two_values import two_imbalances
 from gfcore.state import Weights
@@ -46,7 +48,11 @@ class Part:
     basis: Array
     Y: Array
     R: Array
-    found: Values
+
+    @cached_property
+    def found(self) -> Values:
+        """Its imbalance, one value or two."""
+        return values(self.R, len(self.Y))
 
     @property
     def distance(self) -> float:
@@ -55,8 +61,6 @@ class Part:
 
     def solved(self, t: Array) -> Array:
         """R R^T of this part alone."""
-        if not self.Y.size:
-            return self.R @ self.R.T + np.zeros((*t.shape, 1, 1))
         one, two, lam, q1, q2 = self.found
         m = len(self.Y)
         start = Weights(self.R[:m], self.R[m:])
@@ -133,8 +137,44 @@ def direct_sum(Y: ArrayLike, weights0: Weights, t: ArrayLike) -> Array:
                 f"{distance:.1e} relative, shapes {weights0.U.shape} and {weights0.V.shape}"
             )
         for part in parts:
-            M[i] += part.basis @ part.solved(time) @ part.basis.T
+            if part.Y.size > 1:
+                M[i] += part.basis @ part.solved(time) @ part.basis.T
+            elif not part.Y.size:  # which rests
+                root = part.basis @ part.R
+                M[i] += root @ root.T
+        if pairs := [part for part in parts if part.Y.size == 1]:
+            M[i] += of_pairs(pairs, time)
     return M
+
+
+def of_pairs(parts: list[Part], t: Array) -> Array:
+    """Sum R R^T of all parts of one output and one input, (*t.shape, m+n, m+n).
+
+    In each the determinant of R R^T = [[a, x], [x, b]] is kept, -q1 q2, as well as a - b, which
+    is q1 + q2. So (a + b)^2 = (q1 - q2)^2 + 4 x^2, and x' = (y - x)(a + b) is a mode as in
+    (21), with the imbalance q1 - q2.
+    """
+    y, R = np.array([part.Y.item() for part in parts]), np.zeros((len(parts), 2, 2))
+    for r, part in zip(R, parts, strict=True):
+        r[:, : part.R.shape[1]] = part.R
+    _, power = np.frexp(np.abs(R).max(axis=(1, 2)))
+    unit = np.ldexp(1.0, np.where(power < -200, power, 0))  # that squares do not underflow
+    R = R / unit[:, None, None]
+    found = [
+        part.found if one == 1 else values(r, 1)
+        for part, one, r in zip(parts, unit, R, strict=True)
+    ]
+    ends = [(v.q1, v.q2) if v.two < v.one else (max(v.lam, 0), min(v.lam, 0)) for v in found]
+    q1, q2 = np.array(ends).T
+    x = spectral_path(y, q1 - q2, np.vecdot(R[:, 0], R[:, 1]), t, unit)
+    q1, q2 = q1 * unit * unit, q2 * unit * unit
+    larger = (np.hypot(q1 - q2, 2 * x) + np.abs(q1 + q2)) / 2
+    smaller = x * quotient(x, larger) - quotient(q1, larger) * q2
+    a, b = (np.where(up, larger, smaller) for up in (q1 + q2 > 0, q1 + q2 <= 0))
+    out, into = np.stack([part.basis for part in parts], axis=2).swapaxes(0, 1)
+    a, b, x = (s[..., None, :] for s in (a, b, x))
+    both = np.concatenate([out * a + into * x, out * x + into * b], axis=-1)
+    return np.asarray(both @ np.concatenate([out, into], axis=-1).T)
 
 
 def in_parts(Y: Array, U: Array, V: Array) -> list[Part]:
@@ -161,7 +201,7 @@ def in_parts(Y: Array, U: Array, V: Array) -> list[Part]:
         _, s, turn = np.linalg.svd(np.concatenate([p.T @ u, b.T @ v]), full_matrices=False)
         own = turn[s > noise].T if (s > noise).any() else np.zeros((len(turn.T), 1))
         R = np.concatenate([p.T @ U @ own, b.T @ V @ own])
-        parts.append(Part(block_diag(p, b), p.T @ Y @ b, R, values(R, p.shape[1])))
+        parts.append(Part(block_diag(p, b), p.T @ Y @ b, R))
     return parts
 
 

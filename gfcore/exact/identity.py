@@ -79,7 +79,9 @@ def identity_product(Y: ArrayLike, weights0: Weights, lam: float, t: ArrayLike) 
     array([0.5, 0. ])
     """
     time, w, basis, m = _prepared(Y, weights0, lam, t)
-    return Trajectory(time, from_factor(2 * w, basis, weights0.R, time / 4, m))
+    X = from_factor(2 * w, basis, weights0.R, time / 4, m)
+    _check.seal(time, X)
+    return Trajectory(time, X)
 
 
 def _prepared(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 from numpy.typing import ArrayLike
 
@@ -27,17 +30,25 @@ class Solvable:
         Name of the function whose kind of start is nearest; `formula`, if there is one.
     distance : float
         How far that kind is, relative; 0 to rounding if there is a formula.
-    parameters : dict
+    parameters : mapping
         What the nearest needs beside Y, the weights and t: lam, or q1 and q2, or nothing.
-    distances : dict
+    distances : mapping
         The distance of each kind by its name; infinite if the rank of the start rules it out.
     """
 
     formula: str | None
     nearest: str
     distance: float
-    parameters: dict[str, float]
-    distances: dict[str, float]
+    parameters: Mapping[str, float]
+    distances: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        for name in ("parameters", "distances"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
+        own = self.formula, self.nearest, self.distance
+        return type(self), (*own, dict(self.parameters), dict(self.distances))
 
 
 @_check.quiet

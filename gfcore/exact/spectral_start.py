@@ -47,11 +47,14 @@ def spectral_constant(sigma: ArrayLike, lam: ArrayLike, x0: ArrayLike) -> Array:
     array(inf)
     """
     s, lam, x = agreeing(sigma=sigma, lam=lam, x0=x0)
-    half = lam / 2
-    product = np.hypot(s, half) * np.hypot(x, half)
-    dot = s * x + half**2
-    top = np.where(dot >= 0, s - x, product - dot)
-    bottom = 4 * np.where(dot >= 0, product + dot, half**2 * (s - x))
+    half = np.abs(lam) / 2
+    # In units of their own, in which no product underflows that matters.
+    unit_s, unit_x = (np.ldexp(1.0, np.frexp(np.maximum(np.abs(a), half))[1]) for a in (s, x))
+    a, b, c, d = s / unit_s, x / unit_x, half / unit_s, half / unit_x
+    product, dot = np.hypot(a, c) * np.hypot(b, d), a * b + c * d
+    apart = (s - x) / np.maximum(unit_s, unit_x) / np.minimum(unit_s, unit_x)
+    top = np.where(dot >= 0, apart, product - dot)
+    bottom = 4 * np.where(dot >= 0, product + dot, c * d * (s - x))
     with np.errstate(over="ignore"):
         C = quotient(top, bottom, np.copysign(np.inf, s - x))
     return np.where(s == x, 0.0, C)

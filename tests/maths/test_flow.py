@@ -254,7 +254,9 @@ def test_projection_restores_the_imbalance_and_leaves_the_product():
     K_moved, K_back = (Z.mT @ (frame.J * Z) for Z in (moved, back))
     assert (size(K_moved - K) > 1e-7).all()
     assert (size(K_back - K) < 1e-14).all()
-    X_moved, X_back = (R[:, :3] @ R[:, 3:].mT for R in (moved @ frame.C, back @ frame.C))
+    X_moved, X_back = (
+        R[:, :3] @ R[:, 3:].mT for R in (moved * frame.scale, back * frame.scale)
+    )
     assert size(X_back - X_moved).max() < 1e-12
 
 
@@ -540,11 +542,13 @@ def test_inputs_stay_as_they_are():
     Y, t, Q0 = rng.standard_normal((2, 3)), np.linspace(0, 1, 5), np.eye(4)
     start = gf.initial.gaussian(2, 3, 4, 1.0, rng)
     copies = [x.copy() for x in (Y, t, Q0, start.U, start.V)]
-    flow.solve(Y, start, t).X[:] = 0
-    flow.solve_regularized(Y, start, Q0, t).X[:] = 0
-    assert all(
-        np.array_equal(a, b) for a, b in zip(copies, (Y, t, Q0, start.U, start.V), strict=True)
-    )
+    given = Y, t, Q0, start.U, start.V
+    for path in flow.solve(Y, start, t), flow.solve_regularized(Y, start, Q0, t):
+        parts = path.t, path.X, path.U, path.V, path.Q0, path.error_estimate
+        assert not any(np.shares_memory(a, b) for a in given for b in parts)
+    assert all(np.array_equal(a, b) for a, b in zip(copies, given, strict=True))
+    assert Y.flags.writeable
+    assert t.flags.writeable
 
 
 # ---- many problems, other inputs, and an estimate that bounds the error
@@ -797,9 +801,52 @@ def test_explicit_steps_hand_a_stiff_path_over(monkeypatch):
     t = np.append(np.linspace(0, 1, 5), 1e4)
     expected = flow.solve(Y, start, t, 1e-11)
     monkeypatch.setattr(_explicit, "_LARGE", 0)
-    path = flow.solve(Y, start, t, 1e-8)
-    assert (size(path.X - expected.X) <= 1e-8 * size(expected.X)).all()
-    assert_conserved(path)
+    implicit, begun = _radau.path, []
+    monkeypatch.setattr(_radau, "path", lambda *args: begun.append(args[-1]) or implicit(*args))
+    for patience, hard in (10, True), (10_000, False):
+        monkeypatch.setattr(_explicit, "_PATIENCE", patience)
+        begun.clear()
+        path = flow.solve(Y, start, t, 1e-8)
+        assert (size(path.X - expected.X) <= 1e-8 * size(expected.X)).all()
+        assert_conserved(path)
+        # Or the path is at rest before that many steps are done.
+        assert bool(begun) == hard
+        assert all(0 < now < t[-1] for now in begun)
+
+
+def test_explicit_steps_do_not_hand_over_what_is_only_small(monkeypatch):
+    # Its steps are short as weights grow by 1e150, which implicit ones would have to follow.
+    rng = np.random.default_rng(0)
+    Y, start = np.diag([2.0, 1.0]), gf.initial.gaussian(2, 2, 3, 1e-150, rng)
+    t = [100.0, 400.0, 1e6]
+    expected = flow.solve(Y, start, t)
+    monkeypatch.setattr(_explicit, "_LARGE", 0)
+    monkeypatch.setattr(_explicit, "_PATIENCE", 100)
+    monkeypatch.setattr(_radau, "path", None)
+    steps, weigh = [], _explicit.hands_over
+    monkeypatch.setattr(
+        _explicit, "hands_over", lambda hard, *rest: steps.append(hard) or weigh(hard, *rest)
+    )
+    path = flow.solve(Y, start, t)
+    assert (size(path.X - expected.X) <= 1e-9).all()
+    assert max(steps) < 100 < len(steps) < 3000
+
+
+@pytest.mark.parametrize(("order", "edge"), [(8, 6.1), (3, 2.5)])
+def test_explicit_steps_stay_where_they_damp_the_fastest_decay(order, edge):
+    rng = np.random.default_rng(0)
+    Y, start = rng.standard_normal((9, 8)), gf.initial.gaussian(9, 8, 10, 1.0, rng)
+    z, hard = [], []
+    for _, h, y, _, limited in _explicit._ends(Y, start.R, 30.0, 30.0, 1e-3, order):
+        R = y.reshape(start.R.shape)
+        fast = np.linalg.norm(R[:9], 2) ** 2 + np.linalg.norm(R[9:], 2) ** 2
+        z.append(h * fast)
+        hard.append(limited)
+    z, hard = np.array(z), np.array(hard)
+    assert 0.7 * edge < z[20:-2].min()  # or the steps are shorter than they need be
+    assert z[1:].max() < edge
+    assert hard[20:-2].all()
+    assert not hard[:2].any()
 
 
 def test_explicit_steps_may_hand_over_before_the_first_time(monkeypatch):
@@ -817,6 +864,9 @@ def test_which_method_follows_the_path():
     h, left = np.ones(4), np.array([0.0, 100.0, 101.0, np.inf])
     assert not _taylor.hands_over(99, h, left).any()
     assert _taylor.hands_over(100, h, left).tolist() == [False, False, True, True]
+    # Large matrices bear with more, as implicit steps cost more of the explicit ones.
+    assert not _taylor.hands_over(100, h, left, 101).any()
+    assert _taylor.hands_over(101, h, left, 101).tolist() == [False, False, False, True]
 
 
 def test_eulers_sum_weighs_terms_as_a_binomial_law_does():
@@ -933,6 +983,13 @@ def test_a_number_regularizes_towards_its_multiple_of_the_identity():
         ({"Y": np.ones((4, 2, 3))}, r"Y must have shape \(2, 2, 3\), got shape \(4, 2, 3\)"),
         ({"progress": None}, "progress must be callable, got NoneType"),
         ({"progress": len}, "progress must return what to loop over, got int"),
+        *(
+            (
+                {"progress": lambda groups, given=given: given},
+                "progress must return what it was",
+            )
+            for given in ([5], [0, 0], ["a"], [[0]], [None], [False], [-1], [0.0], "0", [2**70])
+        ),
     ],
 )
 def test_bad_input_to_many_is_refused(arguments, message):

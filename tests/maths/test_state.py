@@ -251,6 +251,9 @@ def test_a_stack_of_paths_has_time_after_it():
         ({"X": np.zeros((5, 0, 3))}, r"X must not be empty, got shape \(5, 0, 3\)"),
         ({"rates": (0, 1)}, "rates must be above 0, got 0 and 1"),
         ({"rates": (1, "1")}, "rates must be real numbers"),
+        ({"t": [0, 1, 3, 2, 4]}, "t must be non-decreasing, got 3.0 before 2.0"),
+        ({"t": [-1, 1, 2, 3, 4]}, "t must be >= 0, got a smallest entry of -1.0"),
+        ({"t": [0, 1, 2, 3, np.nan]}, "t has entries that are not finite"),
     ],
 )
 def test_a_trajectory_of_shapes_that_do_not_fit_is_refused(change, message):
@@ -261,13 +264,67 @@ def test_a_trajectory_of_shapes_that_do_not_fit_is_refused(change, message):
         gf.Trajectory(**(good | change))
 
 
-@pytest.mark.parametrize("again", [lambda w: pickle.loads(pickle.dumps(w)), copy.deepcopy])
-def test_weights_that_were_stored_stay_read_only(again):
-    weights = gf.Weights(*draw(2, 3, 4))
-    stored = again(weights)
-    assert np.array_equal(stored.R, weights.R)
-    with pytest.raises(ValueError, match="read-only"):
-        stored.U[0, 0] = 1
+def results():
+    """What each public function gives that holds arrays, by its name."""
+    rng = np.random.default_rng(0)
+    Y, start = rng.standard_normal((2, 2)), gf.initial.gaussian(2, 2, 3, 1.0, rng)
+    t, S = [0.0, 1.0], Y + Y.T
+    return {
+        "Weights": start,
+        "compress": gf.initial.gaussian(2, 2, 9, 1.0, rng).compress(),
+        "Trajectory": gf.Trajectory(np.zeros(1), np.zeros((1, 2, 2))),
+        "solve": gf.flow.solve(Y, start, t),
+        "solve, one time": gf.flow.solve(Y, start, 1.0),
+        "solve_many": gf.flow.solve_many(Y, [start, start], t),
+        "solve_regularized": gf.flow.solve_regularized(Y, start, 0.0, t),
+        "run": gf.descent.run(Y, start, 0.1, 2),
+        "run_many": gf.descent.run_many(Y, [start, start], 0.1, 2)[1],
+        "run_linear": gf.descent.run_linear(Y, Y, 0.1, 2),
+        "run_symmetric": gf.descent.run_symmetric(S, Y, 0.1, 2),
+        "identity_product": gf.exact.identity_product(Y, start, 0.0, t),
+    }
+
+
+AGAIN = {
+    "as it is": lambda kept: kept,
+    "pickled": lambda kept: pickle.loads(pickle.dumps(kept, 5)),
+    "copied": copy.copy,
+    "copied deep": copy.deepcopy,
+}
+
+
+@pytest.mark.parametrize("again", AGAIN.values(), ids=AGAIN)
+def test_results_are_read_only_however_they_are_stored(again):
+    for name, kept in results().items():
+        stored = again(kept)
+        for part, array in vars(kept).items():
+            if isinstance(array, np.ndarray):
+                assert np.array_equal(vars(stored)[part], array), name
+                holder = vars(stored)[part]
+                while isinstance(holder, np.ndarray):
+                    assert not holder.flags.writeable, (name, part)
+                    holder = holder.base
+
+
+def test_a_trajectory_is_none_of_the_arrays_that_it_was_given():
+    t, X, U, V = np.arange(2.0), np.ones((2, 1, 1)), np.ones((2, 1, 3)), np.ones((2, 1, 3))
+    view = X.view()
+    view.flags.writeable = False  # but what it is a view of may be written to
+    path = gf.Trajectory(t, view, U, V, error_estimate=t)
+    for array in t, X, U, V:
+        array += 7
+    assert path.t.tolist() == path.error_estimate.tolist() == [0, 1]
+    assert path.X.max() == path.U.max() == path.V.max() == 1
+    # An array that nobody can write to need not be copied.
+    assert gf.Trajectory(path.t, path.X).X is path.X
+
+
+def test_what_a_start_is_solved_by_stays_as_it_was_found():
+    found = gf.exact.solvable([[1.0]], gf.Weights([[1.0]], [[1.0]]))
+    for stored in found, pickle.loads(pickle.dumps(found)), copy.deepcopy(found):
+        assert stored == found
+        with pytest.raises(TypeError, match="does not support item assignment"):
+            stored.parameters["lam"] = 1.0
 
 
 def test_a_trajectory_may_be_given_as_lists():
@@ -294,6 +351,8 @@ def test_what_failed_in_a_batch_comes_back_from_another_process():
     assert str(again) == str(error)
     assert list(again.errors) == [3]
     assert again.result[0] == 1
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        again.errors[3] = None
 
 
 @pytest.mark.parametrize(
