@@ -42,8 +42,9 @@ def execute(notebook: Path, output: Path, values: dict[str, Any]) -> None:
     source = output.with_suffix(".source.ipynb")
     content.cells.append(last)
     nbformat.write(content, source)
-    # The path of a socket is short, whatever the folder for temporary files.
-    with tempfile.TemporaryDirectory(prefix="gf-", dir="/tmp") as socket:
+    # The path of a socket is short, whatever the folder for temporary files, where one may.
+    short = "/tmp" if os.access("/tmp", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="gf-", dir=short) as socket:
         try:
             papermill.execute_notebook(
                 plain(source),
@@ -51,7 +52,7 @@ def execute(notebook: Path, output: Path, values: dict[str, Any]) -> None:
                 values,
                 kernel_name="python3",
                 progress_bar=False,
-                cwd=plain(notebook.parent),
+                cwd=str(notebook.parent),
                 execution_timeout=CELL_LIMIT,
                 coalesce_streams=True,  # how printed text is cut is a matter of time
                 extra_arguments=[

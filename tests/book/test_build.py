@@ -614,7 +614,8 @@ def test_variables_of_the_user_are_not_those_of_the_makefile(tmp_path):
 
 @pytest.mark.slow
 def test_copy_of_a_checkout_runs_its_own_code(built):
-    copy = Tree(shutil.copytree(built.root, built.root.with_name("copy"), symlinks=True))
+    place = built.root.with_name("{copy} 100% [x]")  # papermill puts values where it has braces
+    copy = Tree(shutil.copytree(built.root, place, symlinks=True))
     assert copy.run() == (0, DONE)
     copy.edit("gfbook/check.py", "import numpy as np", "import numpy as np\n1 / 0")
     code, said = copy.run()
@@ -698,6 +699,18 @@ def test_nothing_personal_changes_the_book(built, tmp_path_factory):
     assert files(built.root / EXECUTED) == notebooks
     after = files(built.root / "_build/html")
     assert [name for name in before if before[name] != after.get(name)] == []
+
+
+@pytest.mark.slow
+def test_a_chapter_runs_where_nothing_can_be_put_into_tmp(tree, tmp_path):
+    alone = ("unshare", "--map-root-user", "--mount")
+    if subprocess.run([*alone, "true"], capture_output=True).returncode:
+        pytest.skip("no mounts of one's own here")
+    here = str(tmp_path)  # may be in /tmp itself
+    steps = f"mount --bind {here} /mnt && mount -t tmpfs -o ro none /tmp && cd /mnt && "
+    steps += f"{sys.executable} -m gfbook.build.execute one"
+    done = subprocess.run([*alone, "sh", "-c", steps], capture_output=True, text=True)
+    assert done.stdout == "executed: _build/chapter/one.ipynb\n", done.stderr
 
 
 @pytest.mark.slow
