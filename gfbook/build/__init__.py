@@ -10,10 +10,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-PARTS = ("typeset", "verdict", "again", "record", "site", "live")
+from sphinx.errors import ExtensionError
+
+PARTS = ("typeset", "verdict", "record", "site", "live")
 
 
-class BuildError(Exception):
+class BuildError(ExtensionError):
     """The build cannot go on; the message is for the user."""
 
 

@@ -60,15 +60,10 @@ def pages(builder: str = "html") -> None:
         f"--path-output={NEXT}",
         f"--builder={builder}",
     ]
-    with LOG.open("w", encoding="utf-8") as log:
-        code = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=environment() | handed(HERE),
-        ).returncode
-    if code:
+    around = environment() | handed(HERE)
+    with LOG.open("w", encoding="utf-8") as log, open(os.devnull) as nothing:
+        done = subprocess.run(command, stdin=nothing, stdout=log, stderr=log, env=around)
+    if done.returncode:
         lines = re.sub(r"\x1b\[[\d;]*m", "", LOG.read_text(encoding="utf-8")).splitlines()
         end = [n for n, line in enumerate(lines) if re.match(r"[A-Z]\w* error\b.*:$", line)]
         told = [line for line in lines if "WARNING" in line or "ERROR" in line]

@@ -42,17 +42,19 @@ def execute(notebook: Path, output: Path, values: dict[str, Any]) -> None:
     source = output.with_suffix(".source.ipynb")
     content.cells.append(last)
     nbformat.write(content, source)
-    # The path of a socket is short, whatever the folder for temporary files.
-    with tempfile.TemporaryDirectory(prefix="gf-", dir="/tmp") as socket:
+    # The path of a socket is short, whatever the folder for temporary files, where one may.
+    short = "/tmp" if os.access("/tmp", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="gf-", dir=short) as socket:
         try:
             papermill.execute_notebook(
-                str(source.absolute()),
-                str(output.absolute()),
+                plain(source),
+                plain(output),
                 values,
                 kernel_name="python3",
                 progress_bar=False,
                 cwd=str(notebook.parent),
                 execution_timeout=CELL_LIMIT,
+                coalesce_streams=True,  # how printed text is cut is a matter of time
                 extra_arguments=[
                     "--log-level=50",  # no word on how a kernel was ended
                     "--IPKernelApp.exec_lines=import gfbook.ran",
@@ -69,6 +71,11 @@ def execute(notebook: Path, output: Path, values: dict[str, Any]) -> None:
             raise BuildError(f"cell {_number(output)}: {error}") from None
         finally:
             source.unlink()
+
+
+def plain(path: Path) -> str:
+    """Return a path as papermill takes it, which puts parameters where it has braces."""
+    return str(path.absolute()).replace("{", "{{").replace("}", "}}")
 
 
 def _number(output: Path, index: int | None = None) -> str:
@@ -93,12 +100,6 @@ def finish(output: Path, source: str) -> None:
     for cell in executed.cells:
         for key in ("papermill", "execution"):
             cell.metadata.pop(key, None)
-        pieces = cell.get("outputs", [])
-        for one, two in zip(pieces[-2::-1], pieces[:0:-1], strict=True):
-            # How printed text is cut into pieces is a matter of time.
-            if one.get("name", one) == two.get("name"):
-                one.text += two.text
-                pieces.remove(two)
     executed.metadata["executed"] = {"source": source} | ran
     nbformat.write(executed, output)
 

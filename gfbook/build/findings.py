@@ -5,14 +5,13 @@ A picture is a plot of an executed chapter in small, drawn from the data that st
 
 import csv
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gfbook.build import BuildError, ledger, take
+from gfbook.build import BuildError, chapter, ledger
 
 FILE = "data/findings.yml"
 WIDE, HIGH, MARGIN = 240, 130, 5  # of a picture
@@ -28,34 +27,28 @@ def load(
     """Return what to know and what is right; nothing if no file says so."""
     content = ledger.stated(root, FILE, "findings", paper)
     known = {entry["id"]: entry for entry in entries}
-    faults = [
-        fault
-        for part, findings in content.items()
-        for id in (finding["claim"] for finding in findings)
-        for fault in _faults(part, id, known.get(id))
-    ]
+    faults = []
+    for part, id in ((key, found["claim"]) for key in content for found in content[key]):
+        claim = known.get(id)
+        if claim is None:
+            faults.append(f"{FILE}: {part}: no claim {id} in {ledger.LEDGER}")
+            continue
+        verdict, by = claim["verdict"], claim.get("by", "paper")
+        if (verdict == "holds" and by == "paper") != (part == "right"):
+            faults.append(f"{FILE}: {part}: {id} is {verdict}, a claim by the {by}")
     if faults:
         raise BuildError("\n".join(faults))
     return {part: list(findings) for part, findings in content.items()}
 
 
-def _faults(part: str, id: str, claim: ledger.Claim | None) -> Iterator[str]:
-    if claim is None:
-        yield f"{FILE}: {part}: no claim {id} in {ledger.LEDGER}"
-        return
-    right = claim["verdict"] == "holds" and claim.get("by", "paper") == "paper"
-    if right != (part == "right"):
-        by = claim.get("by", "paper")
-        yield f"{FILE}: {part}: {id} is {claim['verdict']}, a claim by the {by}"
-
-
 def plots(chapters: dict[str, Any]) -> dict[str, tuple[str, str]]:
     """Return the chapter of each plot by its name, and its data as CSV."""
     return {
-        figure["name"]: (name, forms["CSV"])
+        figure["name"]: (name, text)
         for name, notebook in chapters.items()
-        for figure, forms in take.named(notebook)
-        if "CSV" in forms
+        for figure, files in chapter.figures(name, notebook)
+        for path, text in files.items()
+        if path.endswith(".csv")
     }
 
 
@@ -76,18 +69,16 @@ def draw(picture: dict[str, Any], series: Series, where: str = FILE) -> list[tup
     BuildError
         If the plot does not have a series of that name.
     """
-    log = [axis in picture.get("log", "") for axis in "xy"]
+    log = np.array([axis in picture.get("log", "") for axis in "xy"])
     chosen = []
     for line in picture["lines"]:
         for name in line["series"]:
             if name not in series:
                 there = ", ".join(series)
                 raise BuildError(f"{where}: {picture['plot']} has no series {name!r}: {there}")
-            points = series[name]
-            points = points[(points[:, log] > 0).all(axis=1)]
-            chosen.append(
-                (line["as"], np.where(log, np.log10(np.where(log, points, 1)), points))
-            )
+            points = series[name][(series[name][:, log] > 0).all(axis=1)]
+            points[:, log] = np.log10(points[:, log])
+            chosen.append((line["as"], points))
     every = np.concatenate([points for _, points in chosen])
     low, high = every.min(axis=0), every.max(axis=0)
     for axis, name in enumerate("xy"):

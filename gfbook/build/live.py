@@ -19,32 +19,23 @@ from gfbook.build import playground, put
 from gfbook.live import parts
 
 STATIC = Path(parts.__file__).with_name("static")
+LICENSES = Path(__file__).with_name("licenses") / "live"  # where no wheel brings them
 LEDGER, PLAYGROUND = "record/claims", "record/playground"
 SCRIPTS = {
     LEDGER: ("Check the paper in this browser", "ledger"),
     PLAYGROUND: ("Run this page", "playground"),
 }
-# What no wheel says of itself.
-NOTICES = {
-    "Pyodide": "Copyright (C) 2018-2025 the Pyodide developers and Mozilla. MPL-2.0, below.",
-    "CPython": "Copyright (C) 2001-2024 Python Software Foundation. PSF-2.0, below.",
-    "OpenBLAS": "Copyright (C) 2011-2014 The OpenBLAS Project. BSD-3-Clause, as NumPy.",
-}
-EDITOR = "CodeMirror and Lezer: Copyright (C) 2018-2024 by Marijn Haverbeke and others"
 PAGE = '<script type="application/json" id="live-parts">{}</script>'
-NOTEBOOK = ("cells", "metadata", "nbformat", "nbformat_minor")
+FORMAT = ("nbformat", "nbformat_minor")
 
 
 def source(notebook: dict[str, Any]) -> str:
     """Return an executed notebook as it was before."""
-    cells = [
-        {key: value for key, value in cell.items() if key not in ("outputs", "execution_count")}
-        | ({"outputs": [], "execution_count": None} if cell["cell_type"] == "code" else {})
-        for cell in notebook["cells"]
-    ]
+    empty: dict[str, Any] = {"outputs": [], "execution_count": None}
+    cells = [cell | empty if "outputs" in cell else cell for cell in notebook["cells"]]
     metadata = {k: v for k, v in notebook["metadata"].items() if k != "executed"}
-    whole = {**notebook, "cells": cells, "metadata": metadata}
-    return json.dumps({key: whole[key] for key in NOTEBOOK}, ensure_ascii=False, indent=1)
+    whole = {"cells": cells, "metadata": metadata} | {key: notebook[key] for key in FORMAT}
+    return json.dumps(whole, ensure_ascii=False, indent=1)
 
 
 def begin(app: Sphinx, env: Any, names: list[str]) -> None:
@@ -54,19 +45,15 @@ def begin(app: Sphinx, env: Any, names: list[str]) -> None:
     if app.builder.name != "html" or folder is None or how is None:
         return
     wheel = Path(app.outdir, how.wheel).read_bytes()
-    files = {f"{p.name}": p.read_bytes() for p in sorted((STATIC / "live").iterdir())}
+    files = {p.name: p.read_bytes() for p in sorted((STATIC / "live").iterdir())}
     files["explore.mjs"] = explore.module().encode()
     if (own := Path(app.srcdir, playground.MODULE)).is_file():
         files[own.name] = own.read_bytes()
     for name, notebook in app.gfbook.chapters.items():  # type: ignore[attr-defined]
         files[f"{name}.ipynb"] = source(notebook).encode()
     about = json.loads((folder / "parts.json").read_bytes())
-    first = {
-        name: size
-        for name, size in about["bytes"].items()
-        if name
-        not in {f"{archive}.pack" for archive, later in about["archives"].items() if later}
-    }
+    later = {f"{archive}.pack" for archive, later in about["archives"].items() if later}
+    first = {name: size for name, size in about["bytes"].items() if name not in later}
     packed = sum(len(gzip.compress((folder / n).read_bytes(), 6)) for n in first)
     digest = hashlib.sha256(wheel + b"".join(files.values())).hexdigest()[:12]
     app.gfbook_live = {  # type: ignore[attr-defined]
@@ -98,16 +85,12 @@ def tell(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: A
 
 def licenses(about: dict[str, Any]) -> dict[str, str]:
     """Return the texts of the licenses of all that is loaded, by the names of their files."""
-    folder = Path(__file__).with_name("licenses")
-    full = {
-        name: (folder / f"{name}.txt").read_text() for name in ("MIT", "MPL-2.0", "PSF-2.0")
-    }
-    whose = [f"{name}: {said}" for name, said in NOTICES.items()]
+    texts = {file.name: file.read_text(encoding="utf-8") for file in LICENSES.glob("*.txt")}
     for name, its in sorted(about["licenses"].items()):
-        whose += ["\n\n".join([f"{name} {about['versions'][name]}", *its])] if its else []
-    texts = [*whose, full["MPL-2.0"], full["PSF-2.0"]]
-    whole = "\n\n\n".join(texts)
-    return {"python.txt": whole, "codemirror.txt": f"{EDITOR}\n\n{full['MIT']}"}
+        if its:
+            whole = [f"\n\n\n{name} {about['versions'][name]}", *its]
+            texts["python.txt"] += "\n\n".join(whole)
+    return texts
 
 
 def deliver(app: Sphinx, error: Exception | None) -> None:

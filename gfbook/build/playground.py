@@ -4,7 +4,6 @@ Each preset is calculated here as it is in a reader's browser, and drawn in smal
 """
 
 import json
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -72,13 +71,10 @@ def draw(
     return findings.draw(picture | {"y": spec["ylim"]}, series, where)
 
 
-def touched(content: Content) -> defaultdict[str, list[Content]]:
-    """Return the presets that are about each claim."""
-    found: defaultdict[str, list[Content]] = defaultdict(list)
-    for preset in content.get("presets", ()):
-        for id in preset["claims"]:
-            found[id].append(preset)
-    return found
+def about(content: Content, claims: list[ledger.Claim]) -> list[Content]:
+    """Return the presets that are about any of some claims."""
+    ids = {claim["id"] for claim in claims}
+    return [preset for preset in content.get("presets", ()) if ids & {*preset["claims"]}]
 
 
 def page(content: Content) -> str:

@@ -11,30 +11,20 @@ import math
 import re
 import shutil
 from collections import Counter
-from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from sphinx.application import Sphinx
-from sphinx.errors import ExtensionError
 
 from gfbook import explore
-from gfbook.build import (
-    BuildError,
-    badge,
-    findings,
-    ledger,
-    playground,
-    put,
-    rests,
-    take,
-    verdict,
-)
+from gfbook.build import BuildError, chapter, findings, ledger, playground, put, rests, verdict
 from gfbook.build.inputs import CITATION, EXECUTED, MANIFEST, digest, documents, recorded, stale
 from gfbook.build.place import repository
 from gfbook.check import METADATA
+from gfbook.glue import powers
 from gfbook.live import parts
 
 BENCHMARKS = "record/benchmarks"  # a program writes it, with its floats as Python prints them
@@ -56,32 +46,47 @@ def told(residual: float, tol: float) -> str:
     return f"The residual is {below} below the tolerance."
 
 
-@dataclass(frozen=True)
+def tex(text: str) -> str:
+    """Return a text with formulas in it as MathJax finds them on a page."""
+    return re.sub(r"\$([^$]+)\$", r"\\(\1\\)", escape(text, quote=False))
+
+
+def slug(name: str) -> str:
+    """Return a name as a class of the style sheet."""
+    return re.sub(r"\W+", "-", name.lower())
+
+
+def ranked(claims: list[ledger.Claim]) -> list[ledger.Claim]:
+    """Return claims by their consequence."""
+    return sorted(claims, key=lambda claim: claim.get("rank", math.inf))
+
+
 class Book:
-    """What the pages are made of, read once a build."""
+    """What the pages are made of, read once a build.
 
-    root: Path
+    Parameters
+    ----------
+    root : Path
+        Its folder.
 
-    @cached_property
-    def paper(self) -> dict[str, Any]:
-        """What data/paper.yml says."""
-        found: dict[str, Any] = ledger.read(self.root / ledger.PAPER)
-        return found
+    Attributes
+    ----------
+    paper : dict
+        What data/paper.yml says.
+    entries : list of dict
+        The ledger as it is written.
+    sentences : dict of str
+        What came of whole items of the paper, in a sentence each.
+    graph : dict of list
+        What each numbered item of the paper rests on.
+    """
 
-    @cached_property
-    def entries(self) -> list[ledger.Claim]:
-        """The ledger as it is written."""
-        return ledger.load(self.root, self.paper)
-
-    @cached_property
-    def sentences(self) -> dict[str, str]:
-        """What came of whole items of the paper, in a sentence each."""
-        return ledger.sentences(self.root, self.paper)
-
-    @cached_property
-    def graph(self) -> rests.Graph:
-        """What each numbered item of the paper rests on."""
-        return rests.load(self.root, self.paper)
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.paper = ledger.read(root / ledger.PAPER)
+        self.entries = ledger.load(root, self.paper)
+        self.sentences = ledger.sentences(root, self.paper)
+        self.graph = rests.load(root, self.paper)
 
     @cached_property
     def findings(self) -> dict[str, list[dict[str, Any]]]:
@@ -92,9 +97,9 @@ class Book:
         for finding in (finding for part in found.values() for finding in part):
             if (name := finding["picture"]["plot"]) not in plots:
                 raise BuildError(f"{findings.FILE}: no chapter has a plot {name}")
-            chapter, data = plots[name]
+            page, data = plots[name]
             finding["claim"] = claims[finding["claim"]]
-            finding["plot"] = f"{chapter}.html#{name}"
+            finding["plot"] = f"{page}.html#{name}"
             series = findings.series(data, finding["picture"].get("panel", 1))
             finding["drawn"] = findings.draw(finding["picture"], series)
         return found
@@ -112,24 +117,20 @@ class Book:
             raise BuildError(
                 f"not executed as they are now: {', '.join(found)}: run `make book`"
             )
-        return {
-            path.with_suffix("").as_posix(): json.loads(
-                (self.root / EXECUTED / path).read_bytes()
-            )
-            for path in files
-        }
+        executed = {path: (self.root / EXECUTED / path).read_bytes() for path in files}
+        return {p.with_suffix("").as_posix(): json.loads(n) for p, n in executed.items()}
 
     @cached_property
     def explorers(self) -> dict[str, tuple[str, str]]:
         """The chapter of each explorer, and its HTML there, by its name."""
         found: dict[str, tuple[str, str]] = {}
-        for chapter, notebook in self.chapters.items():
+        for page, notebook in self.chapters.items():
             for output in (o for cell in notebook["cells"] for o in cell.get("outputs", ())):
                 html = "".join(output.get("data", {}).get("text/html", ""))
-                for name in re.findall(rf'{badge.EXPLORER} id="([^"]+)"', html):
+                for name in re.findall(rf'{chapter.EXPLORER} id="([^"]+)"', html):
                     if name in found:
-                        raise BuildError(f"{chapter}: {name}: {found[name][0]} has one as well")
-                    found[name] = chapter, html
+                        raise BuildError(f"{page}: {name}: {found[name][0]} has one as well")
+                    found[name] = page, html
         return found
 
     @cached_property
@@ -139,8 +140,7 @@ class Book:
             Path(name).name: [
                 output["metadata"][METADATA]
                 for cell in notebook["cells"]
-                for output in cell.get("outputs", ())
-                if METADATA in output.get("metadata", ())
+                for output in chapter.checks(cell)
             ]
             for name, notebook in self.chapters.items()
         }
@@ -167,23 +167,17 @@ class Book:
         found = ledger.items(self.paper, self.claims, anchors, self.sentences)
         short, up = ledger.numbered(self.paper, "short"), rests.used(self.graph)
         return {
-            each["id"]: each
-            | {
-                "short": short[each["id"]],
-                "verdict": ledger.worst(self.entries, each["id"], self.paper),
-            }
-            | {"on": self.graph.get(each["id"], []), "used": up.get(each["id"], [])}
+            (id := each["id"]): each
+            | {"short": short[id], "verdict": ledger.worst(self.entries, id, self.paper)}
+            | {"on": self.graph.get(id, []), "used": up.get(id, [])}
             for each in found
         }
 
     @cached_property
     def drawing(self) -> rests.Drawing | None:
         """The items of the paper as a graph."""
-        own = {
-            ledger.item(claim["id"], self.paper): claim["section"]
-            for claim in reversed(self.entries)
-        }
-        sections = {id: own.get(id, self.paper["sections"][0]) for id in self.graph}
+        first = {ledger.item(c["id"], self.paper): c["section"] for c in self.entries[::-1]}
+        sections = {id: first.get(id, self.paper["sections"][0]) for id in self.graph}
         return rests.draw(self.graph, sections, self.paper["sections"]) if self.graph else None
 
     @cached_property
@@ -208,12 +202,8 @@ class Book:
         jinja = Environment(
             loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
-        jinja.filters |= {"place": place, "powers": badge.powers, "counted": ledger.counted}
-        jinja.filters["ranked"] = lambda found: sorted(
-            found, key=lambda c: c.get("rank", math.inf)
-        )
-        jinja.filters["page"] = playground.page
-        jinja.filters["slug"] = lambda name: re.sub(r"\W+", "-", name.lower())
+        jinja.filters |= {"place": place, "powers": powers, "counted": ledger.counted}
+        jinja.filters |= {"page": playground.page, "tex": tex, "slug": slug, "ranked": ranked}
         used = Counter(claim["section"] for claim in self.claims)
         totals, own = (ledger.totals(self.claims, by) for by in ("paper", "book"))
         bib = (self.root / "references.bib").read_text(encoding="utf-8")
@@ -228,7 +218,8 @@ class Book:
             "drawing": self.drawing,
             "findings": self.findings,
             "playground": self.playground,
-            "touched": playground.touched(self.playground),
+            "about": lambda claims: playground.about(self.playground, claims),
+            "called": lambda id: ledger.name(id, self.paper),
             "ways": {
                 id: (rests.reached(self.graph, id), rests.reached(used_by, id)[::-1])
                 for id in self.graph
@@ -250,15 +241,19 @@ class Book:
         }
         return jinja
 
+    @cached_property
+    def marks(self) -> Any:
+        """The macros for what is said of claims within the pages."""
+        return self.templates.get_template("marks.html").module
+
     def source(self, name: str, text: str) -> str:
         """Return what Sphinx shall read as a page, in place of the source of that name."""
         try:
             if name in self.chapters:
-                notebook, presets = self.chapters[name], playground.touched(self.playground)
-                return take.offered(name, notebook, self.claims, self.paper, presets)
+                return chapter.read(name, self.chapters[name], self.claims, self.marks)
             if name.startswith("record/"):
                 said = self.templates.from_string(text).render()
-                return badge.powers(said) if name == BENCHMARKS else said
+                return powers(said) if name == BENCHMARKS else said
         except TemplateError as error:
             raise BuildError(f"{name}: {error}") from None
         return text
@@ -275,23 +270,16 @@ def only(app: Sphinx, config: Any) -> None:
 def begin(app: Sphinx, env: Any, names: list[str]) -> None:
     """Read the record, and every page anew: any of them may show what came of a claim."""
     app.gfbook = book = Book(Path(app.srcdir))  # type: ignore[attr-defined]
-    try:
-        made = digest(book.root)
-        # Of these the one joins ledger and chapters, or says why not.
-        book.templates, book.explorers  # noqa: B018
-    except BuildError as error:
-        raise ExtensionError(str(error)) from None
+    env.gfbook_made = digest(book.root)
+    # Of these the one joins ledger and chapters, or says why not.
+    book.templates, book.explorers  # noqa: B018
     (Path(app.outdir) / MANIFEST).unlink(missing_ok=True)
     names[:] = sorted(env.found_docs)
-    env.gfbook_made = made
 
 
 def change(app: Sphinx, name: str, source: list[str]) -> None:
     """Put what was executed, or what the record is, in place of a page's source."""
-    try:
-        source[0] = app.gfbook.source(name, source[0])  # type: ignore[attr-defined]
-    except BuildError as error:
-        raise ExtensionError(str(error)) from None
+    source[0] = app.gfbook.source(name, source[0])  # type: ignore[attr-defined]
 
 
 def deliver(app: Sphinx, error: Exception | None) -> None:
@@ -304,12 +292,13 @@ def deliver(app: Sphinx, error: Exception | None) -> None:
         "claims.json": ledger.as_json(book.claims),
         "claims.schema.json": json.dumps(ledger.schema(book.paper), indent=1) + "\n",
         "_static/explore.js": explore.script(),
-        "_static/ledger.css": book.templates.get_template("ledger.css").render(),
         "_static/previews.js": f"window.previews = {json.dumps(verdict.previews(app))};\n",
-        "_static/rests.css": "\n".join(rests.sheet(book.graph)),
     }
+    for sheet in ("ledger.css", "rests.css"):
+        files[f"_static/{sheet}"] = book.templates.get_template(sheet).render()
     for name, notebook in book.chapters.items():
-        files |= take.figures(name, notebook)
+        for _, its in chapter.figures(name, notebook):
+            files |= its
     for name in app.env.found_docs:  # what the download button leads to
         path = Path(app.env.doc2path(name))
         if name in book.chapters:
@@ -324,12 +313,10 @@ def seal(app: Sphinx, error: Exception | None) -> None:
     """Write into a whole site, last, what it is made of."""
     if error or app.builder.format != "html" or app._warncount:
         return
+    chapters = [f"{name}.ipynb" for name in app.gfbook.chapters]  # type: ignore[attr-defined]
     record = {
         "pages": app.env.gfbook_made,  # type: ignore[attr-defined]
-        "chapters": {
-            f"{name}.ipynb": recorded(Path(f"{name}.ipynb"), Path(app.srcdir))
-            for name in app.gfbook.chapters  # type: ignore[attr-defined]
-        },
+        "chapters": {name: recorded(Path(name), Path(app.srcdir)) for name in chapters},
     }
     put(Path(app.outdir), {MANIFEST: json.dumps(record, indent=1) + "\n"})
 

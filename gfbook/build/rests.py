@@ -4,7 +4,6 @@ An item stands in the level after the last of those that it rests on, and in the
 section. Within a band the items of a level are ordered so that their lines are short.
 """
 
-from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from statistics import fmean
@@ -132,12 +131,3 @@ def draw(graph: Graph, sections: dict[str, str], order: list[str]) -> Drawing:
     ]
     width = (max(level.values()) + 1) * STEP
     return Drawing(width, bands[-1][1] + bands[-1][2], nodes, lines, bands)
-
-
-def sheet(graph: Graph) -> Iterator[str]:
-    """Yield style rules: an item that is pointed at leaves its own ways alone lit."""
-    for id in graph:
-        yield (
-            f".graph:has(#n-{id}:is(:hover, :focus-visible)) "
-            f":is(.node, .line):not(.w-{id}) {{ opacity: 0.12; }}"
-        )

@@ -16,6 +16,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from html import escape
+from html.entities import codepoint2name
 from html.parser import HTMLParser
 from importlib.metadata import distribution
 from pathlib import Path
@@ -23,17 +24,19 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from docutils import nodes
+from jinja2 import Environment, PackageLoader
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
-from sphinx.errors import ExtensionError
 from sphinx.search.en import SearchEnglish
 from sphinx.transforms import SphinxTransform
 
-from gfbook.build import put
+from gfbook.build import BuildError, put
 from gfbook.build.place import project, repository
 
 HERE = Path(__file__).parent
+TEMPLATES = Environment(loader=PackageLoader(__package__), trim_blocks=True, lstrip_blocks=True)
+SAID: Any = TEMPLATES.get_template("site.html").module
 DATA = {"application/json", "application/ld+json"}  # never run
 RULES = (
     "default-src 'self'; script-src 'self'{}; style-src 'self' 'unsafe-inline'; "
@@ -44,28 +47,6 @@ PARTS = ["accessible-pygments", "myst-nb", "pydata-sphinx-theme", "sphinx", "sph
 PARTS += [
     f"sphinx-{part}" for part in ("copybutton", "design", "exercise", "proof", "togglebutton")
 ]
-# No package brings the texts of these: whose they are, and which of licenses/ are theirs.
-OTHERS = {
-    "mathjax": (
-        """MathJax: Copyright The MathJax Consortium
-Speech Rule Engine, within it: Copyright Volker Sorge
-mhchemParser, within it: Copyright 2015-2021 Martin Hensel""",
-        ["Apache-2.0"],
-    ),
-    "bootstrap": (
-        """Bootstrap: Copyright 2011-2024 The Bootstrap Authors
-Popper, within it: Copyright 2019 Federico Zivolo""",
-        ["MIT"],
-    ),
-    "font-awesome": (
-        """Font Awesome Free: Copyright 2024 Fonticons, Inc. (https://fontawesome.com)
-with Reserved Font Name "Font Awesome".
-Icons: CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/legalcode).
-Fonts: SIL Open Font License 1.1. Code: MIT License.""",
-        ["OFL-1.1", "MIT"],
-    ),
-    "clipboard": ("clipboard.js: Copyright Zeno Rocha", ["MIT"]),
-}
 START = '<meta charset="utf-8" />'
 POLICY = '<meta http-equiv="Content-Security-Policy"'
 # The theme's fonts have every icon; this script, half of a first load, draws them once more.
@@ -75,43 +56,8 @@ NAMED = re.compile(r'(<[a-z][^<>]*?)\sid="([^"]*)"')
 ADDRESS = re.compile(
     r'(\s(?:href|src|action|data-content_root)=")(?![a-z]+:|[/#"])([^"]*)(?=")'
 )
-LOST = """<h1>There is no such page</h1>
-<p>It may have been moved. Look for it with <a href="search.html">the search</a>, or begin at
-<a href="{}">the first page</a>.</p>"""
-# For a site whose address is not known: there is no folder to load anything from.
-BARE = """<!DOCTYPE html>
-<html lang="en"><head>
-<meta charset="utf-8" /><meta name="viewport" content="width=device-width, initial-scale=1">
-{policy}<meta name="color-scheme" content="light dark"><title>No such page — {title}</title>
-<style>body {{ font: 1.1rem/1.6 system-ui, sans-serif; margin: 4rem auto; max-width: 34rem; }}
-body {{ padding: 0 1rem; }}</style></head>
-<body><main><h1>There is no such page</h1>
-<p>It may have been moved. The book should begin <a href="./">in the folder of this address</a>
-or <a href="../">in the one above it</a>.</p></main></body></html>
-"""
-RUN = """<aside class="run" id="run"><p><strong>To run this chapter elsewhere</strong>, take
-<a href="{notebook}" download>the notebook</a>. With Python {python} this installs what it
-needs{wheel}:</p>
-<div class="highlight-sh notranslate"><div class="highlight"><pre>{command}</pre></div></div>
-</aside>"""
-RUNS = """<p class="runs">The code of this chapter, with its checks, plots and explorers, is
-where it runs: <a href="{at}">{at}</a>.</p>
-"""
-NOTE = """*To run this notebook, install what it needs, with Python {python}:*
-
-```sh
-{command}
-```
-"""
-SITEMAP = (
-    '<?xml version="1.0" encoding="utf-8"?>',
-    '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">',
-)
-GREEK = (
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho "
-    "sigma sigma tau upsilon phi chi psi omega"
-)
-LETTERS = {chr(0x3B1 + place): name for place, name in enumerate(GREEK.split())}
+# Each Greek letter with its name; sigma has two forms.
+LETTERS = {chr(c): codepoint2name[c].removesuffix("f") for c in range(0x3B1, 0x3CA)}
 
 
 def locate(app: Sphinx, config: Config) -> None:
@@ -202,7 +148,7 @@ def pack(app: Sphinx) -> None:
         [*command, f"--wheel-dir={site}", str(root)], env=times, capture_output=True, text=True
     )
     if done.returncode:
-        raise ExtensionError(f"pip made no wheel of {root}: {done.stderr.strip()}")
+        raise BuildError(f"pip made no wheel of {root}: {done.stderr.strip()}")
     app.config.html_context["install"] = install(root, site, app.config.html_baseurl)
 
 
@@ -212,18 +158,13 @@ def tell(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: A
     if page == "search":
         app.add_js_file("search.js", loading_method="defer")
     if context.get("page_source_suffix") == ".ipynb" and (home := app.config.html_baseurl):
-        context["body"] += RUNS.format(at=f"{home}{page}.html")
+        context["body"] += SAID.runs(f"{home}{page}.html")
     how: Install | None = app.config.html_context.get("install")
     if how is None or context.get("page_source_suffix") != ".ipynb":
         return
     at = context["pathto"]
-    wheel = f' (take <a href="{at(how.wheel, 1)}" download>{how.wheel}</a> as well)'
-    context["body"] += RUN.format(
-        notebook=at(f"_sources/{context['sourcename']}", 1),
-        python=how.python,
-        wheel="" if app.config.html_baseurl else wheel,
-        command=escape(how.command, quote=False),
-    )
+    notebook = at(f"_sources/{context['sourcename']}", 1)
+    context["body"] += SAID.run(how, notebook, at(how.wheel, 1), app.config.html_baseurl)
     for group in context.get("header_buttons", ()):
         if group["label"] == "download-buttons":
             told = {"text": "how to run it", "tooltip": "What the notebook needs"}
@@ -237,8 +178,12 @@ def offer(site: Path, how: Install) -> None:
     for path in site.glob("_sources/**/*.ipynb"):
         notebook = json.loads(path.read_bytes())
         cells = [cell for cell in notebook["cells"] if cell.get("id") != "install"]
-        text = NOTE.format(**how._asdict())
-        note = {"cell_type": "markdown", "id": "install", "metadata": {}, "source": text}
+        note = {
+            "cell_type": "markdown",
+            "id": "install",
+            "metadata": {},
+            "source": SAID.note(how),
+        }
         notebook["cells"] = [*cells[:1], note, *cells[1:]]
         text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
         path.write_text(text, encoding="utf-8")
@@ -247,7 +192,7 @@ def offer(site: Path, how: Install) -> None:
 def lost(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
     """Yield the page that a server shows for an address that it does not have."""
     start = f"{app.config.root_doc}.html"
-    yield "404", {"title": "No such page", "body": LOST.format(start)}, "page.html"
+    yield "404", {"title": "No such page", "body": SAID.lost(start)}, "page.html"
 
 
 def counted(_: Sphinx, page: str, template: str, context: dict[str, Any], tree: Any) -> None:
@@ -325,35 +270,20 @@ def moved(page: str, folder: str) -> str:
     return ADDRESS.sub(place, page)
 
 
-def _licenses() -> dict[str, str]:
+def _licenses() -> dict[str, bytes]:
     licenses = {"uplot": HERE.parent / "explore/uplot/LICENSE"}
     for name in PARTS:
         files = distribution(name).files or []
         (licenses[name],) = [Path(p.locate()) for p in files if p.stem == "LICENSE"]
-    texts = {name: file.read_text(encoding="utf-8") for name, file in licenses.items()}
-    for name, (notice, parts) in OTHERS.items():
-        full = [(HERE / f"licenses/{part}.txt").read_text(encoding="utf-8") for part in parts]
-        texts[name] = "\n\n".join([notice, *full])
-    return {f"{name}.txt": text for name, text in texts.items()}
+    licenses |= {file.stem: file for file in (HERE / "licenses").glob("*.txt")}
+    return {f"{name}.txt": file.read_bytes() for name, file in licenses.items()}
 
 
-def _preview(head: _Head, title: str, home: str, name: str, pictured: bool) -> list[str]:
-    told = re.sub(r"\\[()]|\s+", " ", head.parts["p"])
-    told = re.sub(r" +", " ", told).strip()[:300]
-    lines = {
-        "og:type": "article",
-        "og:site_name": title,
-        "og:title": re.split(" [—-] ", head.parts["title"])[0].strip(),
-        "og:description": told,
-    }
-    if home:  # a preview takes whole addresses only
-        lines["og:url"] = home + name
-    if home and pictured:
-        lines["og:image"] = f"{home}_static/book.png"
-        lines["og:image:alt"] = "A page of the book: a proposition, its check, and a plot"
-    tags = [f'<meta property="{key}" content="{escape(v)}">' for key, v in lines.items()]
-    tags += [f'<meta name="description" content="{escape(told)}">'] if told else []
-    return [*tags, '<meta name="twitter:card" content="summary_large_image">']
+def _preview(head: _Head, title: str, home: str, name: str, pictured: bool) -> str:
+    told = " ".join(re.sub(r"\\[()]", " ", head.parts["p"]).split())[:300]
+    named = re.split(" [—-] ", head.parts["title"])[0].strip()
+    said: str = SAID.preview(*map(escape, (title, named, told)), home, name, pictured)
+    return said
 
 
 def finish(site: Path, title: str, home: str = "") -> None:
@@ -373,7 +303,7 @@ def finish(site: Path, title: str, home: str = "") -> None:
             continue  # finished by an earlier build, and not written again
         policy = f'{POLICY} content="{RULES.format(_allowed(head, handlers))}">'
         tags = _preview(head, title, home, path.relative_to(site).as_posix(), pictured)
-        text = pages[path].replace(START, "\n".join([START, policy, *tags]), 1)
+        text = pages[path].replace(START, "\n".join([START, policy, tags]), 1)
         # docutils calls this a list, but its parts are no list items.
         text = text.replace(
             '<div role="list" class="citation-list">', '<div class="citation-list">'
@@ -392,14 +322,11 @@ def complete(app: Sphinx, error: Exception | None) -> None:
     if how := app.config.html_context.get("install"):
         offer(site, how)
     policy = f'{POLICY} content="{RULES.format("")}">'
-    files = {"404.html": BARE.format(policy=policy, title=escape(app.config.html_title))}
+    files = {"404.html": SAID.bare(app.config.html_title, policy)}
     if home:  # shown for addresses in any folder
         text = (site / "404.html").read_text(encoding="utf-8")
         files["404.html"] = moved(text, urlsplit(home).path)
-        lines = [
-            f"<url><loc>{home}{page}.html</loc></url>" for page in sorted(app.env.found_docs)
-        ]
-        files["sitemap.xml"] = "\n".join([*SITEMAP, *lines, "</urlset>", ""])
+        files["sitemap.xml"] = SAID.sitemap(home, sorted(app.env.found_docs))
     if app.config.root_doc != "index":
         text = (site / f"{app.config.root_doc}.html").read_text(encoding="utf-8")
         files["index.html"] = moved(text, posixpath.dirname(app.config.root_doc))

@@ -3,8 +3,9 @@
 A claim belongs to the label that its id is, to the numbered item that its id begins with, and
 to those that the ledger says it is about: ``prop-5-limit`` to the one labelled ``prop-5``.
 A statement also shows the claims of the equations in it, and what came of it, in a sentence.
-The directive ``{judged}`` does so for an item that no chapter states, as a figure. The role
-``{verdict}`` links to a claim, ``{tally}`` counts.
+The directive ``{judged}`` does so for an item that no chapter states, as a figure, and
+``{explorer}`` shows an explorer of a chapter once more. The role ``{verdict}`` links to a
+claim, ``{tally}`` counts.
 """
 
 import re
@@ -13,19 +14,18 @@ from html import escape
 from typing import Any
 
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from gfbook.build import ledger
-
-RESTS, MAP = "record/rests", "record/paper-map"  # the pages that have all of it
 
 
 def of(labels: list[str], book: Any) -> list[ledger.Claim]:
     """Return the claims of these labels, in the ledger's order."""
     return [
         claim
-        for claim in book.entries
+        for claim in book.claims
         if {claim["id"], *ledger.about(claim, book.paper)} & {*labels}
     ]
 
@@ -36,56 +36,34 @@ def spoken(text: str) -> Iterator[nodes.Node]:
         yield nodes.math("", part) if n % 2 else nodes.Text(part)
 
 
-def address(app: Sphinx, page: str, claim: ledger.Claim) -> str:
-    """Return where a page finds the check of a claim."""
-    at = app.builder.get_relative_uri(page, f"chapters/{claim['chapter']}")
-    return f"{at}#claim-{claim['id']}"
+def address(app: Sphinx, page: str, url: str) -> str:
+    """Return where a page finds a place of another: `url` is that from the root."""
+    name, _, place = url.partition(".html")
+    return app.builder.get_relative_uri(page, name) + place
 
 
-def around(app: Sphinx, page: str, id: str) -> Iterator[nodes.Node]:
+def around(app: Sphinx, page: str, item: dict[str, Any]) -> Iterator[nodes.Node]:
     """Yield what an item rests on and what it is used by, as links in a line."""
-    book = app.gfbook  # type: ignore[attr-defined]
+    items = app.gfbook.items  # type: ignore[attr-defined]
     for key, told in (("on", "Rests on "), ("used", "Used by ")):
-        for n, other in enumerate(book.items[id][key]):
+        for n, other in enumerate(items[id] for id in item[key]):
             yield nodes.Text(", " if n else told)
-            target, _, place = book.items[other]["url"].partition(".html")
-            at = app.builder.get_relative_uri(page, target) + place
-            yield nodes.reference("", book.items[other]["name"], internal=True, refuri=at)
-        if book.items[id][key]:
+            at = address(app, page, other["url"])
+            yield nodes.reference("", other["name"], internal=True, refuri=at)
+        if item[key]:
             yield nodes.Text(". ")
-
-
-def uses(app: Sphinx, page: str, id: str) -> str:
-    """Return links from an equation to what it rests on and what uses it, if that is known.
-
-    The claims about it that are the book's own are counted: there are up to a dozen.
-    """
-    book = app.gfbook  # type: ignore[attr-defined]
-    if id not in book.items:
-        return ""
-    name, own = book.items[id]["name"], [c for c in of([id], book) if c.get("by") == "book"]
-    links = (
-        (RESTS, f"used by {len(book.items[id]['used'])}", "what uses", id in book.graph),
-        (MAP, f"{len(own)} of our own", "what this book adds to", own),
-    )
-    return "".join(
-        f'<a class="uses" href="{app.builder.get_relative_uri(page, where)}#{id}"'
-        f' aria-label="{told} {name}">{shown}</a>'
-        for where, shown, told, there in links
-        if there and where in app.env.found_docs
-    )
 
 
 def mark(app: Sphinx, document: nodes.document, page: str) -> None:
     """Put sentences and marks below the statements of a page, marks beside its equations."""
     book = app.gfbook  # type: ignore[attr-defined]
 
-    def link(claim: ledger.Claim, shown: str, told: str) -> str:
-        verdict, title = (escape(claim[key]) for key in ("verdict", "title"))
-        return (
-            f'<a class="verdict claim-{verdict}" href="{address(app, page, claim)}"'
-            f' title="{title}" aria-label="{told}: {verdict}">{shown}{verdict}</a>'
-        )
+    def at(claim: ledger.Claim) -> str:
+        return address(app, page, claim["url"])
+
+    def record(name: str) -> str:
+        there = f"record/{name}" in app.env.found_docs
+        return address(app, page, f"record/{name}") if there else ""
 
     def judge(node: nodes.Element, labels: list[str]) -> None:
         found = of(labels, book)
@@ -96,22 +74,10 @@ def mark(app: Sphinx, document: nodes.document, page: str) -> None:
                 said = [*spoken(book.sentences[label]), nodes.Text(" "), count]
                 node += nodes.paragraph("", "", *said, classes=["judged"])
                 if label in book.graph:
-                    node += nodes.paragraph(
-                        "", "", *around(app, page, label), classes=["rests"]
-                    )
-        marks = {"paper": "", "book": ""}
-        for claim in found:
-            marks[claim.get("by", "paper")] += link(
-                claim, f"<b>{claim['id']}</b> ", claim["id"]
-            )
-        html = f'<p class="verdicts">{marks["paper"]}</p>' if marks["paper"] else ""
-        if marks["book"]:
-            html += (
-                "<details><summary>This book's own</summary>"
-                f'<p class="verdicts">{marks["book"]}</p></details>'
-            )
-        if html:
-            node += nodes.raw("", html, format="html")
+                    ways = around(app, page, book.items[label])
+                    node += nodes.paragraph("", "", *ways, classes=["rests"])
+        if found:
+            node += nodes.raw("", book.marks.verdicts(found, at), format="html")
 
     for node in [*document.findall(nodes.Element)]:
         if "countertype" in node:  # of sphinx-proof
@@ -120,48 +86,23 @@ def mark(app: Sphinx, document: nodes.document, page: str) -> None:
         elif "item" in node:
             judge(node, [node["item"]])
         elif isinstance(node, nodes.math_block):
-            links = "".join(
-                link(claim, "", f"({label.removeprefix('eq-')})")
-                for label in node["ids"]
-                for claim in of([label], book)
-                if claim.get("by") != "book"
-            )
-            links += "".join(uses(app, page, label) for label in node["ids"])
-            if links:
+            links = [book.marks.beside(id, of([id], book), at, record) for id in node["ids"]]
+            if any(links):
                 both = nodes.container(classes=["numbered"])
                 node.parent.replace(node, both)
-                beside = f'<div class="beside">{links}</div>'
+                beside = f'<div class="beside">{"".join(links)}</div>'
                 both += [node, nodes.raw("", beside, format="html")]
 
 
 def previews(app: Sphinx) -> dict[str, str]:
     """Return what a page shows of an equation, an item or a claim where a link leads to it."""
     book = app.gfbook  # type: ignore[attr-defined]
-
-    def told(text: str) -> str:
-        return re.sub(r"\$([^$]+)\$", r"\\(\1\\)", escape(text, quote=False))
-
-    def chip(verdict: str) -> str:
-        return f'<span class="verdict claim-{verdict}">{verdict}</span>'
-
-    found = {}
-    for claim in book.entries:
-        kinds = {"condition": "Condition", "correction": "Correct", "note": "Note"}
-        more = next((f"{kinds[key]}: {told(claim[key])}" for key in kinds if key in claim), "")
-        found[f"claim-{claim['id']}"] = found[f"amiss-{claim['id']}"] = (
-            f"<p>{chip(claim['verdict'])} <b>{escape(claim['title'])}</b></p>"
-            f"<p>{told(claim['statement'])}</p>" + (f"<p>{more}</p>" if more else "")
-        )
-    for id, item in book.items.items():
-        around = [
-            f"{word} {', '.join(book.items[other]['short'] for other in item[key])}."
-            for word, key in (("Rests on", "on"), ("Used by", "used"))
-            if item[key]
-        ]
-        mark = chip(item["verdict"]) if item["verdict"] else ""
-        head = f"<p><b>{escape(item['name'])}</b> {mark}</p>"
-        said = f"<p>{told(item['sentence'])}</p>" if item["sentence"] else ""
-        found[id] = f'{head}{said}<p class="around">{" ".join(around)}</p>'
+    found = {
+        f"{kind}-{claim['id']}": book.marks.claim(claim)
+        for claim in book.claims
+        for kind in ("claim", "amiss")
+    }
+    found |= {id: book.marks.item(item) for id, item in book.items.items()}
     for name in app.env.found_docs:
         for node in app.env.get_doctree(name).findall(nodes.math_block):
             for id in node["ids"]:
@@ -177,20 +118,31 @@ class Judged(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return the place, for `mark`."""
-        name = self.arguments[0]
-        if name not in self.env.app.gfbook.sentences:  # type: ignore[attr-defined]
+        name, book = self.arguments[0], self.env.app.gfbook  # type: ignore[attr-defined]
+        if name not in book.sentences:
             raise self.error(f"no sentence on {name} in {ledger.SENTENCES}")
-        book = self.env.app.gfbook  # type: ignore[attr-defined]
-        title = nodes.strong("", ledger.numbered(book.paper)[name])
-        return [
-            nodes.container(
-                "",
-                nodes.paragraph("", "", title),
-                item=name,
-                ids=[name],
-                classes=["judged-item"],
-            )
-        ]
+        title = nodes.paragraph("", "", nodes.strong("", ledger.numbered(book.paper)[name]))
+        return [nodes.container("", title, item=name, ids=[name], classes=["judged-item"])]
+
+
+class Again(SphinxDirective):
+    """An explorer of a chapter."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return the explorer as its chapter shows it, and where that is."""
+        name, page = self.arguments[0], self.env.docname
+        explorers = self.env.app.gfbook.explorers  # type: ignore[attr-defined]
+        if name not in explorers:
+            raise self.error(f"no chapter has an explorer {name}")
+        chapter, html = explorers[name]
+        html = html.replace('"../_static', f'"{"../" * page.count("/")}_static')
+        to: dict[str, Any] = {"refdomain": "std", "reftype": "doc", "reftarget": f"/{chapter}"}
+        to |= {"refexplicit": False, "refwarn": True, "refdoc": page}
+        link = addnodes.pending_xref("", nodes.inline(), **to)
+        where = nodes.paragraph("", "", nodes.Text("From "), link, classes=["from"])
+        return [nodes.raw("", html, format="html"), where]
 
 
 class Verdict(SphinxRole):
@@ -199,9 +151,9 @@ class Verdict(SphinxRole):
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         """Return the nodes."""
         app = self.env.app
-        for claim in app.gfbook.entries:  # type: ignore[attr-defined]
+        for claim in app.gfbook.claims:  # type: ignore[attr-defined]
             if claim["id"] == self.text:
-                at = address(app, self.env.docname, claim)
+                at = address(app, self.env.docname, claim["url"])
                 text = nodes.Text(f" ({claim['verdict']})")
                 return [nodes.reference("", claim["title"], internal=True, refuri=at), text], []
         return [], [self.inliner.reporter.error(f"no claim {self.text}", line=self.lineno)]
@@ -227,4 +179,5 @@ def setup(app: Sphinx) -> None:
     app.add_role("verdict", Verdict())
     app.add_role("tally", Tally())
     app.add_directive("judged", Judged)
+    app.add_directive("explorer", Again)
     app.connect("doctree-resolved", mark, priority=400)  # before formulas meet their full stops

@@ -554,26 +554,68 @@ def test_two_makes_at_once_set_up_once(tree):
     assert str(copy) in (copy / ".venv/pyvenv.cfg").read_text()
 
 
-@pytest.mark.parametrize("name", ["a b", "it's", "#1", "né $x", 'say "x"'])
-def test_venv_is_made_anew_in_another_place_alone_whatever_its_name(name, tmp_path):
-    place, other = tmp_path / name, tmp_path / "other"
-    (place / ".venv").mkdir(parents=True)
+# A Python that says what it is told, and does no more than a set-up needs.
+STUB = """#!/bin/sh
+case "$*" in *venv*) mkdir -p .venv/bin && cp "$0" .venv/bin/python;; esac
+"""
+
+
+@pytest.mark.parametrize("name", ["a b", "it's #1 né $x", 'say "{x}" 100% a=b;c'])
+def test_what_is_set_up_is_known_by_its_content_and_its_place_and_not_by_times(name, tmp_path):
+    stub, place, other = tmp_path / "python", tmp_path / name, tmp_path / "other"
+    stub.write_text(STUB)
+    stub.chmod(0o755)
+    place.mkdir()
     shutil.copy(ROOT / "Makefile", place)
-    (place / ".venv/pyvenv.cfg").write_text(f"command = python3 -m venv {place}/.venv\n")
-    for lock in ("requirements.lock", "requirements-build.lock", ".venv/locked"):
-        (place / lock).touch()
+    locks = ("requirements.lock", "requirements-build.lock", "pyproject.toml")
+    for lock in locks:
+        (place / lock).write_text(f"{lock}\n")
     (tmp_path / "link").symlink_to(place)
-    shutil.copytree(place, other)
-    for folder, again in ((place, False), (tmp_path / "link", False), (other, True)):
-        goal = ("make", "--dry-run", ".venv/locked")
+
+    def anew(folder):
+        goal = ("make", f"PYTHON={stub}", ".venv/ready")
         done = subprocess.run(goal, cwd=folder, capture_output=True, text=True, check=True)
         assert done.stderr == ""
-        assert ("rm -rf .venv" in done.stdout) is again
+        return "setting up .venv" in done.stdout
+
+    assert [anew(place), anew(place), anew(tmp_path / "link")] == [True, False, False]
+    shutil.copytree(place, other)
+    assert [anew(other), anew(other)] == [True, False]
+    for lock in locks:  # as of a clock that is ahead
+        os.utime(place / lock, (2**32, 2**32))
+    assert not anew(place)
+    (place / locks[0]).write_text("another\n")
+    os.utime(place / locks[0], (0, 0))  # as of an older archive
+    assert [anew(place), anew(place)] == [True, False]
+
+
+def test_folder_that_cannot_hold_a_venv_is_named(tmp_path):
+    place = tmp_path / "a:b"
+    place.mkdir()
+    shutil.copy(ROOT / "Makefile", place)
+    done = subprocess.run(("make", "book"), cwd=place, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert f"a folder that has a colon in its path: {place}.  Stop." in done.stderr
+
+
+def test_variables_of_the_user_are_not_those_of_the_makefile(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    names = ("READY", "TOOLS", "TESTS", "CHAPTER", "PARAMETERS", "STALE", "MARK", "BIN")
+    done = subprocess.run(
+        ("make", "--dry-run", "chapter", "executed", "test-all"),
+        cwd=tmp_path,
+        env=os.environ | dict.fromkeys(names, "mine"),
+        capture_output=True,
+        text=True,
+    )
+    assert "-m pytest" in done.stdout
+    assert "mine" not in done.stdout
 
 
 @pytest.mark.slow
 def test_copy_of_a_checkout_runs_its_own_code(built):
-    copy = Tree(shutil.copytree(built.root, built.root.with_name("copy"), symlinks=True))
+    place = built.root.with_name("{copy} 100% [x]")  # papermill puts values where it has braces
+    copy = Tree(shutil.copytree(built.root, place, symlinks=True))
     assert copy.run() == (0, DONE)
     copy.edit("gfbook/check.py", "import numpy as np", "import numpy as np\n1 / 0")
     code, said = copy.run()
@@ -657,6 +699,18 @@ def test_nothing_personal_changes_the_book(built, tmp_path_factory):
     assert files(built.root / EXECUTED) == notebooks
     after = files(built.root / "_build/html")
     assert [name for name in before if before[name] != after.get(name)] == []
+
+
+@pytest.mark.slow
+def test_a_chapter_runs_where_nothing_can_be_put_into_tmp(tree, tmp_path):
+    alone = ("unshare", "--map-root-user", "--mount")
+    if subprocess.run([*alone, "true"], capture_output=True).returncode:
+        pytest.skip("no mounts of one's own here")
+    here = str(tmp_path)  # may be in /tmp itself
+    steps = f"mount --bind {here} /mnt && mount -t tmpfs -o ro none /tmp && cd /mnt && "
+    steps += f"{sys.executable} -m gfbook.build.execute one"
+    done = subprocess.run([*alone, "sh", "-c", steps], capture_output=True, text=True)
+    assert done.stdout == "executed: _build/chapter/one.ipynb\n", done.stderr
 
 
 @pytest.mark.slow

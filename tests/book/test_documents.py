@@ -1,5 +1,6 @@
 """The documents beside the book: valid, in agreement, and true."""
 
+import ast
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 import gfcore
 from tests.book.conftest import written
+from tests.book.test_house import code, imported
 from tests.conftest import ROOT
 
 BIN = Path(sys.executable).parent
@@ -104,6 +106,24 @@ def test_map_names_every_entry_of_the_tree():
              for name in re.findall(r"`([^`]+)`", row.split("|")[1])}  # fmt: skip
     there = {Path(name).parts[0] for name in tracked()} - {"README.md"}
     assert named == there
+
+
+def test_contributing_names_all_that_chapters_take_from_gfbook():
+    told = set(re.findall(r"\w+", "".join(re.findall(r"`[^`]+`", text("CONTRIBUTING.md")))))
+    used = set()
+    for path in sorted((ROOT / "chapters").glob("*.ipynb")):
+        tree = code(path)
+        modules = {name.partition(".")[2] for name in imported(tree) if name[:7] == "gfbook."}
+        used |= {part for name in modules for part in name.split(".")}
+        used |= {
+            node.attr
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id in modules
+        }
+    assert len(used) > 20
+    assert used <= told
 
 
 def test_links_of_the_documents_lead_somewhere():

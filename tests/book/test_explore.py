@@ -10,7 +10,7 @@ import pytest
 
 from gfbook import explore, plots
 from gfbook.build import BuildError, record
-from gfbook.build.badge import EXPLORER
+from gfbook.build.chapter import EXPLORER
 from tests.conftest import ROOT
 
 LINES = [("a", plots.TWO_LAYER), ("b", plots.THEORY)]

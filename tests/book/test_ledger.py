@@ -12,10 +12,10 @@ import pytest
 
 import gfcore as gf
 from gfbook.build import BuildError, ledger, record
-from gfbook.build.badge import powers
 from gfbook.build.inputs import EXECUTED, documents
 from gfbook.build.ledger import VERDICTS
 from gfbook.check import METADATA
+from gfbook.glue import powers
 from tests.book.conftest import written
 from tests.conftest import ROOT
 

@@ -16,7 +16,7 @@ from playwright.sync_api import expect
 
 from benchmarks import live
 from gfbook.build import place
-from gfbook.build.badge import LESSON
+from gfbook.build.chapter import LESSON
 from gfbook.check import METADATA
 from tests.book.test_explore import shown, unpacked
 from tests.conftest import ROOT
