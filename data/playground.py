@@ -5,6 +5,7 @@ and values that gfcore takes, so that what gfcore says of a bad one is what the 
 """
 
 import re
+import string
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -28,6 +29,9 @@ ARRIVED = 0.01  # of the error
 DOUBTED = 1e-6  # of Y: an error of the integration that is told
 TINY = 1e-12  # what is told as 0
 GREY = "#6b7280"
+BLANK = "\ufeff" + string.whitespace  # some programs put a mark before what they save as CSV
+SINGLE = ("k", "std", "scale", "lam", "q1", "q2")
+SEVERAL = ("u", "v", "sigma0")
 
 STYLES: dict[str, dict[str, Any]] = {
     "flow": plots.TWO_LAYER,
@@ -54,7 +58,7 @@ class Lines:
 
     def __init__(self) -> None:
         self.text: list[str] = []
-        self.names: dict[str, Any] = {"nan": np.nan, "inf": np.inf}
+        self.names: dict[str, Any] = {}
 
     def add(self, line: str) -> None:
         """Execute a line, and keep it if it did not fail."""
@@ -70,57 +74,100 @@ class Lines:
         return gf.state.relative_error(seen, self["Y"])
 
 
-def number(text: str) -> int | float | str:
-    """Return a number as one types it; what is none stays a word, which gfcore refuses.
+def number(name: str, text: str) -> int | float:
+    """Return a number as one types it.
+
+    Raises
+    ------
+    ValueError
+        If it is none that one can calculate with.
 
     Examples
     --------
-    >>> number("3"), number("\u22121e-3"), number("three")
-    (3, -0.001, 'three')
+    >>> number("k", "3"), number("lam", "\u22121e-3")
+    (3, -0.001)
     """
     text = text.strip().replace("\u2212", "-")
     for kind in (int, float):
         try:
-            return kind(text)
+            if np.isfinite(found := kind(text)):
+                return found
         except ValueError:
             pass
-    return text
+    point = "; a decimal has a point" * bool(re.fullmatch(r"-?\d*,\d+", text))
+    raise ValueError(f"{name} must be a number, got {text!r}{point}")
 
 
-def matrix(text: str) -> list[list[float | str]]:
-    """Return rows, one a line or between semicolons, of numbers between commas or spaces.
+def matrix(name: str, text: str) -> list[list[float]]:
+    """Return rows, one a line or between semicolons, of numbers between commas or blanks.
 
     Rows in brackets, as Python and NumPy write them, are rows too.
 
+    Raises
+    ------
+    ValueError
+        If there is anything else, or what may mean one thing and another.
+
     Examples
     --------
-    >>> matrix("1, 2; 3 4"), matrix("[[1, 2], [3, 4]]")
+    >>> matrix("Y", "1, 2; 3 4"), matrix("Y", "[[1, 2], [3, 4]]")
     ([[1.0, 2.0], [3.0, 4.0]], [[1.0, 2.0], [3.0, 4.0]])
     """
-    text = re.sub(r"\]\s*,?\s*\[", ";", text.strip()).strip("[]")
-    rows = [row.replace(",", " ").split() for row in re.split(r"[;\n]", text)]
-    words = [[number(word) for word in row] for row in rows if row]
-    return [
-        [float(word) if not isinstance(word, str) else word for word in row] for row in words
-    ]
+    text = re.sub(r"\]\s*,?\s*\[", ";", text.strip(BLANK)).strip("[]")
+    if "\n" in text and re.search(r";[^\S\n]*[^\s;]", text):
+        raise ValueError(
+            f"{name} has semicolons within its lines: give each row a line of its own, "
+            "with commas, blanks or tabs between its numbers and a point in decimals"
+        )
+    lines = [line.strip() for line in re.split(r"[;\n]", text) if line.strip()]
+    if not lines:
+        raise ValueError(f"{name} must have numbers, and is empty")
+    if len(lines) > 1 and not re.search(r"\d", lines[0]):
+        raise ValueError(f"row 1 of {name} has no number: {lines[0]!r}; leave its words out")
+    rows = [read(f"row {i} of {name}", line) for i, line in enumerate(lines, 1)]
+    for i, found in enumerate(rows, 1):
+        if len(found) != len(rows[0]):
+            said = f"row 1 has {len(rows[0])}, row {i} has {len(found)}"
+            raise ValueError(
+                f"{name} must have as many numbers in each row: {said}; "
+                "a decimal has a point, not a comma"
+            )
+    return rows
 
 
-def row(text: str) -> list[float | str]:
+def read(where: str, line: str) -> list[float]:
+    """Return the numbers of a line.
+
+    Examples
+    --------
+    >>> read("row 2 of Y", "1, two")
+    Traceback (most recent call last):
+    ValueError: row 2 of Y is not numbers alone: '1, two'
+    """
+    shown = repr(line if len(line) < 60 else f"{line[:57]}...")
+    try:
+        found = [float(number("", word)) for word in re.split(r"[,\s]+", line) if word]
+    except ValueError:
+        raise ValueError(f"{where} is not numbers alone: {shown}") from None
+    if re.search(r"(^|,)\s*,", line):
+        raise ValueError(f"{where} has an empty place before a comma: {shown}")
+    if "," in line and re.search(r"[^\s,]\s+[^\s,]", line):
+        said = "commas and blanks or tabs between its numbers"
+        raise ValueError(f"{where} has {said}: {shown}; a decimal has a point, not a comma")
+    return found
+
+
+def row(name: str, text: str) -> list[float]:
     """Return the numbers of a row or a column."""
-    return [word for row in matrix(text) for word in row]
+    return [value for values in matrix(name, text) for value in values]
 
 
 def begin(given: Given) -> Lines:
     """Write the lines that make target, inputs and start."""
-    for name in ("Y", "U", "V", "X0", "covariance"):
-        counts = [str(len(row)) for row in matrix(given.get(name, ""))]
-        if len(set(counts)) > 1:
-            said = f"{name} must have as many numbers in each row, got {', '.join(counts)}"
-            raise ValueError(f"{said}; a decimal has a point, not a comma")
     lines = Lines()
     lines.add("import numpy as np")
     lines.add("import gfcore as gf")
-    lines.add(f"Y = {matrix(given['Y'])}")
+    lines.add(f"Y = {matrix('Y', given['Y'])}")
     gf.exact.linear(lines["Y"], lines["Y"], 0.0)  # says what is wrong with Y
     m, n = np.shape(lines["Y"])
     if max(m, n) > MOST["rows"]:
@@ -128,20 +175,25 @@ def begin(given: Given) -> Lines:
     if given.get("covariance", "").strip():
         lines.add(f"covariance = {covariance(given['covariance'], lines['Y'])}")
     if given["start"] == "riccati":
-        lines.add(f"X0 = {matrix(given['X0'])}")
+        lines.add(f"X0 = {matrix('X0', given['X0'])}")
         return lines
-    width = number(given.get("k", "1"))
-    if isinstance(width, int) and width > MOST["k"]:
-        raise ValueError(f"k must be at most {MOST['k']} on this page, got {width}")
-    seed = number(given.get("seed", "0"))
+    known: dict[str, Any] = {
+        name: number(name, given[name]) for name in SINGLE if name in given
+    }
+    known |= {name: row(name, given[name]) for name in SEVERAL if name in given}
+    known |= {name: matrix(name, given[name]) for name in "UV" if name in given}
+    if known.get("k", 0) > MOST["k"]:
+        raise ValueError(f"k must be at most {MOST['k']} on this page, got {known['k']}")
+    for name, size, what in ("U", m, "rows"), ("V", n, "columns"):
+        if name in known and len(known[name]) != size:
+            got = len(known[name])
+            raise ValueError(f"{name} must have {size} rows, as Y has {what}, not {got}")
+    seed = number("seed", given.get("seed", "0"))
     if not isinstance(seed, int) or seed < 0:
         raise ValueError(f"seed must be an integer of at least 0, got {seed!r}")
-    single = {name: repr(number(text)) for name, text in given.items()}
-    several = {name: repr(row(given.get(name, ""))) for name in ("u", "v", "sigma0")}
-    typed = {name: repr(matrix(given.get(name, ""))) for name in "UV"}
-    signs = {"det_sign": {"1": "1", "-1": "-1"}.get(given.get("det_sign", ""), "None")}
-    rng = {"rng": f"np.random.default_rng({seed})", "m": m, "n": n}
-    made = STARTS[given["start"]].format(**single | several | typed | signs | rng)
+    known |= {"rng": f"np.random.default_rng({seed})", "m": m, "n": n}
+    known["det_sign"] = {"1": 1, "-1": -1}.get(given.get("det_sign", ""))
+    made = STARTS[given["start"]].format_map(known)
     if given["start"] == "symmetric_spectral":
         lines.add(f"U0 = {made}")
         made = "gf.Weights(U0, U0)"
@@ -150,7 +202,7 @@ def begin(given: Given) -> Lines:
     return lines
 
 
-def covariance(text: str, Y: Any) -> list[list[float | str]]:
+def covariance(text: str, Y: Any) -> list[list[float]]:
     """Return the covariance of the inputs as typed, or by eigenvalues.
 
     A row of n > 1 numbers has its eigenvalues, along the right singular vectors of Y.
@@ -160,40 +212,38 @@ def covariance(text: str, Y: Any) -> list[list[float | str]]:
     >>> covariance("4, 1", [[0.0, 1.0]])
     [[1.0, 0.0], [0.0, 4.0]]
     """
-    rows = matrix(text)
-    by_eigenvalues = len(rows) == 1 and len(rows[0]) == np.shape(Y)[1]
-    if not by_eigenvalues or any(isinstance(word, str) for word in rows[0]):
+    rows = matrix("covariance", text)
+    if len(rows) > 1 or len(rows[0]) != np.shape(Y)[1]:
         return rows
     Psi = np.linalg.svd(Y)[2].T
-    made: list[list[float | str]] = (((Psi * rows[0]) @ Psi.T).round(15) + 0.0).tolist()
+    made: list[list[float]] = (((Psi * rows[0]) @ Psi.T).round(15) + 0.0).tolist()
     return made
 
 
 def descend(lines: Lines, given: Given) -> str:
     """Write the lines of times and of gradient descent; say why where that is not whole."""
-    step, horizon = number(given.get("step", "1")), number(given["t"])
+    step, horizon = number("step", given.get("step", "1")), number("t", given["t"])
     gf.exact.linear(lines["Y"], lines["Y"], horizon)
-    end = float(horizon)
-    if end == 0:
+    if horizon == 0:
         raise ValueError("t must be above 0, got 0")
     even = f"t = np.linspace(0, {horizon}, {POINTS + 1})"
     if lines["start"] is None or lines["covariance"] is not None:
         lines.add(even)
         what = "for weights" if lines["start"] is None else "for inputs that are white"
         return f"Gradient descent of gfcore is {what}, and is not shown."
-    gf.descent.run(lines["Y"], lines["start"], step, 0)  # type: ignore[arg-type]
-    steps = max(1, round(end / float(step)))
+    gf.descent.run(lines["Y"], lines["start"], step, 0)
+    steps = max(1, round(horizon / step))
     if steps > MOST["steps"]:
-        least = end / MOST["steps"]
+        least = horizon / MOST["steps"]
         raise ValueError(f"step must be at least {least:.2g} for this time, got {step}")
     every = max(1, steps // POINTS)
     why = ""
     try:
-        gf.descent.run(lines["Y"], lines["start"], float(step), steps, every)
+        gf.descent.run(lines["Y"], lines["start"], step, steps, every)
     except ArithmeticError as error:
         why = f"Gradient descent leaves: {error}."
         try:
-            gf.descent.run_many(lines["Y"], [lines["start"]], float(step), steps)
+            gf.descent.run_many(lines["Y"], [lines["start"]], step, steps)
         except gf.BatchError as batch:
             steps = int(np.isfinite(batch.result[0].X).all((1, 2)).sum()) - 1
             every = 1
@@ -212,7 +262,7 @@ def solve(lines: Lines, given: Given) -> tuple[str, gf.exact.Solvable | None]:
     if towards := given.get("Q0", "").strip():
         if also:
             raise ValueError("Q0 must be empty with a covariance: (26) is for white inputs")
-        lam = number(towards)
+        lam = number("Q0", towards)
         lines.add(f"regularized = gf.flow.solve_regularized(Y, start, Q0={lam!r}, t=t)")
         lines.add(f"closed = gf.exact.identity_product(Y, start, lam={lam!r}, t=t).X")
         said = (

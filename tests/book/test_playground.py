@@ -288,7 +288,7 @@ def test_each_start_and_target_is_shown_or_refused_in_words(page, start, target)
             "symmetric_spectral": symmetric, "riccati": symmetric}.get(start, True)  # fmt: skip
     assert ("error" not in found) == fits, found
     if not fits:
-        assert found["field"] in ("Y", "k", "lam", "X0"), found
+        assert found["field"] in ("Y", "V", "k", "lam", "X0"), found
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -301,17 +301,30 @@ def test_each_target_of_the_book_is_learned(page, target):
 @pytest.mark.parametrize(
     ("values", "field", "words"),
     [
-        ({"Y": "1, 2; 3"}, "Y", "as many numbers in each row, got 2, 1"),
-        ({"Y": "1, two"}, "Y", "Y must be real numbers"),
-        ({"Y": ""}, "Y", "Y must have 2 or more axes"),
+        ({"Y": "1, 2; 3"}, "Y", "in each row: row 1 has 2, row 2 has 1"),
+        ({"Y": "1, two"}, "Y", "row 1 of Y is not numbers alone: '1, two'"),
+        ({"Y": "a,b\n1,2\n3,4"}, "Y", "row 1 of Y has no number: 'a,b'; leave its words out"),
+        ({"Y": "1,2\n\nsum,6"}, "Y", "row 2 of Y is not numbers alone: 'sum,6'"),
+        ({"Y": "1;2\n3;4"}, "Y", "Y has semicolons within its lines"),
+        ({"Y": "1,5;2,5\n3,5;4,5"}, "Y", "a point in decimals"),
+        ({"Y": "1,5\t2,5\n3,5\t4,5"}, "Y", "a decimal has a point, not a comma"),
+        ({"Y": "1,5 2,5"}, "Y", "a decimal has a point, not a comma"),
+        ({"Y": "1,,2\n3,,4"}, "Y", "row 1 of Y has an empty place"),
+        ({"Y": "1,2\n,3"}, "Y", "row 2 of Y has an empty place"),
+        ({"Y": "1,nan\n2,3"}, "Y", "row 1 of Y is not numbers alone: '1,nan'"),
+        ({"Y": "1,2\n2,1e400"}, "Y", "row 2 of Y is not numbers alone: '2,1e400'"),
+        ({"Y": ""}, "Y", "Y must have numbers, and is empty"),
         ({"Y": "0, 0; 0, 0"}, "Y", "must not be zero"),
         ({"Y": "; ".join(["1 " * 31] * 2)}, "Y", "at most 30"),
         ({"k": "0"}, "k", "k must be an integer of at least 1"),
-        ({"k": "many"}, "k", "k must be an integer"),
+        ({"k": "many"}, "k", "k must be a number, got 'many'"),
+        ({"k": "2.5"}, "k", "k must be an integer"),
         ({"k": "30000"}, "k", "at most 20000"),
         ({"std": "-1"}, "std", "std must be >= 0"),
-        ({"std": "nan"}, "std", "not finite"),
+        ({"std": "nan"}, "std", "std must be a number"),
+        ({"std": "0,1"}, "std", "a decimal has a point"),
         ({"seed": "-1"}, "seed", "seed must be an integer"),
+        ({"t": ""}, "t", "t must be a number, got ''"),
         ({"t": "-2"}, "t", "t must be >= 0"),
         ({"t": "0"}, "t", "t must be above 0"),
         ({"step": "0"}, "step", "step must be above 0"),
@@ -326,7 +339,9 @@ def test_each_target_of_the_book_is_learned(page, target):
         ({"start": "spectral", "u": "1, 2, 3"}, "u", "u must have at most 2 entries"),
         ({"start": "symmetric_spectral", "Y": "1, 2; 0, 1"}, "Y", "Y must be symmetric"),
         ({"start": "typed", "U": "1; 2", "V": "1, 2; 3, 4"}, "U", "same width k"),
-        ({"start": "typed", "U": "__import__('os')"}, "U", "U must be real numbers"),
+        ({"start": "spectral", "u": "one"}, "u", "row 1 of u is not numbers alone"),
+        ({"start": "typed", "U": "__import__('os')"}, "U", "row 1 of U is not numbers"),
+        ({"start": "typed", "V": "1, 2"}, "V", "V must have 2 rows, as Y has columns, not 1"),
         ({"start": "riccati", "X0": "1"}, "X0", "X0 must have shape (2, 2)"),
     ],
 )
@@ -338,8 +353,18 @@ def test_a_bad_value_is_told_beside_its_field(page, values, field, words):
 
 def test_numbers_are_read_as_they_are_typed_or_pasted(page):
     module = page.module
-    for text in ("1,2\n3,4\n", "1 2; 3 4", "1\t2\n3\t4", " 1, 2 ;\n3, 4"):
-        assert module.matrix(text) == [[1, 2], [3, 4]], text
+    texts = [
+        "1,2\n3,4\n",
+        "1 2; 3 4",
+        "1\t2\n3\t4",
+        " 1, 2 ;\n3, 4",
+        "1,2,\n3,4,\n",
+        "\ufeff1,2\n3,4",
+    ]
+    texts += ["\n1 2\n\n3 4", "[[1 2]\n [3 4]]", "1 ,2\n3 ,\t4"]
+    for text in texts:
+        assert module.matrix("Y", text) == [[1, 2], [3, 4]], text
+    assert module.matrix("Y", "\u22123e-1") == [[-0.3]]
     assert module.covariance("4, 1", [[0.0, 2.0], [1.0, 0.0]]) == [[1, 0], [0, 4]]
 
 

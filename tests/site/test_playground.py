@@ -150,19 +150,34 @@ def test_an_address_has_the_whole_state(player, served):  # noqa: F811
 def test_what_is_wrong_is_told_beside_its_field(player):
     player.open("#preset-identity")
     before = player.shown()
+    old = player.page.locator(".play-before")
+    expect(old).to_be_hidden()
     player.set("k", "3")
     wrong = player.page.locator("#play-lam-wrong")
     expect(wrong).to_contain_text("Q = lam I_k needs k <= m for lam > 0")
     expect(player.field("lam")).to_have_attribute("aria-invalid", "true")
     assert player.shown() == before
+    expect(old).to_have_text("This is of the values before, not of those in the form.")
+    expect(player.page.locator(".play-boards")).to_have_css("opacity", "0.45")
     expect(player.page.get_by_role("button", name="Download CSV")).to_be_disabled()
     player.set("k", "2")
     expect(wrong).to_be_hidden()
+    expect(old).to_be_hidden()
+    expect(player.page.get_by_role("button", name="Download CSV")).to_be_enabled()
     types_all(player.page, player.field("Y"))
-    player.set("Y", "1, 2; 3")
-    expect(player.page.locator("#play-Y-wrong")).to_contain_text(
-        "as many numbers in each row, got 2, 1"
-    )
+    wrong = player.page.locator("#play-Y-wrong")
+    for text, words in (
+        ("1, 2; 3", "row 1 has 2, row 2 has 1"),
+        ("width,height\n1,2\n3,4", "row 1 of Y has no number: 'width,height'"),
+        ("1;2\n3;4", "Y has semicolons within its lines"),
+    ):
+        player.set("Y", text)
+        expect(wrong).to_contain_text(words)
+    # What may mean two things is not turned into one of them by its address.
+    hash = player.hash
+    player.open("#preset-identity")
+    player.open(hash)
+    expect(player.field("Y")).to_have_value("1;2\n3;4")
     choose = player.page.get_by_label("Target Y: one of this book's")
     before = player.runs()
     choose.select_option("two strengths")
@@ -187,8 +202,12 @@ def test_every_preset_is_chosen_by_keyboard(player):
 
 def test_python_is_stopped_and_starts_with_the_next_value(player):
     player.open("#preset-blind")
+    # Not even what was typed just before is calculated then, and what is shown says so.
+    player.field("t").fill("3")
     player.page.get_by_role("button", name="Stop", exact=True).click()
     expect(player.page.locator(".live-start")).to_contain_text("Stopped")
+    expect(player.page.locator(".play-before")).to_be_visible()
+    player.state("stopped")
     player.set("t", "4")
     alike(player.shown(), expected("blind", t="4"))
 

@@ -252,22 +252,99 @@ def test_an_explorer_answers_at_every_value(reader):
     assert reader.troubles == []
 
 
+def word(cell):
+    """Return where a cell says how it is."""
+    return cell.locator(".live-row .live-words").last
+
+
 def test_python_is_stopped_and_starts_anew(reader):
-    page, cell = reader.page, reader.cell(0)
+    page, cell, next_ = reader.page, reader.cell(0), reader.cell(1)
     before = len(ASKED)
+    shown = next_.locator(".cell_output").inner_text()
+    reader.write(cell, "1 / 0")
+    reader.run(cell)
+    expect(cell.locator(".live-error, .live-wrong")).to_have_count(2)
     reader.write(cell, "while True: pass")
+    expect(word(cell)).to_have_text("changed since it ran")
+    expect(cell.locator(".live-error")).to_have_count(1)
     cell.locator(".live-button", has_text="Run").click()
-    expect(cell.locator(".live-row .live-words").last).to_have_text("running …")
+    expect(word(cell)).to_have_text("running …")
+    expect(cell.locator(".live-error, .live-wrong")).to_have_count(0)  # of the run before
     expect(reader.said).to_have_text("Running the cell …")
+    next_.locator(".live-button", has_text="Run").click()
+    expect(word(next_)).to_have_text("queued")
+    expect(next_.locator(".cell_output")).to_have_css("opacity", "0.45")
     page.get_by_role("button", name="Stop", exact=True).click()
     expect(reader.said).to_contain_text("Stopped. What you changed is kept")
     assert cell.locator(".cm-content").inner_text() == "while True: pass"
-    cell.get_by_role("button", name=re.compile("^Reset cell")).click()
+    expect(word(cell)).to_have_text("stopped")
+    expect(word(next_)).to_have_text("not run")
+    # While it starts, what waits says so, and is not run after all is as in the book.
+    cell.locator(".live-button", has_text="Run").click()
+    expect(word(cell)).to_have_text("queued")
+    with reader.running():
+        page.get_by_role("button", name="Reset all").click()
+        expect(word(cell)).to_have_text("")
+    assert "while True" not in cell.locator(".cm-content").inner_text()
+    expect(word(next_)).to_have_text("")
+    assert next_.locator(".cell_output").inner_text() == shown
     reader.run(cell)
     expect(reader.said).to_have_text("The cell was run.")
     # From what this browser kept: no part is asked for again.
     assert not re.search(r"\.(pack|wasm|zip|whl)", "".join(ASKED[before:]))
     assert reader.troubles == []
+
+
+def test_what_is_reset_while_it_runs_stays_as_in_the_book(reader):
+    page, cell = reader.page, reader.cell(0)
+    shown = cell.locator(".cell_output").inner_text()
+    reader.write(cell, "import time\ntime.sleep(3)\nprint('late')")
+    with reader.running():
+        cell.locator(".live-button", has_text="Run").click()
+        expect(word(cell)).to_have_text("running …")
+        page.get_by_role("button", name="Reset all").click()
+        expect(reader.said).to_contain_text("Python still ends what it was about")
+    assert cell.locator(".cell_output").inner_text() == shown
+    expect(word(cell)).to_have_text("")
+    expect(page.get_by_role("button", name="Reset all")).to_be_disabled()
+
+
+def test_what_waits_behind_an_error_is_said_to_be_not_run(reader):
+    cell, other = reader.cell(0), reader.cell(1)
+    reader.write(cell, "import nothing_of_this_name")
+    reader.run(other)  # which needs those that import
+    expect(cell.locator(".live-error > p")).to_contain_text("ModuleNotFoundError")
+    expect(word(other)).to_have_text("not run")
+    expect(reader.said).to_have_text("A cell before it has an error, and the rest was not run.")
+    reader.page.get_by_role("button", name="Reset all").click()
+    expect(word(other)).to_have_text("")
+
+
+NETWORK = "Is there a network?"
+
+
+@pytest.mark.parametrize(
+    ("name", "lost", "words"),
+    [
+        (f"chapters/{CHAPTER}", "cells.mjs", NETWORK),
+        (f"chapters/{CHAPTER}", f"{CHAPTER}.ipynb", NETWORK),
+        (f"chapters/{CHAPTER}", "worker.mjs", f"Python could not be loaded. {NETWORK} What"),
+        (f"chapters/{CHAPTER}", "pyodide.mjs", NETWORK),
+        ("record/claims", "claims.json", NETWORK),
+        ("record/claims", "base.pack", f"{NETWORK} What was checked is kept"),
+        ("record/playground", "playground.py", NETWORK),
+        ("record/playground", "worker.mjs", f"{NETWORK} Change a value"),
+    ],
+)
+def test_what_cannot_be_had_is_told(browser, served, name, lost, words):
+    reader = Reader(browser, served, name)
+    page = reader.page
+    page.context.route(f"**/{lost}", lambda route: route.abort())
+    page.locator(".live-first").click()
+    expect(page.locator(".live-start, .live-bar").filter(has_text=words)).to_have_count(1)
+    again = page.locator(".live-first")
+    assert not again.count() or again.is_enabled()
+    reader.context.close()
 
 
 def test_another_tab_is_met_and_nothing_is_lost(reader):

@@ -36,7 +36,8 @@ addEventListener("DOMContentLoaded", () => {
     } catch (error) {
       button.disabled = false;
       for (const id of asked.splice(0)) document.getElementById(id).querySelector(".live-here button").textContent = "try again";
-      told.textContent = `Python could not be loaded: ${error.message}. Is there a connection? Try again.`;
+      told.textContent = `Python could not be loaded: ${error.message}. Is there a network? Try again.`;
+      box.replaceChildren(button, told);
     }
   };
   button.addEventListener("click", () => {

@@ -111,12 +111,12 @@ export async function start(box) {
   if (places.length === roles.length) roles.forEach((name, i) => pasted.set(name, [...pasted.get(name) ?? [], places[i]]));
   const written = new Map(places.map((place) => [place, place.textContent]));
 
-  let kernel = null, starting = null, running = null, stopped = 0;
+  let kernel = null, starting = null, running = null, recalled = 0;
   const state = (now) => { document.documentElement.dataset.live = now; };
   const ask = (...request) => kernel ? kernel.ask(...request) : Promise.reject(new Ended("Python was stopped"));
   const cells = notebook.cells.filter((c) => c.cell_type === "code").map((source) => {
     const element = document.querySelector(`div.cell.tag_id-${CSS.escape(source.id)}`);
-    return { id: source.id, original: text(source.source), element, ask, code: text(source.source), ran: null, order: 0 };
+    return { id: source.id, original: text(source.source), element, ask, code: text(source.source), ran: null, order: 0, due: false };
   });
 
   /** Start Python, if it does not run. */
@@ -131,12 +131,13 @@ export async function start(box) {
   })();
   /** End Python; what was changed is kept, what was calculated is not. */
   const down = (why) => {
-    stopped++;
+    if (running) Object.assign(running, { last: running.code, done: "stopped" });
+    recalled++;
     kernel?.end();
     kernel = starting = running = null;
     bar.hidden = true;
-    for (const cell of cells) cell.ran = cell.done = null;
-    marks();
+    for (const cell of cells) cell.ran = null;
+    drop(cells);
     state("stopped");
     words.textContent = `${why} What you changed is kept; run a cell and Python starts anew.`;
   };
@@ -148,28 +149,49 @@ export async function start(box) {
   const marks = () => {
     for (const cell of cells) {
       if (!cell.element) continue;
-      cell.element.classList.toggle("live-running", cell === running);
-      hide(cell, cell.reset, cell.code === cell.original && !cell.done);
-      hide(cell, cell.halt, cell !== running);
-      if (cell === running) cell.state.textContent = "running …";
+      const now = cell === running, due = now || cell.due;
+      cell.element.classList.toggle("live-running", now);
+      cell.element.classList.toggle("live-due", due);
+      hide(cell, cell.reset, !due && as(cell));
+      hide(cell, cell.halt, !now);
+      if (due) cell.state.textContent = now ? "running …" : "queued";
       else if (cell.other) cell.state.textContent = "changed in another tab; undo brings back what was here";
-      else if (cell.done && cell.tried === cell.code) cell.state.textContent = cell.done;
-      else cell.state.textContent = cell.done ? "changed since it ran" : cell.code === cell.original ? "" : "changed";
+      else if (cell.done && cell.last === cell.code) cell.state.textContent = cell.done;
+      else cell.state.textContent = cell.order ? "changed since it ran" : cell.code === cell.original ? "" : "changed";
     }
     stop.disabled = !kernel;
-    again.disabled = cells.every((cell) => cell.code === cell.original && !cell.done);
+    again.disabled = !running && cells.every((cell) => !cell.due && as(cell));
+  };
+  /** Whether a cell is as in the book, with what is below it. */
+  const as = (cell) => cell.code === cell.original && !cell.done;
+  /** Let cells wait to be run: an error of theirs is of a run before. */
+  const wait = (some) => {
+    for (const cell of some) {
+      cell.due = true;
+      if (!cell.element) continue;
+      cell.output.querySelectorAll(".live-error").forEach((error) => error.remove());
+      cell.editor.mark(0);
+    }
+    marks();
+  };
+  /** Say of those that still wait that they are not run. */
+  const drop = (some) => {
+    for (const cell of some) if (cell.due) Object.assign(cell, { due: false, last: cell.code, done: "not run" });
+    marks();
   };
 
   let order = 0, runs = 0, last = Promise.resolve();
   /** Run one cell; say whether it got to its end. */
   const one = async (cell) => {
     running = cell;
+    cell.due = false;
     marks();
     const code = cell.code;
     const result = await kernel.ask("run", code);
+    if (running !== cell) return result.ok; // it was reset meanwhile
     running = null;
     const done = result.ok ? seconds(result.seconds) : "stopped by an error";
-    Object.assign(cell, { ran: result.ok ? code : null, tried: code, done, order: ++order });
+    Object.assign(cell, { ran: result.ok ? code : null, last: code, done, order: ++order });
     if (cell.element) {
       show(cell, result, pasted);
       cell.editor.mark(result.ok ? 0 : result.line);
@@ -177,31 +199,43 @@ export async function start(box) {
     marks();
     return result.ok;
   };
-  /** Run some cells after all that was asked for before; the first error ends it. */
-  const queue = (list, asked = stopped) => last = last.then(async () => {
-    if (asked !== stopped) return; // what was waiting is not run after a stop
-    state("busy");
-    try {
-      await up();
-      const chosen = await list();
-      for (const [number, cell] of chosen.entries()) {
-        words.textContent = chosen.length > 1 ? `Running cell ${number + 1} of ${chosen.length} …` : "Running the cell …";
-        if (!await one(cell)) {
-          words.textContent = cell === chosen.at(-1) ? "The cell has an error." : "A cell before it has an error, and the rest was not run.";
-          if (cell !== chosen.at(-1)) cell.element?.scrollIntoView({ block: "center" });
-          return;
+  /** Run what a list says when its turn comes, for cells that wait until then; the first error ends it. */
+  const queue = (some, list) => {
+    const asked = recalled, over = () => asked !== recalled || !some.some((cell) => cell.due);
+    wait(some);
+    last = last.then(async () => {
+      if (over()) return; // stopped or reset meanwhile
+      let chosen = [];
+      state("busy");
+      try {
+        await up();
+        if (over()) return;
+        chosen = await list();
+        if (over()) return;
+        wait(chosen);
+        for (const [number, cell] of chosen.entries()) {
+          words.textContent = chosen.length > 1 ? `Running cell ${number + 1} of ${chosen.length} …` : "Running the cell …";
+          const ok = await one(cell);
+          if (asked !== recalled) return;
+          if (!ok) {
+            words.textContent = cell === chosen.at(-1) ? "The cell has an error." : "A cell before it has an error, and the rest was not run.";
+            if (cell !== chosen.at(-1)) cell.element?.scrollIntoView({ block: "center" });
+            return;
+          }
+          if (number + 1 < chosen.length && over()) return void (words.textContent = "The cell was reset, and is not run.");
         }
+        words.textContent = chosen.length === 1 ? "The cell was run." : `${chosen.length} cells were run.`;
+      } catch (error) {
+        if (!(error instanceof Ended)) down(`Python could not go on: ${error.message}.`);
+      } finally {
+        if (asked === recalled) drop([...some, ...chosen]);
+        if (kernel) state("ready");
+        document.documentElement.dataset.liveRuns = ++runs;
       }
-      words.textContent = chosen.length === 1 ? "The cell was run." : `${chosen.length} cells were run.`;
-    } catch (error) {
-      if (!(error instanceof Ended)) down(`Python could not go on: ${error.message}.`);
-    } finally {
-      if (kernel) state("ready");
-      document.documentElement.dataset.liveRuns = ++runs;
-    }
-  });
+    });
+  };
   /** Run a cell, and those before it that it needs and that were not run as they are now. */
-  const run = (cell) => queue(async () => {
+  const run = (cell) => cell.due || queue([cell], async () => {
     const place = cells.indexOf(cell);
     const needed = await kernel.ask("needs", cells.map((c) => c.code), place);
     let newest = 0;
@@ -211,7 +245,11 @@ export async function start(box) {
       return due;
     });
   });
-  const all = () => queue(async () => { await kernel.ask("fresh"); return cells; });
+  const all = () => queue(cells, async () => {
+    await kernel.ask("fresh");
+    for (const cell of cells) cell.ran = null;
+    return cells;
+  });
   /** Put a cell back as it is in the book. */
   const back = (cell) => {
     if (cell.code !== cell.original) cell.editor.text = cell.original;
@@ -220,7 +258,8 @@ export async function start(box) {
     cell.output.replaceChildren(...cell.first);
     if (cell.image) cell.output.querySelector("figure img").replaceWith(cell.image);
     cell.fold?.querySelectorAll(".residual").forEach((place, i) => place.replaceChildren(...cell.residuals[i].map((node) => node.cloneNode(true))));
-    cell.ran = cell.done = null;
+    if (cell === running) running = null;
+    Object.assign(cell, { ran: null, done: null, order: 0, due: false });
     marks();
   };
 
@@ -274,9 +313,11 @@ export async function start(box) {
   for (const event of ["storage", "pageshow", "visibilitychange"]) addEventListener(event, meet);
   const stop = button("Stop", () => down("Stopped."));
   const again = button("Reset all", () => {
-    for (const cell of cells) if (cell.element) back(cell);
+    const busy = running ? " Python still ends what it was about, which is not shown." : "";
+    recalled++;
+    for (const cell of cells) cell.element ? back(cell) : Object.assign(cell, { ran: null, due: false });
     for (const [place, said] of written) { place.textContent = said; place.classList.remove("live-changed"); }
-    words.textContent = "All is as it is in the book.";
+    words.textContent = `All is as it is in the book.${busy}`;
   });
   const take = button("Download", () => {
     const copy = structuredClone(notebook);
@@ -289,6 +330,6 @@ export async function start(box) {
   box.replaceChildren(make("span", { className: "live-told", textContent: "Each cell below can be changed and run. Shift-Enter runs the one you are in; Escape, then Tab leaves it." }));
   document.querySelector("article").append(live);
   marks();
-  await up().catch((error) => down(`Python could not start: ${error.message}.`));
+  await up().catch((error) => error instanceof Ended || down(`Python could not start: ${error.message}.`));
   marks();
 }

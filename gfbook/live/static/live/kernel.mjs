@@ -18,14 +18,14 @@ export class Kernel {
       if (!("id" in data)) return told(data);
       const { resolve, reject } = this.waiting.get(data.id);
       this.waiting.delete(data.id);
-      if ("error" in data) reject(new Error(data.error));
+      if ("error" in data) reject(Object.assign(new Error(data.error), { network: data.network }));
       else resolve(data.result);
     };
-    const gone = (why, said = "Python is gone: its worker ended, perhaps for want of memory.") => { if (this.worker) { this.end(why); lost(said); } };
+    const gone = (said = "Python is gone: its worker ended, perhaps for want of memory.") => { if (this.worker) { this.end(said); lost(said); } };
     // An error without a message: the worker's program itself could not be had.
-    this.worker.onerror = (event) => { event.preventDefault(); gone(event.message || "the worker is gone", event.message ? undefined : "Python could not be loaded. Is there a network?"); };
+    this.worker.onerror = (event) => { event.preventDefault(); gone(event.message ? undefined : "Python could not be loaded. Is there a network?"); };
     // A worker that a browser ends, for want of memory, says nothing; but it had a lock while it lived.
-    this.ask("ready").then(() => navigator.locks?.request(life, () => gone("the worker is gone")), () => {});
+    this.ask("ready").then(() => navigator.locks?.request(life, () => gone()), (error) => gone(`Python could not be loaded: ${error.message}.${error.network ? " Is there a network?" : ""}`));
   }
 
   ask(what, ...given) {

@@ -11,8 +11,8 @@ const first = Object.fromEntries(fields.map(({ id, value }) => [id, value]));
 const there = (values) => fields.filter(({ when }) => Object.entries(when ?? {}).every(([id, some]) => some.includes(values[id])));
 /** The values of these alone. */
 const given = (values) => Object.fromEntries(there(values).map(({ id }) => [id, values[id]]));
-/** Rows, each on a line. */
-const lined = (text) => text.trim().split(/\s*[\n;]+\s*/).join("\n");
+/** Rows, each on a line; what has lines and semicolons as well may mean two things, and stays. */
+const lined = (text) => /\n/.test(text) && /;[^\S\n]*[^\s;]/.test(text) ? text : text.trim().split(/\s*[\n;]+\s*/).join("\n");
 const same = (a, b) => JSON.stringify(given(a)) === JSON.stringify(given(b));
 const of = (preset) => ({ ...first, ...preset.state });
 
@@ -29,7 +29,7 @@ function address(values) {
   const preset = presets.find((each) => same(of(each), values));
   if (preset) return `#preset-${preset.id}`;
   const every = Object.entries(given(values)), own = every.filter(([id, value]) => value !== first[id]);
-  const short = (own.length ? own : every.slice(0, 1)).map(([id, value]) => [id, lined(value).replaceAll("\n", ";").replace(/,\s+/g, ",")]);
+  const short = (own.length ? own : every.slice(0, 1)).map(([id, value]) => [id, lined(value).includes(";") ? value : lined(value).replaceAll("\n", ";").replace(/,\s+/g, ",")]);
   return `#${new URLSearchParams(short)}`.replaceAll("%2C", ",").replaceAll("%3B", ";");
 }
 
@@ -107,12 +107,13 @@ export async function start(box) {
   const state = (now) => { document.documentElement.dataset.live = now; };
   const source = await (await fetch(`${parts.scripts}playground.py`)).text();
 
-  let values = asked() ?? of(presets[0]), kernel = null, due = null, busy = false, later = 0, runs = 0, code = "";
+  let values = asked() ?? of(presets[0]), shown = null, judged = null, kernel = null, due = null, busy = false, later = 0, runs = 0, code = "";
   const general = make("p", { className: "play-wrong", hidden: true });
   general.setAttribute("role", "alert");
   const rows = fields.map((field) => row(field, (id, value, now) => {
     values = { ...values, [id]: value };
     history.replaceState(null, "", address(values));
+    due = given(values);
     form();
     clearTimeout(later);
     later = setTimeout(run, now ? 0 : WAIT);
@@ -127,6 +128,8 @@ export async function start(box) {
 
   const said = make("div", { className: "play-said" });
   said.setAttribute("aria-live", "polite");
+  const before = make("p", { className: "play-before", textContent: "This is of the values before, not of those in the form.", hidden: true });
+  before.setAttribute("role", "status");
   const table = make("tbody"), boards = make("div", { className: "play-boards" }), draw = pictures(boards);
   const listing = make("pre", { className: "play-code", tabIndex: 0 });
   listing.setAttribute("role", "region");
@@ -146,13 +149,24 @@ export async function start(box) {
     const now = new Set(there(values).map(({ id }) => id));
     for (const each of rows) { each.element.hidden = !now.has(each.id); each.put(values[each.id], all); }
     choose.value = presets.find((each) => same(of(each), values))?.id ?? "";
+    mark();
+  };
+  /** Mark what is shown, and what is told of a value, where that is not of what is typed now. */
+  const mark = () => {
+    const other = !!shown && !same(shown, values);
+    output.classList.toggle("play-old", other);
+    sides.classList.toggle("play-asks", !!judged && !same(judged, values));
+    before.hidden = !other || busy || !!due;
+    taken.forEach((each, asks) => { each.disabled = !shown || other || asks && (!kernel || busy); });
   };
   const down = (why) => {
+    clearTimeout(later);
     kernel?.end();
-    kernel = null;
+    kernel = due = null;
     bar.hidden = stop.disabled = true;
     state("stopped");
     words.textContent = why;
+    mark();
   };
   const up = async () => {
     Object.assign(bar, { hidden: false, max: 1, value: 0 });
@@ -162,14 +176,14 @@ export async function start(box) {
     await kernel.ask("play", source);
     bar.hidden = true;
   };
-  const show = (result) => {
+  const show = (result, now) => {
+    judged = now;
     rows.forEach((each) => each.fault(each.id === result.field ? result.error : null));
     const elsewhere = result.error && !result.field;
     general.textContent = elsewhere ? result.error : "";
     general.hidden = !elsewhere;
-    output.classList.toggle("play-old", !!result.error);
-    for (const each of taken) each.disabled = !!result.error;
     if (result.error) return;
+    shown = now;
     said.replaceChildren(...result.said.map((text) => make("p", { textContent: text })));
     table.replaceChildren(...result.rows.map(([what, value, why]) => make("tr", {}, make("th", { scope: "row", textContent: what }), make("td", { textContent: value }), make("td", { textContent: why }))));
     listing.textContent = code = result.code;
@@ -177,6 +191,7 @@ export async function start(box) {
   };
   /** Ask Python about what the form has, and again if that changed meanwhile. */
   const run = async () => {
+    clearTimeout(later);
     due = given(values);
     if (busy) return;
     busy = true;
@@ -188,14 +203,15 @@ export async function start(box) {
         due = null;
         words.textContent = "Calculating …";
         const result = await kernel.ask("show", now);
-        show(result);
-        words.textContent = result.error ? "A value does not fit; what is shown is of the values before." : `Calculated in this page in ${seconds((performance.now() - began) / 1e3)}.`;
+        show(result, now);
+        words.textContent = result.error ? "A value does not fit." : `Calculated in this page in ${seconds((performance.now() - began) / 1e3)}.`;
       }
       state("ready");
     } catch (error) {
       if (!(error instanceof Ended)) down(`Python could not go on: ${error.message}.`);
     } finally {
       busy = false;
+      mark();
       document.documentElement.dataset.liveRuns = ++runs;
     }
   };
@@ -205,7 +221,7 @@ export async function start(box) {
     form(true);
     run();
   };
-  const output = make("div", { className: "play-output" }, said, boards,
+  const output = make("div", { className: "play-output" }, before, said, boards,
     make("h2", { textContent: "Rates" }),
     make("div", { className: "play-table" }, make("table", {}, make("thead", {}, make("tr", {}, ...["Rate", "Value", "From"].map((name) => make("th", { scope: "col", textContent: name })))), table)),
     make("h2", { textContent: "Take it away" }),

@@ -22,7 +22,7 @@ async function fetched(url) {
   const kept = await store?.match(url);
   if (kept) return postMessage({ file }), kept;
   const answer = await plain(url);
-  if (!answer.ok) throw new Error(`${new URL(url).pathname}: ${answer.status} ${answer.statusText}`);
+  if (!answer.ok) throw new Error(`${file} is not where it was (${answer.status}); load this page anew`);
   let loaded = 0, told = 0;
   const count = new TransformStream({ transform(chunk, to) {
     loaded += chunk.length;
@@ -75,7 +75,8 @@ onmessage = ({ data: { id, what, given } }) => {
     try {
       postMessage({ id, result: await (await ready)(what, ...given) });
     } catch (error) {
-      postMessage({ id, error: String(error.message ?? error).trim().split("\n").at(-1) });
+      // What cannot be fetched, or ends on the way, is a TypeError in all browsers.
+      postMessage({ id, error: String(error.message ?? error).trim().split("\n").at(-1).replace(/\.$/, ""), network: error instanceof TypeError });
     }
   });
 };
