@@ -25,8 +25,8 @@ TWO_LAYER: dict[str, Any] = {"color": "#0072B2", "linestyle": "-"}
 ONE_LAYER: dict[str, Any] = {"color": "#D55E00", "linestyle": (0, (5, 2))}
 THEORY: dict[str, Any] = {"color": "black", "linestyle": (0, (1, 1.5))}
 
-#: Width of a figure in inches: a phone shows its 9-point letters at about 11 pixels.
-WIDTH = 4.6
+#: Width of a figure in inches: a phone shows its 9-point letters at 11 pixels.
+WIDTH = 4.0
 
 _DASHES = ["-", (0, (5, 1.5)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (7, 2, 1, 2, 1, 2))]
 
@@ -61,7 +61,7 @@ def style(height: float = 2.9) -> None:
             "font.size": 9,
             "axes.titlesize": 9,
             "axes.labelsize": 10,
-            "legend.fontsize": 8.5,
+            "legend.fontsize": 9,
             "lines.linewidth": 1.8,
             "axes.spines.top": False,
             "axes.spines.right": False,
@@ -104,7 +104,7 @@ def data(figure: Figure) -> str:
     1,two layers,1,0.5
     """
     figure.draw_without_rendering()  # or the edges of a panel may not be known yet
-    panels = figure.axes
+    panels = [ax for ax in figure.axes if ax.get_label() != "<colorbar>"]
     labels = [[ax.get_xlabel() for ax in panels], [ax.get_ylabel() for ax in panels]]
     names = [" | ".join(dict.fromkeys(filter(None, those))) for those in labels]
     value = ["value"] if any(ax.images for ax in panels) else []

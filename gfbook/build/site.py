@@ -218,8 +218,10 @@ class Statements(SphinxTransform):
             if "realtype" in node:  # of sphinx-proof
                 named = {node["label"]: node["realtype"].capitalize()}
             elif isinstance(node, nodes.math_block):
+                tag = re.search(r"\\tag\{([\w.]+)\}", node.astext())
+                if tag and not node["ids"]:  # of which the text has no reference
+                    node["ids"] = [nodes.make_id(f"eq-{tag[1]}")]
                 named = dict.fromkeys(node["ids"], "Equation")
-                tag = re.search(r"\\tag\{(\w+)\}", node.astext())
             else:
                 continue
             for label, kind in named.items():

@@ -203,7 +203,7 @@ function names(u, lines, row) {
     const free = ([x, y, w, h]) => x >= 2 && y >= 0 && x + w <= width - 2 && y + h <= height - 2 &&
       taken.every(([a, b, c, d]) => x > a + c + 8 || a > x + w + 8 || y > b + d || b > y + h);
     /** The best place of a name, as it is or broken in two, what it costs, and what it covers. */
-    const place = (name, broken) => {
+    const place = (name, broken, far = 0) => {
       name.label.classList.toggle("explorer-broken", broken);
       const way = ways[name.index], { offsetWidth: w, offsetHeight: h } = name.label, own = (1 << name.index) | quiet;
       let best = null, least = Infinity, covers = Infinity;
@@ -211,7 +211,7 @@ function names(u, lines, row) {
       for (let i = way.length - 1; i >= 0; i -= every) {
         const [x, y] = way[i];
         for (const [side, level] of [[1, 0], [0, -1], [0, 1], [1, -1], [1, 1], [-1, -1], [-1, 1], [-1, 0]]) {
-          const box = [x + (side > 0 ? 7 : side ? -7 - w : -w / 2), y + (level > 0 ? 5 : level ? -5 - h : -h / 2), w, h];
+          const box = [x + (side > 0 ? 7 + far : side ? -7 - far - w : -w / 2), y + (level > 0 ? 5 + far : level ? -5 - far - h : -h / 2), w, h];
           if (!free(box)) continue;
           const moved = name.at ? Math.hypot(box[0] - name.at[0], box[1] - name.at[1]) : 0;
           const hidden = covered(box, 1, 0);
@@ -224,7 +224,9 @@ function names(u, lines, row) {
     // What has least room comes first.
     for (const name of all.toSorted((a, b) => ways[a.index].length - ways[b.index].length)) {
       u.over.append(name.label);
-      const whole = place(name, false);
+      let whole = place(name, false);
+      // Of a dot it may stand a little off, rather than on a line or above the drawing.
+      for (const far of lines[name.index].dots ? [12, 24, 36] : []) if (whole[2] > 3) whole = place(name, false, far);
       const halved = whole[1] > 60 ? place(name, true) : whole;
       const broken = halved[1] < whole[1], [box, , hidden] = broken ? halved : whole;
       name.label.classList.toggle("explorer-broken", broken);

@@ -144,8 +144,10 @@ def test_index_has_the_terms(site):
     index = read(site, "genindex")
     terms = re.findall(r'<a href="chapters/[\w-]+\.html#index-\d+">([^<]+)</a>', index)
     assert len(set(terms)) >= 40
-    assert {"Riccati equation", "imbalance", "sharpness"} <= set(terms)
+    assert {"Riccati equation", "imbalance", "sharpness", "cobweb"} <= set(terms)
     assert index.index(">Equation 9<") < index.index(">Equation 10<")
+    assert all(f">Equation {tag}<" in index for tag in ("5.1", "7.4", "12a", "C5", "D2"))
+    assert not [*site.glob("*-*.html")]  # no other list of what the index has
 
 
 def test_policy_names_what_is_written_into_a_page(tmp_path, monkeypatch):

@@ -18,30 +18,50 @@ function follow() {
   target.scrollIntoView();
 }
 
-/** Make pieces of a formula, each from a sign that a line may begin with to the next: the minus after one stays with it. */
-function pieces(math) {
+/** Make pieces of a row, each from a sign that a line may begin with to the next: the minus after
+ * one stays with it. Given a level, first at wide spaces, then outside of brackets, then within:
+ * a piece that is longer than a line is a row of pieces again. */
+function pieces(row, level = Infinity) {
   const sign = (part) => part.matches('mjx-mo:is([space="3"], [space="4"])');
-  let piece = null;
-  for (const part of [...math.children]) {
-    if (!piece || (sign(part) && !(piece.children.length === 1 && sign(piece.firstChild)))) part.before(piece = Object.assign(document.createElement("span"), { className: "piece" }));
-    piece.append(part);
+  const space = (part) => parseFloat(part.matches("mjx-mstyle") && part.firstChild?.style?.width) >= 1;
+  const bracket = (part) => part.matches("mjx-mo, mjx-texatom, mjx-msub, mjx-msup, mjx-msubsup") ? /-c(\w+)/.exec(part.querySelector("mjx-c")?.className)?.[1] : "";
+  const found = [];
+  let depth = 1, bars = false;
+  for (const part of row.children) {
+    const piece = found.at(-1), begins = sign(part) && !(piece?.length === 1 && sign(piece[0]));
+    if (!piece || space(part) || space(piece.at(-1)) || (begins && depth <= level)) found.push([]);
+    const code = bracket(part);
+    depth += ["28", "5B", "7B", "27E8"].includes(code) - ["29", "5D", "7D", "27E9"].includes(code);
+    if (["2016", "7C"].includes(code)) depth += (bars = !bars) ? 1 : -1;
+    found.at(-1).push(part);
+  }
+  if (found.length === 1 && level < 4) return pieces(row, level + 1);
+  for (const parts of found) {
+    const piece = Object.assign(document.createElement("span"), { className: "piece" });
+    parts[0].before(piece);
+    piece.append(...parts);
+    if (level < 4) pieces(piece, level + 1);
   }
 }
 
 /** Mark the formulas that are longer than a line of their text; the style sheet breaks them. */
 function breaks() {
-  const all = [...document.querySelectorAll("article span.math")];
-  all.forEach((formula) => formula.classList.remove("long"));
-  const wide = (formula) => formula.querySelector("mjx-math")?.offsetWidth > formula.clientWidth + 1;
+  const all = [...document.querySelectorAll("article .math")];
+  all.forEach((formula) => { formula.classList.remove("long"); formula.style.fontSize = ""; });
+  const over = (box) => box.scrollWidth > box.clientWidth + 1;
+  const wide = (formula) => formula.matches("span") ? formula.querySelector("mjx-math")?.offsetWidth > formula.clientWidth + 1
+    : [formula, ...formula.querySelectorAll("mjx-container, mjx-table")].some(over);
   for (const formula of all.filter(wide)) {
-    if (!formula.querySelector(".piece")) formula.querySelectorAll("mjx-math").forEach(pieces);
+    const rows = [...formula.querySelectorAll("mjx-math, mjx-mtd:last-child")].filter((row) => !row.closest("mjx-mrow") && !row.querySelector(".piece, mjx-mtd:not(mjx-mrow *)"));
+    rows.forEach((row) => pieces(row, formula.matches("div") ? 0 : Infinity));
     formula.classList.add("long");
+    if (formula.matches("div") && wide(formula)) formula.style.fontSize = "85%"; // a long fraction
   }
 }
 
 /** Let the Tab key stop at a displayed formula that scrolls; what is hidden from screen readers, the browser has to. */
 function stops() {
-  for (const box of document.querySelectorAll("article div.math, article div.math mjx-container")) {
+  for (const box of document.querySelectorAll("article div.math, article div.math :is(mjx-container, mjx-table)")) {
     if (box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX === "auto") {
       box.tabIndex = 0;
       box.setAttribute("role", "group");
