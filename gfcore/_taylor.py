@@ -163,7 +163,7 @@ class _Series:
 
     def __init__(self, rough: Array, m: int, n: int, k: int, Sigma: Array | None) -> None:
         p, count = _ORDER + 1, len(rough)
-        self.last = np.where(rough, 0.0, 1.0)[:, None]
+        self.last = np.where(rough, 2.0, 1.0)[:, None]
         Us, Es, Et, Vs, U_back, V_back = (
             np.empty((count, *shape))
             for shape in [
