@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from gfcore import paper
 from gfcore._check import Array
-from gfcore._taylor import SLOWEST
+from gfcore._taylor import SLOWEST, TRIED
 
 _EPS = float(np.finfo(float).eps)
 ROUNDING = 16 * _EPS  # what a few dozen operations lose
@@ -39,9 +39,6 @@ _LEAST = float(np.finfo(float).tiny)  # size of a hidden unit; a smaller one has
 _STAGES = 12
 _SWEEPS = 25  # at most, to solve the equations of a step
 _ATTEMPTS = 100_000  # at most, to reach the last time
-_TRIED = (
-    2000  # after which steps of the flow (26) that do not get longer will not reach the end
-)
 STUCK = "the integration got no further than t = {:.6g} of {:.6g}"
 _SHAPE = 1e-5  # relative tolerance of E, so that its decay is right far below rtol
 
@@ -313,8 +310,9 @@ def path(
         lost = 4 * _EPS * count * _size(R_theta[:, :m]) * _size(R_theta[:, m:])
         errors[done:last] = X_error + moved + lost
         now, done, frame = now + h, last, None
-        # Where Q0 is out of reach, P does not vanish, and its part in (26) limits the steps.
-        if Q0 is not None and count > _TRIED and end - now > _ATTEMPTS * h:
+        # Where Q0 is out of reach, P does not vanish, and its part in (26) limits the steps; so
+        # does E where the weights are too narrow for Y, and only rounding errors move.
+        if count > TRIED and end - now > _ATTEMPTS * h:
             break
         h *= min(most, growth, 16 / sweeps)
     raise ArithmeticError(STUCK.format(now, end) + ("" if Q0 is None else _far(Y, R, Q0)))

@@ -426,7 +426,7 @@ def test_regularized_flow_runs_long_and_far_from_the_constraint():
 
 
 def test_an_imbalance_out_of_reach_is_told_soon(monkeypatch):
-    monkeypatch.setattr(_radau, "_TRIED", 100)
+    monkeypatch.setattr(_radau, "TRIED", 100)
     start, Q0 = gf.Weights([[1.0, 0.5, 0.2]], [[0.3, -0.2, 0.7]]), np.diag([8.0, 5.0, 1e-3])
     path = flow.solve_regularized([[1.0]], start, Q0, 60.0)
     with pytest.raises(ArithmeticError) as told:
