@@ -214,7 +214,8 @@ def _together(
             i, pair = todo[j], [Reached(*(a[j + half] for a in both)) for half in (0, count)]
             try:
                 if Sigma is not None:
-                    raise ArithmeticError(_radau.STUCK.format(pair[1].now, t[-1]))
+                    stuck = _radau.STUCK.format(pair[1].now, t[-1])
+                    raise ArithmeticError(stuck + _endless(Y[i], Sigma))
                 paths[i], error[i], _ = _finish(Y[i], None, pair, t, rtol, lost[j])
             except ArithmeticError as problem:
                 failed[int(i)] = problem
@@ -223,6 +224,16 @@ def _together(
     for i in failed:
         paths[i] = error[i] = np.nan
     return paths, error, failed
+
+
+def _endless(Y: Array, Sigma: Array) -> str:
+    """Say so if no weights have the correlation Y, so that those of the flow grow for ever."""
+    variances, Psi = np.linalg.eigh(Sigma)
+    none = Psi[:, variances <= 4 * len(Psi) * _EPS * variances[-1]]
+    beyond = np.linalg.norm(Y @ none)
+    if beyond <= ROUNDING * np.linalg.norm(Y):
+        return ""
+    return f", as {beyond:.3g} of Y is where inputs have no variance: the weights grow for ever"
 
 
 def _one_by_one(
@@ -816,7 +827,7 @@ def _invariant_basis(rows: Array, Q0: Array) -> Array:
     from scipy.linalg import orth  # type: ignore[import-untyped]
 
     k = Q0.shape[0]
-    basis, wider = np.empty((k, 0)), orth(rows)
+    basis, wider = np.empty((k, 0)), independent(rows.T)[1].T
     while basis.shape[1] < wider.shape[1] < k:
         basis = wider
         wider = orth(
