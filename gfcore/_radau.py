@@ -157,7 +157,7 @@ def _collocate(frame: _Frame, h: float, tol: float) -> tuple[Array, int, float] 
     shape = max(1.0, _SHAPE / tol)
     # Small hidden units keep their digits too.
     column = np.hypot.reduce(Z0, axis=0, initial=1e-300)  # squares of it may underflow
-    column += margin * column.max()
+    column += (margin if Q0 is None else _EPS) * column.max()
     changes: list[float] = []
     for sweep in range(1, _SWEEPS + 1):
         E = frame.Y - X
@@ -207,7 +207,13 @@ def _truncation(frame: _Frame, Z: Array, tol: float) -> tuple[float, float]:
     X = U @ V.mT
     u, v = _size(U), _size(V)
     x = min(_size(X), max(1.0, _SHAPE / tol) * _size(frame.Y - X[-1:]))
-    relative = error = 0.0
+    # A small hidden unit may lose a hundred times as much of its own size, as in `_taylor`.
+    column = np.hypot.reduce(Z[0], axis=0, initial=1e-300)
+    tail = np.linalg.norm(_mix(_COEFFICIENTS[-4:], Z), axis=1).reshape(2, 2, -1).max(1)
+    fall = tail[1] / np.maximum(tail.max(0), 1e-300)
+    noise = ROUNDING * (column + _EPS * column.max())
+    lost = np.where(tail[1] > noise, tail[1] * fall, 0) / column
+    relative, error = 0.01 * float(lost.max()), 0.0
     for path, noise, size in (U, u, u), (V, v, v), (X, u * v, x):
         tail = _mix(_COEFFICIENTS[-4:], path)
         before, last = _size(tail[:2]), _size(tail[2:])
