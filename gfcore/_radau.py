@@ -155,9 +155,7 @@ def _collocate(frame: _Frame, h: float, tol: float) -> tuple[Array, int, float] 
     accuracy = max(0.01 * tol, ROUNDING)
     margin = ROUNDING / accuracy  # X = U V^T is known no better than this allows
     shape = max(1.0, _SHAPE / tol)
-    # Small hidden units keep their digits too.
-    column = np.hypot.reduce(Z0, axis=0, initial=1e-300)  # squares of it may underflow
-    column += (margin if Q0 is None else _EPS) * column.max()
+    column = _units(frame, h, margin)
     changes: list[float] = []
     for sweep in range(1, _SWEEPS + 1):
         E = frame.Y - X
@@ -196,7 +194,20 @@ def _collocate(frame: _Frame, h: float, tol: float) -> tuple[Array, int, float] 
     return None
 
 
-def _truncation(frame: _Frame, Z: Array, tol: float) -> tuple[float, float]:
+def _units(frame: _Frame, h: float, margin: float) -> Array:
+    """Return the sizes of hidden units, so that small ones keep their digits, and a margin.
+
+    It is for the rounding errors that a step h brings in from other units: by P those that are
+    not orthogonal entry by entry, by C all.
+    """
+    column = np.hypot.reduce(frame.Z, axis=0, initial=1e-300)  # squares of it may underflow
+    if frame.Q0 is None:
+        return np.asarray(column + margin * column.max())
+    mixed = np.abs(frame.Z).T @ np.abs(frame.Z) + np.abs(frame.Q0)
+    return np.asarray(column + margin * np.minimum(h * column @ mixed, column.max()))
+
+
+def _truncation(frame: _Frame, Z: Array, h: float, tol: float) -> tuple[float, float]:
     """Return the relative error of the polynomials through Z, and the error of X itself.
 
     Their coefficients go on falling as the last four do.
@@ -208,11 +219,10 @@ def _truncation(frame: _Frame, Z: Array, tol: float) -> tuple[float, float]:
     u, v = _size(U), _size(V)
     x = min(_size(X), max(1.0, _SHAPE / tol) * _size(frame.Y - X[-1:]))
     # A small hidden unit may lose a hundred times as much of its own size, as in `_taylor`.
-    column = np.hypot.reduce(Z[0], axis=0, initial=1e-300)
+    column = np.maximum(_units(frame, h, ROUNDING / max(0.01 * tol, ROUNDING)), 1e-300)
     tail = np.linalg.norm(_mix(_COEFFICIENTS[-4:], Z), axis=1).reshape(2, 2, -1).max(1)
     fall = tail[1] / np.maximum(tail.max(0), 1e-300)
-    noise = ROUNDING * (column + _EPS * column.max())
-    lost = np.where(tail[1] > noise, tail[1] * fall, 0) / column
+    lost = np.where(tail[1] > ROUNDING * column, tail[1] * fall, 0) / column
     relative, error = 0.01 * float(lost.max()), 0.0
     for path, noise, size in (U, u, u), (V, v, v), (X, u * v, x):
         tail = _mix(_COEFFICIENTS[-4:], path)
@@ -296,7 +306,7 @@ def path(
             h *= 0.4
             continue
         Z, sweeps, moved = solved
-        error, X_error = _truncation(frame, Z, tol)
+        error, X_error = _truncation(frame, Z, h, tol)
         # The next order would be _STAGES + 1; the error aimed at is about a tenth of tol.
         growth = 0.85 * (tol / max(error, 1e-99)) ** (1 / (_STAGES + 1))
         if error > tol:
