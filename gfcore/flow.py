@@ -581,18 +581,20 @@ def solve(
         If the shapes of Y and weights0 disagree, an entry is not a finite real number, t
         decreases or is negative, rtol, covariance or rates are out of range.
     ArithmeticError
-        If 100,000 steps do not reach the last time.
+        If 100,000 steps do not reach the last time, or 2,000 show that they will not.
 
     Notes
     -----
     The error of X is below rtol times ||X(t)||_F, or where that falls below both ||Y||_F and an
     earlier ||X||_F, times the smaller of these; plus the rounding of the weights themselves,
-    some 1e-15 ||U||_F ||V||_F, which is what remains of a large start. `error_estimate` is the
-    distance of a second path, with ten times the tolerance and started a few rounding errors
-    away, and that rounding. As a rule it is larger than the error, and never better than the
-    problem's condition: near a saddle, which multiplies a rounding error by exp(sigma t), that
-    is what limits the answer, and the estimate says so. From weights below some 1e-30 modes
-    that are learned after others may be missing; the estimate is then as large as they are.
+    some 1e-15 ||U||_F ||V||_F, which is what remains of a large start. `error_estimate` is twice
+    the distance of a second path, with ten times the tolerance and started a few rounding
+    errors away, and that rounding. As a rule it is larger than the error, and never better than
+    the problem's condition: near a saddle, which multiplies a rounding error by exp(sigma t),
+    that is what limits the answer, and the estimate says so. Where rounding errors alone leave
+    a saddle, it stays as large as the mode that may be missing. So it does where the rank of
+    the start is deficient up to rounding: X keeps that rank, the numbers given may not. From
+    weights below some 1e-30 modes that are learned after others may be missing as well.
 
     A long horizon costs little, as implicit steps, which no fast decay limits, take over. Large
     weights that are too narrow to let go of (m < k < m+n, ||R||^2 far above ||Y||) are the

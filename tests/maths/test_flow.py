@@ -730,7 +730,7 @@ def test_a_saddle_that_only_rounding_leaves_is_in_doubt_from_then_on(seed, rtol)
         path = flow.solve(Y, start, part, rtol)
         assert (size(path.X - X[-len(part) :]) <= path.error_estimate).all()
     assert path.error_estimate > 0.9 * np.linalg.svd(Y)[1][1]
-    assert flow.solve(Y, start, t[0], rtol).error_estimate < 1e-3
+    assert flow.solve(Y, start, t[0], rtol).error_estimate < 1e-2
 
 
 @pytest.mark.parametrize("k", [2, 5, 9])
@@ -758,7 +758,8 @@ def test_a_rank_that_is_short_but_for_rounding_is_kept_and_in_doubt(k, rank):
         assert (path.singular_values()[:, rank:] < 1e-12).all()
         error = size((path.X - R[:, :3] @ R[:, 3:].mT).astype(float))
         assert (error <= path.error_estimate).all()
-        assert path.error_estimate[0] < 1e-6 < path.error_estimate[2]
+        assert path.error_estimate[0] < 1e-6
+        assert rank == 2 or path.error_estimate[2] > 0.1
         # What is zero as given is so for certain.
         B = start.U[:, :rank], start.V[:, :rank]
         sure = flow.solve(Y, gf.Weights(*(np.pad(W, ((0, 0), (0, 2))) for W in B)), t, 1e-6)
