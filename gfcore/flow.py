@@ -8,7 +8,9 @@ are so large that their products are all that counts (`_explicit`); and implicit
 (`_radau`) for the rest of a path that is stiff to the first two, and for the regularized flow.
 
 How far off the answer is, a second path tells. It has ten times the tolerance and a start a few
-rounding errors away, and so shows what the problem makes of errors of either kind. Explicit
+rounding errors away, and so shows what the problem makes of errors of either kind. At a saddle
+that one leaves by such errors alone the two part for a while only: one looks at them often, and
+does not forget. Explicit
 steps, of which one cannot afford twice as many, have a shorter one, and scale what it shows.
 
 A small start learns one mode of Y after the other. Hidden units are rotated so that the late
@@ -587,8 +589,8 @@ def solve(
     -----
     The error of X is below rtol times ||X(t)||_F, or where that falls below both ||Y||_F and an
     earlier ||X||_F, times the smaller of these; plus the rounding of the weights themselves,
-    some 1e-15 ||U||_F ||V||_F, which is what remains of a large start. `error_estimate` is twice
-    the distance of a second path, with ten times the tolerance and started a few rounding
+    some 1e-15 ||U||_F ||V||_F, which is what remains of a large start. `error_estimate` is
+    twice the distance of a second path, with ten times the tolerance and started a few rounding
     errors away, and that rounding. As a rule it is larger than the error, and never better than
     the problem's condition: near a saddle, which multiplies a rounding error by exp(sigma t),
     that is what limits the answer, and the estimate says so. Where rounding errors alone leave
