@@ -10,8 +10,8 @@ are so large that their products are all that counts (`_explicit`); and implicit
 How far off the answer is, a second path tells. It has ten times the tolerance and a start a few
 rounding errors away, and so shows what the problem makes of errors of either kind. At a saddle
 that one leaves by such errors alone the two part for a while only: one looks at them often, and
-does not forget. Explicit
-steps, of which one cannot afford twice as many, have a shorter one, and scale what it shows.
+does not forget. Explicit steps, of which one cannot afford twice as many, have a shorter one,
+and scale what it shows.
 
 A small start learns one mode of Y after the other. Hidden units are rotated so that the late
 ones have units of their own; in the units as given their digits are lost beside the early ones.
