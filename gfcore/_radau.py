@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from gfcore import paper
 from gfcore._check import Array
-from gfcore._taylor import SLOWEST
+from gfcore._taylor import SLOWEST, TRIED
 
 _EPS = float(np.finfo(float).eps)
 ROUNDING = 16 * _EPS  # what a few dozen operations lose
@@ -40,9 +40,6 @@ _LEAST = float(np.finfo(float).tiny)  # size of a hidden unit; a smaller one has
 _STAGES = 12
 _SWEEPS = 25  # at most, to solve the equations of a step
 _ATTEMPTS = 100_000  # at most, to reach the last time
-_TRIED = (
-    2000  # after which steps of the flow (26) that do not get longer will not reach the end
-)
 STUCK = "the integration got no further than t = {:.6g} of {:.6g}"
 _SHAPE = 1e-5  # relative tolerance of E, so that its decay is right far below rtol
 
@@ -176,9 +173,7 @@ def _collocate(frame: _Frame, h: float, tol: float) -> tuple[Array, int, float] 
     accuracy = max(0.01 * tol, ROUNDING)
     margin = ROUNDING / accuracy  # X = U V^T is known no better than this allows
     shape = max(1.0, _SHAPE / tol)
-    # Small hidden units keep their digits too.
-    column = np.hypot.reduce(Z0, axis=0, initial=1e-300)  # squares of it may underflow
-    column += margin * column.max()
+    column = _units(frame, h, margin)
     changes: list[float] = []
     for sweep in range(1, _SWEEPS + 1):
         E = frame.Y - X
@@ -217,7 +212,20 @@ def _collocate(frame: _Frame, h: float, tol: float) -> tuple[Array, int, float] 
     return None
 
 
-def _truncation(frame: _Frame, Z: Array, tol: float) -> tuple[float, float]:
+def _units(frame: _Frame, h: float, margin: float) -> Array:
+    """Return the sizes of hidden units, so that small ones keep their digits, and a margin.
+
+    It is for the rounding errors that a step h brings in from other units: by P those that are
+    not orthogonal entry by entry, by C all.
+    """
+    column = np.hypot.reduce(frame.Z, axis=0, initial=1e-300)  # squares of it may underflow
+    if frame.Q0 is None:
+        return np.asarray(column + margin * column.max())
+    mixed = np.abs(frame.Z).T @ np.abs(frame.Z) + np.abs(frame.Q0)
+    return np.asarray(column + margin * np.minimum(h * column @ mixed, column.max()))
+
+
+def _truncation(frame: _Frame, Z: Array, h: float, tol: float) -> tuple[float, float]:
     """Return the relative error of the polynomials through Z, and the error of X itself.
 
     Their coefficients go on falling as the last four do.
@@ -228,7 +236,12 @@ def _truncation(frame: _Frame, Z: Array, tol: float) -> tuple[float, float]:
     X = U @ V.mT
     u, v = _size(U), _size(V)
     x = min(_size(X), max(1.0, _SHAPE / tol) * _size(frame.Y - X[-1:]))
-    relative = error = 0.0
+    # A small hidden unit may lose a hundred times as much of its own size, as in `_taylor`.
+    column = np.maximum(_units(frame, h, ROUNDING / max(0.01 * tol, ROUNDING)), 1e-300)
+    tail = np.linalg.norm(_mix(_COEFFICIENTS[-4:], Z), axis=1).reshape(2, 2, -1).max(1)
+    fall = tail[1] / np.maximum(tail.max(0), 1e-300)
+    lost = np.where(tail[1] > ROUNDING * column, tail[1] * fall, 0) / column
+    relative, error = 0.01 * float(lost.max()), 0.0
     for path, noise, size in (U, u, u), (V, v, v), (X, u * v, x):
         tail = _mix(_COEFFICIENTS[-4:], path)
         before, last = _size(tail[:2]), _size(tail[2:])
@@ -311,7 +324,7 @@ def path(
             h *= 0.4
             continue
         Z, sweeps, moved = solved
-        error, X_error = _truncation(frame, Z, tol)
+        error, X_error = _truncation(frame, Z, h, tol)
         # The next order would be _STAGES + 1; the error aimed at is about a tenth of tol.
         growth = 0.85 * (tol / max(error, 1e-99)) ** (1 / (_STAGES + 1))
         if error > tol:
@@ -333,8 +346,9 @@ def path(
         lost = 4 * _EPS * count * _size(R_theta[:, :m]) * _size(R_theta[:, m:])
         errors[done:last] = X_error + moved + lost
         now, done, frame = now + h, last, None
-        # Where Q0 is out of reach, P does not vanish, and its part in (26) limits the steps.
-        if Q0 is not None and count > _TRIED and end - now > _ATTEMPTS * h:
+        # Where Q0 is out of reach, P does not vanish, and its part in (26) limits the steps; so
+        # does E where the weights are too narrow for Y, and only rounding errors move.
+        if count > TRIED and end - now > _ATTEMPTS * h:
             break
         h *= min(most, growth, 16 / sweeps)
     raise ArithmeticError(STUCK.format(now, end) + ("" if Q0 is None else _far(Y, R, Q0)))

@@ -40,6 +40,7 @@ _TINY = 0.5  # a step where no term can tell how long it may be, in units of tim
 _CACHE = 2**21  # bytes of coefficients that go through the orders together
 SLOWEST = 1e-100  # what moves more slowly does not move by 1e75, the last of all times
 ATTEMPTS = 100_000  # steps at most, to reach the last time
+TRIED = 2000  # after which steps that do not get longer will not reach it
 _PATIENCE = 100  # steps that cost about as much as all implicit ones to any time
 
 _ROOTS = 0.5 / (_ORDER - np.arange(3.0))
@@ -49,6 +50,8 @@ _EULER = np.zeros((_ORDER + 1, _ORDER + 1))
 _EULER[-1, -1] = 1.0
 for _j in range(_ORDER):
     _EULER[-2 - _j, -2::-1][: _j + 1] = [math.comb(_j, i) for i in range(_j + 1)]
+_ROUGH = _EULER.copy()
+_ROUGH[0] *= 3
 
 
 class Reached(NamedTuple):
@@ -79,7 +82,9 @@ def path(
     """Follow (12) from each R (B, m+n, k), with its Y (B, m, n), to the times t, (T,).
 
     Each path goes by steps of its own, at the end of which the last terms of U and V are `tol`
-    (B,) of the first. A `rough` one, (B,), leaves out the very last of them.
+    (B,) of the first. A `rough` one, (B,), takes the very last of them three times: what
+    all paths leave out is less than that, also of what no norm sees, and most often of the
+    same sign.
     """
     count, first = len(Y), int(np.searchsorted(t, 0.0, side="right"))
     all_states = np.zeros((count, t.size, *R.shape[1:]))
@@ -150,6 +155,8 @@ def _advance(
         on = (last < t.size) & (step > 0) & (steps < ATTEMPTS)
         if Sigma is None and steps >= _PATIENCE:
             on &= ~hands_over(steps, step, t[-1] - end)
+        elif steps >= TRIED:
+            on &= t[-1] - end <= ATTEMPTS * step
         if not on.all():
             path.R[active], path.now[active], path.done[active] = R, now, done
             spread = np.empty(len(Y))
@@ -165,7 +172,7 @@ class _Series:
 
     def __init__(self, rough: Array, m: int, n: int, k: int, Sigma: Array | None) -> None:
         p, count = _ORDER + 1, len(rough)
-        self.last = np.where(rough, 0.0, 1.0)[:, None]
+        self.euler = np.where(rough[:, None, None], _ROUGH, _EULER)
         Us, Es, Et, Vs, U_back, V_back = (
             np.empty((count, *shape))
             for shape in [
@@ -201,7 +208,7 @@ class _Series:
         h = h[:, None, None]
         self.root, self.Y = np.sqrt(h), h * Y
         new = np.multiply(self.root, R, out=self.new)
-        self.units = np.square(new).sum(1)
+        self.units = np.vecdot(new.mT, new.mT)
         U_new, V_new = new[:, : self.m], new[:, self.m :]
         matmul = np.matmul
         for j, (U, U_j, V, V_j, X, Et_j, EV, EU) in enumerate(self.orders):
@@ -273,9 +280,8 @@ class _Series:
 
     def weights(self, theta: Array) -> Array:
         """Return what the coefficients are multiplied by at times theta (B, W) of a step."""
-        powers = _powers(theta / (theta + self.beta))
-        powers[..., 0] *= self.last
-        return np.asarray((powers @ _EULER) * self.scale)
+        z = theta / (theta + self.beta)
+        return np.asarray((_powers(z) @ self.euler) * self.scale)
 
     def sum(self, weights: Array, i: Any, out: Array) -> None:
         """Put the sums of these weights, for path i or all, into states (..., W, m+n, k)."""

@@ -8,8 +8,10 @@ are so large that their products are all that counts (`_explicit`); and implicit
 (`_radau`) for the rest of a path that is stiff to the first two, and for the regularized flow.
 
 How far off the answer is, a second path tells. It has ten times the tolerance and a start a few
-rounding errors away, and so shows what the problem makes of errors of either kind. Explicit
-steps, of which one cannot afford twice as many, have a shorter one, and scale what it shows.
+rounding errors away, and so shows what the problem makes of errors of either kind. At a saddle
+that one leaves by such errors alone the two part for a while only: one looks at them often, and
+does not forget. Explicit steps, of which one cannot afford twice as many, have a shorter one,
+and scale what it shows.
 
 A small start learns one mode of Y after the other. Hidden units are rotated so that the late
 ones have units of their own; in the units as given their digits are lost beside the early ones.
@@ -205,6 +207,7 @@ def _together(
         lost = (3 * tol[:, None] * (steps > 0) + 12 * _EPS * steps) * size
         both_X = _products(rough, m), _products(fine, m)
         found, good, _ = _estimate(Y[todo], *both_X, size, rtol, lost, t=t)
+        found *= 2  # errors of the two may have the same sign
         if count == len(Y):
             paths, error = fine, found
         else:
@@ -214,7 +217,8 @@ def _together(
             i, pair = todo[j], [Reached(*(a[j + half] for a in both)) for half in (0, count)]
             try:
                 if Sigma is not None:
-                    raise ArithmeticError(_radau.STUCK.format(pair[1].now, t[-1]))
+                    stuck = _radau.STUCK.format(pair[1].now, t[-1])
+                    raise ArithmeticError(stuck + _endless(Y[i], Sigma))
                 paths[i], error[i], _ = _finish(Y[i], None, pair, t, rtol, lost[j])
             except ArithmeticError as problem:
                 failed[int(i)] = problem
@@ -223,6 +227,16 @@ def _together(
     for i in failed:
         paths[i] = error[i] = np.nan
     return paths, error, failed
+
+
+def _endless(Y: Array, Sigma: Array) -> str:
+    """Say so if no weights have the correlation Y, so that those of the flow grow for ever."""
+    variances, Psi = np.linalg.eigh(Sigma)
+    none = Psi[:, variances <= 4 * len(Psi) * _EPS * variances[-1]]
+    beyond = np.linalg.norm(Y @ none)
+    if beyond <= ROUNDING * np.linalg.norm(Y):
+        return ""
+    return f", as {beyond:.3g} of Y is where inputs have no variance: the weights grow for ever"
 
 
 def _one_by_one(
@@ -573,18 +587,20 @@ def solve(
         If the shapes of Y and weights0 disagree, an entry is not a finite real number, t
         decreases or is negative, rtol, covariance or rates are out of range.
     ArithmeticError
-        If 100,000 steps do not reach the last time.
+        If 100,000 steps do not reach the last time, or 2,000 show that they will not.
 
     Notes
     -----
     The error of X is below rtol times ||X(t)||_F, or where that falls below both ||Y||_F and an
     earlier ||X||_F, times the smaller of these; plus the rounding of the weights themselves,
-    some 1e-15 ||U||_F ||V||_F, which is what remains of a large start. `error_estimate` is the
-    distance of a second path, with ten times the tolerance and started a few rounding errors
-    away, and that rounding. As a rule it is larger than the error, and never better than the
-    problem's condition: near a saddle, which multiplies a rounding error by exp(sigma t), that
-    is what limits the answer, and the estimate says so. From weights below some 1e-30 modes
-    that are learned after others may be missing; the estimate is then as large as they are.
+    some 1e-15 ||U||_F ||V||_F, which is what remains of a large start. `error_estimate` is
+    twice the distance of a second path, with ten times the tolerance and started a few rounding
+    errors away, and that rounding. As a rule it is larger than the error, and never better than
+    the problem's condition: near a saddle, which multiplies a rounding error by exp(sigma t),
+    that is what limits the answer, and the estimate says so. Where rounding errors alone leave
+    a saddle, it stays as large as the mode that may be missing. So it does where the rank of
+    the start is deficient up to rounding: X keeps that rank, the numbers given may not. From
+    weights below some 1e-30 modes that are learned after others may be missing as well.
 
     A long horizon costs little, as implicit steps, which no fast decay limits, take over. Large
     weights that are too narrow to let go of (m < k < m+n, ||R||^2 far above ||Y||) are the
@@ -817,7 +833,7 @@ def _invariant_basis(rows: Array, Q0: Array) -> Array:
     from scipy.linalg import orth  # type: ignore[import-untyped]
 
     k = Q0.shape[0]
-    basis, wider = np.empty((k, 0)), orth(rows)
+    basis, wider = np.empty((k, 0)), independent(rows.T)[1].T
     while basis.shape[1] < wider.shape[1] < k:
         basis = wider
         wider = orth(

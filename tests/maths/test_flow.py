@@ -428,7 +428,7 @@ def test_regularized_flow_runs_long_and_far_from_the_constraint():
 
 
 def test_an_imbalance_out_of_reach_is_told_soon(monkeypatch):
-    monkeypatch.setattr(_radau, "_TRIED", 100)
+    monkeypatch.setattr(_radau, "TRIED", 100)
     start, Q0 = gf.Weights([[1.0, 0.5, 0.2]], [[0.3, -0.2, 0.7]]), np.diag([8.0, 5.0, 1e-3])
     path = flow.solve_regularized([[1.0]], start, Q0, 60.0)
     with pytest.raises(ArithmeticError) as told:
@@ -683,6 +683,113 @@ def test_a_small_mode_leaves_a_saddle_in_steps_of_its_own(rtol):
         error = size((path.X - R[:, :4] @ R[:, 4:].mT).astype(float))
         assert (error <= path.error_estimate).all(), seed
         assert (error <= 2 * allowed(path, Y, rtol)).all(), seed
+
+
+def modes_at_rest(seed):
+    """Sigma, sizes e of the modes, times and rtol: some modes rest, others leave a saddle."""
+    rng = np.random.default_rng(seed)
+    r = rng.integers(2, 5)
+    sigma, e = np.sort(rng.uniform(0.1, 1, r))[::-1], 10 ** -rng.uniform(1, 14, r)
+    sigma[0], rest = 1.0, rng.integers(1, r)
+    e[:rest] = 1.0 if rng.random() < 0.6 else sigma[:rest] ** 0.5
+    learned = -np.log(e[rest:]) / sigma[rest:]
+    t = np.sort(np.concatenate([0.9 * learned, learned, 1.1 * learned]))
+    return sigma, e, t[-1:] if rng.random() < 0.3 else t, 10 ** -rng.uniform(3, 10)
+
+
+@pytest.mark.parametrize(("run", "count"), [(flow.solve, 120), (flow.solve_regularized, 8)])
+def test_modes_in_hidden_units_of_their_own_may_rest_or_leave_a_saddle(run, count):
+    # Two paths whose steps were limited by the same thing lost the same, and showed nothing.
+    for seed in range(count):
+        sigma, e, t, rtol = modes_at_rest(seed)
+        start, more = gf.Weights(np.diag(e), np.diag(e)), {} if run is flow.solve else {"Q0": 0}
+        path = run(np.diag(sigma), start, t=t, rtol=rtol, **more)
+        s, u, moment = (np.longdouble(a) for a in (sigma, e, t[:, None]))
+        x = s / (1 + (s / u**2 - 1) * np.exp(-2 * s * moment))
+        error = size((path.X - x[:, None] * np.eye(len(e))).astype(float))
+        assert (error <= path.error_estimate).all(), seed
+
+
+def wrong_side(seed):
+    """Y and a balanced start of which the determinant has the other sign, kept on the way."""
+    if seed is None:
+        Y, start = np.array([[3.0, 1.0], [1.0, 2.0]]), gf.Weights(np.eye(2), np.eye(2)[::-1])
+    else:
+        rng = np.random.default_rng(seed)
+        Y = rng.standard_normal((2, 2))
+        sign = -int(np.sign(np.linalg.det(Y)))
+        start = gf.initial.balanced(2, 2, 2, 1.0, rng, det_sign=sign)
+    return Y, start
+
+
+@pytest.mark.parametrize("rtol", [1e-3, 1e-10])
+@pytest.mark.parametrize("seed", [None, 1, 6, 8, 10])
+def test_a_saddle_that_only_rounding_leaves_is_in_doubt_from_then_on(seed, rtol):
+    Y, start = wrong_side(seed)
+    t = np.array([15, 25, 36, 40]) / np.linalg.svd(Y)[1][1]
+    R = longer(Y, start, t)
+    X = (R[:, :2] @ R[:, 2:].mT).astype(float)
+    # Neither path is at the saddle at the last time; one has to look before.
+    for part in (t, t[3:]):
+        path = flow.solve(Y, start, part, rtol)
+        assert (size(path.X - X[-len(part) :]) <= path.error_estimate).all()
+    assert path.error_estimate > 0.9 * np.linalg.svd(Y)[1][1]
+    assert flow.solve(Y, start, t[0], rtol).error_estimate < 1e-2
+
+
+@pytest.mark.parametrize("k", [2, 5, 9])
+@pytest.mark.parametrize("e", [5e-16, 1e-20])
+def test_a_late_mode_in_a_hidden_unit_of_its_own_is_kept_however_small(e, k):
+    R = np.array([[1.0], [e]]) * np.eye(2, k)
+    t, start = -2 * np.log(e) * np.array([0.7, 1.0, 1.3, 3.0]), gf.Weights(R, R)
+    late = np.array([mode(0.5, 0.0, e**2, at) for at in t])
+    Y = np.diag([1.0, 0.5])
+    many = flow.solve_many(Y, [start, start], t)
+    for path in flow.solve(Y, start, t), flow.solve_regularized(Y, start, 0.0, t):
+        assert (np.abs(path.X[:, 1, 1] - late) <= path.error_estimate).all()
+        assert path.error_estimate.max() < 1e-9
+        assert np.abs(many.X - path.X).max() < 1e-9
+
+
+@pytest.mark.parametrize(("k", "rank"), [(3, 1), (3, 2), (7, 2)])
+def test_a_rank_that_is_short_but_for_rounding_is_kept_and_in_doubt(k, rank):
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        Y, A = rng.standard_normal((3, 3)), rng.standard_normal((rank, k))
+        start = gf.Weights(*(rng.standard_normal((3, rank)) @ A for _ in range(2)))
+        t = np.array([5.0, 25.0, 60.0]) / np.linalg.svd(Y)[1][1]
+        path, R = flow.solve(Y, start, t, 1e-6), longer(Y, start, t)
+        assert (path.singular_values()[:, rank:] < 1e-12).all()
+        error = size((path.X - R[:, :3] @ R[:, 3:].mT).astype(float))
+        assert (error <= path.error_estimate).all()
+        assert path.error_estimate[0] < 1e-6
+        assert rank == 2 or path.error_estimate[2] > 0.1
+        # What is zero as given is so for certain.
+        B = start.U[:, :rank], start.V[:, :rank]
+        sure = flow.solve(Y, gf.Weights(*(np.pad(W, ((0, 0), (0, 2))) for W in B)), t, 1e-6)
+        assert sure.error_estimate[2] < 1e-5
+
+
+@pytest.mark.parametrize(("t", "k"), [(700.0, 2), (1e4, 1)])
+def test_weights_that_decay_below_all_numbers_are_zero(t, k):
+    start = gf.Weights(np.ones((1, k)), -np.ones((1, k)))
+    path = flow.solve([[1.0]], start, t, 1e-4)
+    assert abs(path.X.item()) < 1e-300
+    assert path.error_estimate > 1  # x = 1 attracts all that is not exactly on its way
+    grown = gf.Weights(np.ones((1, k)), np.ones((1, k)))
+    many = flow.solve_many([[1.0]], [start, grown], t, 1e-4)
+    assert many.X.ravel() == pytest.approx([0.0, 1.0], abs=1e-12)
+
+
+def test_what_will_not_reach_the_end_is_given_up_soon(monkeypatch):
+    monkeypatch.setattr(_taylor, "TRIED", 100)
+    monkeypatch.setattr(_radau, "TRIED", 100)
+    start = gf.initial.gaussian(2, 3, 2, 1.0, np.random.default_rng(0))
+    with pytest.raises(ArithmeticError, match=r"of 1000, as 1.15 of Y is where inputs have no"):
+        flow.solve(np.eye(2, 3), start, 1e3, covariance=np.ones((3, 3)))
+    narrow = gf.Weights(np.ones((2, 2)), np.ones((3, 2)))
+    with pytest.raises(ArithmeticError, match=r"got no further than t = .* of 1e\+15"):
+        flow.solve(np.eye(2, 3), narrow, 1e15)
 
 
 @pytest.mark.parametrize("scale", [1e-12, 1e-20, 1e-30, 1e-45])
