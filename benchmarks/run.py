@@ -393,14 +393,20 @@ def width(quick: bool) -> tuple[str, dict[str, list[tuple[int, float]]]]:
 def shapes(quick: bool) -> str:
     """flow.solve against DOP853 on weights that are wide, tall or square and large."""
     rows = [("(m, n, k)", *HEAD[1:])]
-    sizes = [(2, 40, 4), (20, 20, 20)]
+    # The size ||R||_F of a start, if it is not that of most starts, and the last time. Large
+    # weights, or a long time, make the problem stiff.
+    sizes = [((2, 40, 4), None, 5.0), ((20, 20, 20), 20.0, 5.0)]
     if not quick:
-        sizes = [(10, 784, 50), (2, 3000, 4), (120, 120, 120), (316, 316, 316)]
-    for m, n, k in sizes:
+        usual = [(10, 784, 50), (2, 3000, 4), (120, 120, 120), (316, 316, 316)]
+        sizes = [(size, None, 5.0) for size in usual]
+        sizes += [((40, 30, 50), 30.0, 20.0), ((36, 36, 200), 30.0, 20.0)]
+        sizes += [((120, 120, 120), 100.0, 5.0)]
+    for (m, n, k), whole, last in sizes:
         rng = np.random.default_rng(0)
         Y = rng.standard_normal((m, n)) / np.sqrt(n)
-        start = gf.initial.gaussian(m, n, k, max(m, n) ** -0.5, rng)
-        t = np.linspace(0, 5, 21)
+        std = whole / np.sqrt((m + n) * k) if whole else max(m, n) ** -0.5
+        start, t = gf.initial.gaussian(m, n, k, std, rng), np.linspace(0, last, 21)
+        label = f"{(m, n, k)}" + (f", stiff: size {whole:g} to t = {last:g}" if whole else "")
         some = [0, 2, 8, 20]
         truth = truth_of(Y, start.R, t[some])
         makers: dict[str, Callable[[float], Call]] = {
@@ -408,7 +414,7 @@ def shapes(quick: bool) -> str:
             "SciPy DOP853": lambda rtol: partial(dop853, Y, start.R, None, t, rtol),
         }
         wrong = lambda X: worst(X[some], truth)  # noqa: E731
-        rows += rivals(f"{(m, n, k)}", makers, wrong, TARGETS[:1], 1)[0]
+        rows += rivals(label, makers, wrong, TARGETS[:1], 1)[0]
     return "## Wide and square problems, at 21 times\n\n" + table(rows)
 
 

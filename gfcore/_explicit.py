@@ -10,6 +10,11 @@ error; here they are Hermite's polynomial through the ends of six steps, whose s
 The imbalance (13), which the series keeps by itself, is put back by `_radau.conserve`. Steps of
 order 3, SciPy's RK23, are for the rough path, in the precision of the arrays that it is given.
 
+The fastest decay of (12) is sigma_1(U)^2 + sigma_1(V)^2, which the power method follows from
+step to step; no step goes beyond where it would be magnified. Implicit steps take over only
+where that, and not the tolerance, has made steps short for long: one of them costs 17 to 37
+explicit ones for m = n = k = 300 to 35, a path of them some hundred, and it takes two or more.
+
 References
 ----------
 E. Hairer, S. P. Norsett and G. Wanner, Solving Ordinary Differential Equations I, Springer
@@ -27,8 +32,9 @@ from gfcore._taylor import Reached, hands_over
 
 _LARGE = 40_000  # multiplications in a product, m n k, from which on the series loses
 # h times the fastest decay; steps of order 8 magnify it from 6.1 on, those of order 3 from 2.5.
-_STABLE = {8: 5.7, 3: 2.2}
-_PATIENCE = 3000  # steps at the edge of stability that cost as much as all implicit ones
+_STABLE = {8: 4.7, 3: 2.2}
+_CALM = 1e-10, 0.8  # where a step moves less than this, it is so much shorter: see `_ends`
+_PATIENCE = 3000  # steps at the edge of stability that cost about as much as an implicit path
 _ENDS = 6  # of steps, through which the path inside the middle one is drawn
 
 
@@ -54,6 +60,7 @@ def _ends(
     m, stages = len(Y), len(B)
     K, E = np.empty((stages + 1, R.size), R.dtype), np.empty_like(Y)
     y, new, size, parts = np.empty((4, R.size), R.dtype)
+    rounding = 16 * float(np.finfo(R.dtype).eps)
     atol = max(1e-3 * tol * float(np.abs(R).max()), 1e-300)  # weights may all be zero
 
     def slope(flat: Array, out: Array) -> None:
@@ -65,8 +72,8 @@ def _ends(
     def moved(weights: Array) -> Array:
         return np.add(y, np.matmul(weights, K[: len(weights)], out=new), out=new)
 
-    any_one = np.random.default_rng(0).standard_normal(R.shape[1])
-    any_one = np.asarray(any_one / np.linalg.norm(any_one), R.dtype)
+    any_one = np.random.default_rng(0).standard_normal((1, R.shape[1])).astype(R.dtype)[0]
+    small = 0.05 / R.shape[1] ** 0.5
     seen = [(half, any_one.copy()) for half in (slice(m), slice(m, None))]
 
     def fastest() -> float:
@@ -78,13 +85,13 @@ def _ends(
             sizes.append(float(np.linalg.norm(image)))
             if sizes[-1] > 0:  # else squares underflow
                 # With a little of any other direction, which may become the first.
-                x[:] = image / sizes[-1] + 0.05 * any_one
+                x[:] = image / sizes[-1] + small * any_one
         return sum(sizes)
 
     def relative(change: Array) -> float:
         return float(np.linalg.norm(np.divide(change, size, out=parts)) / R.size**0.5)
 
-    now, taken, y[:] = 0.0, 0, R.ravel()
+    now, taken, limited, y[:] = 0.0, 0, False, R.ravel()
     slope(y, K[0])
     fast = max(fastest() for _ in range(8))
     yield now, most, y, K[0], False
@@ -96,6 +103,9 @@ def _ends(
     h, growth = min(100 * h, (0.01 / max(speed, bend, 1e-99)) ** (1 / order)), 10.0
     while now < last:
         stable = _STABLE[order] / max(fast, 1e-300)
+        # Near the edge rounding errors add up for long, and would hide that the path rests.
+        if limited and stable * np.linalg.norm(K[0]) < _CALM[0] * np.linalg.norm(y):
+            stable *= _CALM[1]
         limited = h > stable / 2
         h, left = min(h, most, stable), last - now
         if left < 2 * h:  # no step at the end so short that it would be for nothing
@@ -107,7 +117,10 @@ def _ends(
             slope(moved(h * A[s, :s]), K[s])
         slope(moved(h * B), K[stages])
         np.maximum(np.abs(y, out=size), np.abs(new, out=parts), out=size)
-        np.add(np.multiply(size, tol, out=size), atol, out=size)
+        # An entry that is but rounding errors of its hidden unit has no digits to keep.
+        columns = size.reshape(R.shape)
+        noise = rounding * columns.max(axis=0) + atol
+        np.add(np.multiply(columns, tol, out=columns), noise, out=columns)
         first, *second = (relative(np.matmul(e, K, out=parts)) for e in errors)
         # Of DOP853's two the second, of low order, is there for where the first is 0 by chance.
         error = h * first**2 / max(math.hypot(first, *(0.1 * e for e in second)), 1e-300)
@@ -120,7 +133,7 @@ def _ends(
             # Errors of the fastest decay that neither grow nor fall are next to nothing to the
             # estimate above, and may be hundreds of tolerances.
             taken += 1
-            if taken % 4 == 0:
+            if not limited or taken % 4 == 0:
                 fast = fastest()
             yield now, step, y, K[0], limited
 

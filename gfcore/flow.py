@@ -256,8 +256,10 @@ def _one_by_one(
 def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Array, Array]:
     """Return the path of R by explicit steps, and by implicit ones where it is stiff."""
     J = np.repeat([1.0, -1.0], Y.shape)[:, None]
-    K, tol, m = R.T @ (J * R), max(min(rtol, _ROUGH) / 100, _FINEST), len(Y)
-    sizes = np.abs(Y).max(), np.abs(R).max()
+    K, m, sizes = R.T @ (J * R), len(Y), (np.abs(Y).max(), np.abs(R).max())
+    # Large weights leave to X, once it is near Y, their own size times what a step may lose.
+    ample = R.shape[1] ** 0.5 * _norm(Y) / np.maximum(_product(R, m), 1e-300)
+    tol = max(min(rtol, _ROUGH) / 100 * min(1.0, 10 * float(ample)), _FINEST)
     while True:
         fine, drawn = _explicit.path(Y, R, t, tol)
         found, drawn = fine.states[: fine.done], drawn[: fine.done]
@@ -426,7 +428,7 @@ def _order_of_learning(Y: Array, R: Array, t: Array) -> tuple[Array, Array, Arra
     Phi, sigma, PsiT = np.linalg.svd(Y, full_matrices=False)
     m = Y.shape[-2]
     rows = Phi.mT @ R[..., :m, :] + PsiT @ R[..., m:, :]
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         times = (np.log(sigma) / 2 - np.log(np.hypot.reduce(rows, axis=-1))) / sigma
     order = np.argsort(np.fmin(times, np.inf), axis=-1, kind="stable")
     one = np.arange(len(Y))[:, None]

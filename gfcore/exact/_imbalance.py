@@ -63,22 +63,27 @@ def eigenrows(R: Array, m: int) -> tuple[Array, Array, Array]:
     B, T = triangular(R.T / length, max(1, len(independent(R)[1])))
     G, T = triangular(T * length, len(T))
     B = B @ G
-    J, columns = np.repeat([1.0, -1.0], [m, len(R) - m]), B.T.copy()
-    rounds = list(disjoint(len(T)))
+    # One array of both: the rotations are the same.
+    both, J = np.concatenate([T, B.T], axis=1), np.repeat([1.0, -1.0], [m, len(R) - m])
+    T, rounds = both[:, : len(R)], list(disjoint(len(T)))
     for _ in range(SWEEPS):
         length = np.linalg.norm(T, axis=1)
         off = np.abs((T * J) @ T.T) > len(R) * EPS * np.outer(length, length)
         if not np.triu(off, 1).any():
             break
         for i, j in rounds:
-            p, q = T[i], T[j]
-            a, b, c = (np.vecdot(x * J, y) for x, y in ((p, p), (q, q), (p, q)))
-            c = np.where(off[i, j], 2 * c * np.copysign(1.0, b - a), 0.0)
-            angle = np.arctan2(c, np.abs(b - a))[:, None] / 2
+            far = off[i, j]
+            i, j = i[far], j[far]
+            if not i.size:
+                continue
+            p, q = both[i], both[j]
+            x, y = p[:, : len(R)], q[:, : len(R)]
+            xJ = x * J
+            c, apart = np.vecdot(xJ, y), np.vecdot(y * J, y) - np.vecdot(xJ, x)
+            angle = np.arctan2(2 * c * np.copysign(1.0, apart), np.abs(apart))[:, None] / 2
             cosine, sine = np.cos(angle), np.sin(angle)
-            for A in T, columns:
-                A[i], A[j] = cosine * A[i] - sine * A[j], sine * A[i] + cosine * A[j]
-    return (T * T) @ J, T, columns.T
+            both[i], both[j] = cosine * p - sine * q, sine * p + cosine * q
+    return (T * T) @ J, T, both[:, len(R) :].T
 
 
 def disjoint(count: int) -> Iterator[tuple[Index, Index]]:

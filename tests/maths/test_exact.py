@@ -1,5 +1,6 @@
 """The exact solutions against data/reference, against integration and against each other."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -174,6 +175,22 @@ def test_spectral_constant_at_its_limits():
     sigma, x0 = np.array([1.0, 1.0, 1.0, 0.0, 2.0]), np.array([0.1, -0.1, 1.0, 1.0, 0.0])
     got = exact.spectral_constant(sigma, np.zeros(5), x0)
     assert np.array_equal(got, [1.125, np.inf, 0.0, -np.inf, np.inf])
+
+
+def test_spectral_constant_of_modes_whose_products_underflow():
+    sizes = [0.0, 1e-300, 1e-160, 1e-12, 1.0, 1e8]
+    for sigma, lam, x0 in itertools.product(sizes, sizes, [*sizes, *(-x for x in sizes)]):
+        got = exact.spectral_constant(sigma, lam, x0)
+        if sigma == x0 or (lam == 0 and sigma * x0 <= 0 and min(sigma, abs(x0)) == 0):
+            assert got == 0 if sigma == x0 else np.isinf(got)
+        elif lam == 0 and x0 < 0:
+            assert np.isinf(got)
+        else:
+            with mp.workdps(700):
+                s, x = mp.mpf(sigma), mp.mpf(x0)
+                C = literal_22_mp(sigma, lam, x0) if lam else (s - x) / (8 * s * x)
+                if 1e-300 < abs(C) < 1e300:
+                    assert abs(got / C - 1) < 1e-14, (sigma, lam, x0)
 
 
 # Each solves its differential equation.

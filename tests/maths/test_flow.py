@@ -380,6 +380,28 @@ def test_penalty_falls_and_the_constraint_attracts():
     assert size(on.Q - start.Q).max() < 1e-10
 
 
+@pytest.mark.parametrize(
+    ("size_0", "turned"), [(1e-9, False), (1e-6, False), (1e-6, True), (1e-3, True)]
+)
+def test_a_small_mode_leaves_a_saddle_of_the_regularized_flow(size_0, turned):
+    # Beside a unit of size 1, its own units are next to nothing until it is learned.
+    sigma, w = np.array([1.0, 0.5, 0.4]), np.array([1.0, size_0, 3 * size_0])
+    sides = [np.eye(3), np.eye(4, 3), np.eye(3)]
+    if turned:
+        rng = np.random.default_rng(0)
+        sides = [np.linalg.qr(rng.standard_normal(a.shape)).Q for a in sides]
+    Phi, Psi, G = sides
+    Y, start = Phi * sigma @ Psi.T, gf.Weights(Phi * w @ G.T, Psi * w @ G.T)
+    t = -np.log(size_0) * np.array([0.0, 0.5, 1.0, 1.8, 2.0, 2.2, 2.5, 3.0])
+    x = np.array([[mode(s, 0.0, u**2, at) for s, u in zip(sigma, w, strict=True)] for at in t])
+    for rtol in (1e-4, 1e-7, 1e-10, 1e-13):
+        path = flow.solve_regularized(Y, start, 0.0, t, rtol)
+        error = size(path.X - (Phi * x[:, None]) @ Psi.T)
+        assert (error <= path.error_estimate).all()
+        if not turned:  # else the start itself has rounding errors of the learned mode
+            assert error.max() < max(1e-12, 10 * rtol)
+
+
 def test_penalty_obeys_its_own_linear_equation():
     # P' = -(P N + N P) / 2, N = R^T R, by a difference quotient of fourth order.
     rng = np.random.default_rng(5)
@@ -923,20 +945,20 @@ def test_explicit_steps_hand_a_stiff_path_over(monkeypatch):
 
 def test_explicit_steps_do_not_hand_over_what_is_only_small(monkeypatch):
     # Its steps are short as weights grow by 1e150, which implicit ones would have to follow.
-    rng = np.random.default_rng(0)
-    Y, start = np.diag([2.0, 1.0]), gf.initial.gaussian(2, 2, 3, 1e-150, rng)
-    t = [100.0, 400.0, 1e6]
-    expected = flow.solve(Y, start, t)
+    Y, start, t = np.diag([2.0, 1.0]), gf.Weights(1e-150 * np.eye(2), 1e-150 * np.eye(2)), [0.0]
+    t += [100.0, 170.0, 300.0, 345.0, 400.0, 1e6]
+    exact = [[mode(s, 0.0, 1e-300, at) for s in (2.0, 1.0)] for at in t]
     monkeypatch.setattr(_explicit, "_LARGE", 0)
-    monkeypatch.setattr(_explicit, "_PATIENCE", 100)
+    monkeypatch.setattr(_explicit, "_PATIENCE", 300)
     monkeypatch.setattr(_radau, "path", None)
     steps, weigh = [], _explicit.hands_over
     monkeypatch.setattr(
         _explicit, "hands_over", lambda hard, *rest: steps.append(hard) or weigh(hard, *rest)
     )
-    path = flow.solve(Y, start, t)
-    assert (size(path.X - expected.X) <= 1e-9).all()
-    assert max(steps) < 100 < len(steps) < 3000
+    path = flow.solve(Y, start, t, 1e-6)
+    for i in range(2):
+        assert path.X[:, i, i] == pytest.approx(np.array(exact)[:, i], rel=1e-6, abs=1e-300)
+    assert max(steps) < 300 < 2000 < len(steps)
 
 
 @pytest.mark.parametrize(("order", "edge"), [(8, 6.1), (3, 2.5)])
