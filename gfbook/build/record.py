@@ -123,15 +123,7 @@ class Book:
     @cached_property
     def explorers(self) -> dict[str, tuple[str, str]]:
         """The chapter of each explorer, and its HTML there, by its name."""
-        found: dict[str, tuple[str, str]] = {}
-        for page, notebook in self.chapters.items():
-            for output in (o for cell in notebook["cells"] for o in cell.get("outputs", ())):
-                html = "".join(output.get("data", {}).get("text/html", ""))
-                for name in re.findall(rf'{chapter.EXPLORER} id="([^"]+)"', html):
-                    if name in found:
-                        raise BuildError(f"{page}: {name}: {found[name][0]} has one as well")
-                    found[name] = page, html
-        return found
+        return chapter.explorers(self.chapters)
 
     @cached_property
     def claims(self) -> list[ledger.Claim]:
