@@ -148,6 +148,8 @@ LOCKS := requirements.lock requirements-build.lock
 	@echo "setting up .venv"
 	@rm -rf .venv
 	@$(PYTHON) -m venv .venv
+	@! $(BIN)/python -m pip config list | grep -E '^(global|install)\.(target|prefix|root)=' \
+	  || { echo "error: with this in a file of yours pip puts packages elsewhere" >&2; exit 1; }
 	@$(PIP) --require-hashes $(LOCKS:%=-r %)
 	@{ $(call STATE,$(LOCKS)); } > $@
 

@@ -763,16 +763,19 @@ def tested(name: str) -> tuple[str, ...]:
         if re.search(rf"\b{function}\b", ast.unparse(node))
     ]
 
-    def work() -> list[tuple[str, str]]:
-        put(name)
+    def failing(tests: list[str], fault: bool) -> list[tuple[str, str]]:
+        if fault:
+            put(name)
         os.chdir(ROOT)
         failures = Failures()
-        arguments = ["-x", "-q", "-p", "no:cacheprovider", *first, *map(str, files)]
         with quiet():
-            pytest.main(arguments, plugins=[failures])
+            pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests], plugins=[failures])
         return failures.found
 
-    where, test = (*forked(work), ("tests/", ""))[0]
+    found = forked(lambda: failing([*first, *map(str, files)], True))
+    where, test = (*found, ("tests/", ""))[0]
+    if test and forked(lambda: failing([f"{where}::{test}"], False)):
+        sys.exit(f"{where}::{test} fails without a fault as well")
     return name, where, "", "", test
 
 

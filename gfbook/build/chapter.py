@@ -6,12 +6,14 @@ What a reader takes away of it is found here too: each figure as SVG, and its da
 import ast
 import copy
 import json
+import re
 from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 
 from sphinx.highlighting import PygmentsBridge
 
+from gfbook.build import BuildError
 from gfbook.check import METADATA
 
 EXPLORER = 'class="explorer"'  # as gfbook.explore writes it
@@ -23,6 +25,19 @@ PLAYGROUND = "record/playground"
 def checks(cell: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the outputs of a cell that are checks."""
     return [o for o in cell.get("outputs", ()) if METADATA in o.get("metadata", ())]
+
+
+def explorers(chapters: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """Return the chapter of each explorer, and its HTML there, by its name."""
+    found: dict[str, tuple[str, str]] = {}
+    for page, notebook in chapters.items():
+        for output in (o for cell in notebook["cells"] for o in cell.get("outputs", ())):
+            html = "".join(output.get("data", {}).get("text/html", ""))
+            for name in re.findall(rf'{EXPLORER} id="([^"]+)"', html):
+                if name in found:
+                    raise BuildError(f"{page}: {name}: {found[name][0]} has one as well")
+                found[name] = page, html
+    return found
 
 
 def figures(

@@ -1,8 +1,6 @@
 """The environment of all that is run for a book: it has nothing of the user's."""
 
-import json
 import os
-import sys
 from pathlib import Path
 
 HOME = Path("_build/home")  # of the kernels: what the programs in them keep from run to run
@@ -36,15 +34,10 @@ def environment() -> dict[str, str]:
 
 
 def enter() -> None:
-    """Take that environment for this process and what it starts, and name the one kernel."""
+    """Take that environment for this process and what it starts.
+
+    The one kernel in it is that of this Python, which Jupyter finds beside it.
+    """
     clean = environment()
     os.environ.clear()
     os.environ.update(clean)
-    spec = Path(clean["JUPYTER_PATH"], "kernels", "python3", "kernel.json")
-    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    text = json.dumps({"argv": command, "display_name": "Python 3", "language": "python"})
-    if not spec.is_file() or spec.read_text(encoding="utf-8") != text:
-        spec.parent.mkdir(parents=True, exist_ok=True)
-        part = spec.with_suffix(f".{os.getpid()}")
-        part.write_text(text, encoding="utf-8")
-        part.replace(spec)

@@ -86,9 +86,8 @@ def said(file: str, part: str, content: Any, paper: dict[str, Any]) -> Iterator[
             what = f"{error.instance!r} is no numbered item of {PAPER}"
         entry = number
         if isinstance(number, int):
-            named = content[number]
-            id = named.get("id", number + 1) if isinstance(named, dict) else number + 1
-            entry = f"entry {id}"
+            it = content[number]
+            entry = f"entry {it.get('id', number + 1) if isinstance(it, dict) else number + 1}"
         elif part == "ledger":
             entry = "not a list"
         parts = [part for part in (entry, *field) if part is not None]

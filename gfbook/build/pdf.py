@@ -149,20 +149,21 @@ def joined(site: Path, names: list[str]) -> BeautifulSoup:
             for key in {"src", "href"} & part.attrs.keys():
                 part[key] = f"html/{posixpath.normpath(posixpath.join('x', str(part[key])))}"
             head.append(part)
+
+    def listed(place: str, title: str) -> None:
+        contents.append(link := book.new_tag("a", href=f"#{place}"))
+        link.extend([title, book.new_tag("span")])
+
     for caption, found in parts(names):
         contents.append(book.new_tag("h2", string=caption))
         for name in found:
             main.append(said := article(site, name, names))
-            link = book.new_tag("a", href=f"#{anchor(name)}")
             title = said.select_one("h1")
-            link.extend([title.get_text() if title else name, book.new_tag("span")])
-            contents.append(link)
+            listed(anchor(name), title.get_text() if title else name)
     if works := cited(book):
         main.append(said := book.new_tag("article", attrs={"class": "bd-article"}))
         said.append(works)
-        link = book.new_tag("a", href="#references")
-        link.extend(["References", book.new_tag("span")])
-        contents.append(link)
+        listed("references", "References")
     return book
 
 

@@ -46,6 +46,11 @@ def told(residual: float, tol: float) -> str:
     return f"The residual is {below} below the tolerance."
 
 
+def escaped(text: str) -> str:
+    """Return a text for HTML: an apostrophe is no number 39, which the search would find."""
+    return escape(text, quote=False).replace('"', "&quot;")
+
+
 def tex(text: str) -> str:
     """Return a text with formulas in it as MathJax finds them on a page."""
     return re.sub(r"\$([^$]+)\$", r"\\(\1\\)", escape(text, quote=False))
@@ -54,11 +59,6 @@ def tex(text: str) -> str:
 def slug(name: str) -> str:
     """Return a name as a class of the style sheet."""
     return re.sub(r"\W+", "-", name.lower())
-
-
-def ranked(claims: list[ledger.Claim]) -> list[ledger.Claim]:
-    """Return claims by their consequence."""
-    return sorted(claims, key=lambda claim: claim.get("rank", math.inf))
 
 
 class Book:
@@ -123,15 +123,7 @@ class Book:
     @cached_property
     def explorers(self) -> dict[str, tuple[str, str]]:
         """The chapter of each explorer, and its HTML there, by its name."""
-        found: dict[str, tuple[str, str]] = {}
-        for page, notebook in self.chapters.items():
-            for output in (o for cell in notebook["cells"] for o in cell.get("outputs", ())):
-                html = "".join(output.get("data", {}).get("text/html", ""))
-                for name in re.findall(rf'{chapter.EXPLORER} id="([^"]+)"', html):
-                    if name in found:
-                        raise BuildError(f"{page}: {name}: {found[name][0]} has one as well")
-                    found[name] = page, html
-        return found
+        return chapter.explorers(self.chapters)
 
     @cached_property
     def claims(self) -> list[ledger.Claim]:
@@ -203,7 +195,7 @@ class Book:
             loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
         jinja.filters |= {"place": place, "powers": powers, "counted": ledger.counted}
-        jinja.filters |= {"page": playground.page, "tex": tex, "slug": slug, "ranked": ranked}
+        jinja.filters |= {"page": playground.page, "tex": tex, "slug": slug, "e": escaped}
         used = Counter(claim["section"] for claim in self.claims)
         totals, own = (ledger.totals(self.claims, by) for by in ("paper", "book"))
         bib = (self.root / "references.bib").read_text(encoding="utf-8")

@@ -589,6 +589,19 @@ def test_what_is_set_up_is_known_by_its_content_and_its_place_and_not_by_times(n
     assert [anew(place), anew(place)] == [True, False]
 
 
+def test_pip_that_puts_packages_elsewhere_is_refused_before_it_does(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    stub = tmp_path / "python"
+    stub.write_text(STUB + 'case "$*" in *"pip config"*) echo "install.target=/x";; esac\n')
+    stub.chmod(0o755)
+    goal = ("make", f"PYTHON={stub}", ".venv/locked")
+    done = subprocess.run(goal, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "install.target=/x\n" in done.stdout
+    assert "error: with this in a file of yours pip puts packages elsewhere" in done.stderr
+    assert not (tmp_path / ".venv/locked").exists()
+
+
 def test_folder_that_cannot_hold_a_venv_is_named(tmp_path):
     place = tmp_path / "a:b"
     place.mkdir()
