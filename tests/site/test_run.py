@@ -70,6 +70,11 @@ class Reader:
     def cell(self, place):
         return self.page.locator("div.cell:has(.cm-editor)").nth(place)
 
+    @property
+    def other(self):
+        """Return the second cell that is not folded."""
+        return self.page.locator("div.cell:has(.cm-editor:visible)").nth(1)
+
     def run(self, cell):
         """Press a cell's button and wait until it has run."""
         with self.running():
@@ -258,7 +263,7 @@ def word(cell):
 
 
 def test_python_is_stopped_and_starts_anew(reader):
-    page, cell, next_ = reader.page, reader.cell(0), reader.cell(1)
+    page, cell, next_ = reader.page, reader.cell(0), reader.other
     before = len(ASKED)
     shown = next_.locator(".cell_output").inner_text()
     reader.write(cell, "1 / 0")
@@ -310,7 +315,7 @@ def test_what_is_reset_while_it_runs_stays_as_in_the_book(reader):
 
 
 def test_what_waits_behind_an_error_is_said_to_be_not_run(reader):
-    cell, other = reader.cell(0), reader.cell(1)
+    cell, other = reader.cell(0), reader.other
     reader.write(cell, "import nothing_of_this_name")
     reader.run(other)  # which needs those that import
     expect(cell.locator(".live-error > p")).to_contain_text("ModuleNotFoundError")

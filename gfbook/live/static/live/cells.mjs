@@ -154,10 +154,10 @@ export async function start(box) {
       cell.element.classList.toggle("live-due", due);
       hide(cell, cell.reset, !due && as(cell));
       hide(cell, cell.halt, !now);
-      if (due) cell.state.textContent = now ? "running …" : "queued";
-      else if (cell.other) cell.state.textContent = "changed in another tab; undo brings back what was here";
-      else if (cell.done && cell.last === cell.code) cell.state.textContent = cell.done;
-      else cell.state.textContent = cell.order ? "changed since it ran" : cell.code === cell.original ? "" : "changed";
+      const before = cell.order ? "changed since it ran" : cell.code === cell.original ? "" : "changed";
+      const other = cell.other ? "changed in another tab; undo brings back what was here" : cell.done && cell.last === cell.code ? cell.done : before;
+      const said = now ? "running …" : due ? "queued" : other;
+      if (cell.state.textContent !== said) cell.state.textContent = said; // or each page with many cells is laid out anew
     }
     stop.disabled = !kernel;
     again.disabled = !running && cells.every((cell) => !cell.due && as(cell));

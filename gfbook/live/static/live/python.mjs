@@ -12,14 +12,19 @@ import gfcore, gfbook.live.shell
 del sys.modules["sqlite3"]
 gc.freeze()`;
 
-/** Put the files of a tar archive below a folder, without copying one. */
+/** Put the files of a tar archive below a folder, without copying one, nor looking for its path. */
 export function unpack(FS, tar, folder) {
   const text = (from, size) => String.fromCharCode(...tar.subarray(from, from + size)).split("\0")[0];
+  const folders = new Map();
+  const into = (path) => {
+    if (!folders.has(path)) { FS.mkdirTree(path); folders.set(path, FS.lookupPath(path).node); }
+    return folders.get(path);
+  };
   for (let at = 0; tar[at];) {
     const size = parseInt(text(at + 124, 12), 8), begin = at + 512;
-    const path = [folder, text(at + 345, 155), text(at, 100)].filter(Boolean).join("/");
-    FS.mkdirTree(path.slice(0, path.lastIndexOf("/")));
-    FS.writeFile(path, tar.subarray(begin, begin + size), { canOwn: true });
+    const path = [folder, text(at + 345, 155), text(at, 100)].filter(Boolean).join("/"), cut = path.lastIndexOf("/");
+    const file = FS.filesystems.MEMFS.createNode(into(path.slice(0, cut)), path.slice(cut + 1), 0o100644, 0);
+    Object.assign(file, { contents: tar.subarray(begin, begin + size), usedBytes: size });
     at = begin + Math.ceil(size / 512) * 512;
   }
 }

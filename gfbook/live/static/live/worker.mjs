@@ -56,8 +56,11 @@ const ready = (async () => {
   say("Loading Python", 0);
   const base = archive("base"), book = fetched(wheel).then((answer) => bytes(answer.body));
   const about = fetched(`${folder}parts.json`).then((answer) => answer.json());
+  const lost = new Promise((_, reject) => [base, book, about].forEach((part) => part.catch(reject)));
   const { loadPyodide } = await import(`${folder}pyodide.mjs`);
-  const { python, ask } = await start({ loadPyodide, folder, base, book, about, load, say });
+  // Pyodide goes on without what could not be had, and ends with another error.
+  const started = start({ loadPyodide, folder, base, book, about, load, say });
+  const { python, ask } = await Promise.race([started, lost]);
   return async (what, ...given) => {
     if (what === "ready") return { heap: python._module.HEAP8.length };
     if (what === "run") {
