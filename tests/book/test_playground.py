@@ -378,7 +378,7 @@ def test_presets_are_about_claims_and_drawn(tmp_path):
     content = built.load(ROOT, claims)
     assert all(preset["drawn"] and preset["claims"] for preset in content["presets"])
     touched = built.touched(content)
-    amiss = {"prop-1", "prop-3", "text-6-imbalance", "text-5-flow"}
+    amiss = {"prop-1", "prop-3", "text-6-imbalance", "text-6-general"}
     assert amiss <= touched.keys()
     (tmp_path / "data").mkdir()
     text = (ROOT / built.FILE).read_text()
