@@ -26,7 +26,7 @@ ONE_LAYER: dict[str, Any] = {"color": "#D55E00", "linestyle": (0, (5, 2))}
 THEORY: dict[str, Any] = {"color": "black", "linestyle": (0, (1, 1.5))}
 
 #: Width of a figure in inches: a phone shows its 9-point letters at 11 pixels.
-WIDTH = 4.0
+WIDTH = 3.9
 
 _DASHES = ["-", (0, (5, 1.5)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (7, 2, 1, 2, 1, 2))]
 

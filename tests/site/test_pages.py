@@ -477,6 +477,20 @@ def test_nothing_overflows(page, view):
         }).map(e => e.closest('span.math').textContent.slice(0, 80))"""
     )
     assert cut == []
+    # So does a displayed one: none has to be scrolled.
+    cut = page.evaluate(
+        """[...document.querySelectorAll('article div.math')].filter(e =>
+          [e, ...e.querySelectorAll('mjx-container, mjx-table')].some(
+            box => box.scrollWidth > box.clientWidth + 1)
+        ).map(e => e.textContent.slice(0, 80))"""
+    )
+    assert cut == []
+    # A figure is shown so large that its letters of 9 points can be read.
+    letters = page.evaluate(
+        """[...document.querySelectorAll('article figure:not(.small) img[src$=".svg"]')].map(
+          e => 9 * e.getBoundingClientRect().width / (e.naturalWidth * 0.75))"""
+    )
+    assert min(letters, default=11) >= 11
     # What of a formula scrolls is a stop of the Tab key.
     unreached = page.evaluate(
         """[...document.querySelectorAll('article .math, article mjx-container')].filter(e =>

@@ -97,7 +97,8 @@ Scorer.score = (result) => {
   const whole = new RegExp(`(^|\\W)${_escapeRegExp(asked)}($|\\W)`).test(result[1].toLowerCase());
   const letter = RegExp(`^(\\p{L}|${Object.values(LETTERS).join("|")})( \\w{1,3})?$`, "u").test(asked);
   if (/[\\_^]/.test(result[1])) result[1] = plain(result[1]);
-  return result[4] + (letter && /^notation/i.test(result[1]) ? 500 : whole ? 50 : 0);
+  const early = -0.01 * Search._index.docnames.indexOf(result[0]); // of two alike the first in the book
+  return result[4] + early + (letter && /^notation/i.test(result[1]) ? 500 : whole ? 50 : 0);
 };
 
 Documentation.TRANSLATIONS[
