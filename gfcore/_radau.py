@@ -173,9 +173,8 @@ def _collocate(frame: _Frame, h: float, tol: float) -> tuple[Array, int, float] 
     accuracy = max(0.01 * tol, ROUNDING)
     margin = ROUNDING / accuracy  # X = U V^T is known no better than this allows
     shape = max(1.0, _SHAPE / tol)
-    own, column = np.hypot.reduce(Z0, axis=0, initial=1e-300), _units(frame, h, margin)
+    column = _units(frame, h, margin)
     changes: list[float] = []
-    smaller = np.inf
     for sweep in range(1, _SWEEPS + 1):
         E = frame.Y - X
         slope = np.concatenate([E @ Z[:, m:], E.mT @ Z[:, :m]], 1)
@@ -205,11 +204,7 @@ def _collocate(frame: _Frame, h: float, tol: float) -> tuple[Array, int, float] 
         )
         changes.append(change)
         stalled = sweep > 1 and change > 0.3 * changes[-2]
-        # Units far smaller than others in (26) lose digits to these only where P rounds: sweeps
-        # go on as long as they gain some.
-        before, smaller = smaller, 0.0 if Q0 is None else _size(step / own)
-        gaining = accuracy < smaller < 0.3 * before
-        if not gaining and (change < accuracy or (stalled and change < 100 * _EPS)):
+        if change < accuracy or (stalled and change < 100 * _EPS):
             return np.concatenate([Z0[None], Z]), sweep, moved
         # Changes alternate between U and V, so only every second one need shrink.
         if not np.isfinite(change) or (sweep > 4 and change > 0.8 * changes[-3]):

@@ -1189,3 +1189,33 @@ def test_what_progress_leaves_out_is_not_a_number():
     path = flow.solve_many([[1.0]], [start, start], [0.0, 1.0], progress=lambda groups: [])
     assert np.isnan(path.X).all()
     assert np.isnan(path.error_estimate).all()
+
+
+@pytest.mark.parametrize("slow", [1e-20, 1e-40, 1e-75])
+@pytest.mark.parametrize("k", [2, 5])
+def test_a_layer_that_hardly_learns_leaves_a_linear_flow_to_the_other(slow, k):
+    # U' = (Y - U V^T) V with V at rest: U = U0 exp(-S t) + Y V (1 - exp(-S t))/S, S = V^T V.
+    rng = np.random.default_rng(0)
+    Y, start, t = rng.standard_normal((2, 3)), gf.initial.gaussian(2, 3, k, 1.0, rng), 1.0
+    d, P = np.linalg.eigh(start.V.T @ start.V)
+    decay, rise = np.exp(-d * t), np.where(d > 1e-9, -np.expm1(-d * t) / np.maximum(d, 1e-9), t)
+    exact = ((start.U @ P) * decay + (Y @ start.V @ P) * rise) @ P.T @ start.V.T
+    path = flow.solve(Y, start, t, rates=(1.0, slow))
+    assert size(path.X - exact) <= path.error_estimate + 1e-14
+    turned = flow.solve(Y.T, gf.Weights(start.V, start.U), t, rates=(slow, 1.0))
+    assert size(turned.X.T - exact) <= turned.error_estimate + 1e-14
+
+
+def test_a_layer_of_zeros_is_zero_at_the_start_and_right_just_after():
+    rng = np.random.default_rng(0)
+    Y, V, t = rng.standard_normal((3, 4)), rng.standard_normal((4, 5)), 1e-9
+    path = flow.solve(Y, gf.Weights(np.zeros((3, 5)), V), [0.0, t])
+    assert not path.X[0].any()
+    assert size(path.X[1] - t * Y @ V @ V.T) < 1e-7 * size(path.X[1])
+
+
+def test_the_smallest_numbers_overflow_nowhere():
+    U, V, Y = (5e-324 * np.ones(shape) for shape in [(3, 5), (4, 5), (3, 4)])
+    with np.errstate(all="raise"):
+        path = flow.solve(Y, gf.Weights(U, V), [0.0, 1.0, 1e6])
+    assert not path.X.any()
