@@ -158,7 +158,7 @@ def test_what_is_wrong_is_told_beside_its_field(player):
     expect(player.field("lam")).to_have_attribute("aria-invalid", "true")
     assert player.shown() == before
     expect(old).to_have_text("This is of the values before, not of those in the form.")
-    expect(player.page.locator(".play-boards")).to_have_css("opacity", "0.45")
+    expect(player.page.locator(f"{BOARDS} canvas").first).to_have_css("opacity", "0.45")
     expect(player.page.get_by_role("button", name="Download CSV")).to_be_disabled()
     player.set("k", "2")
     expect(wrong).to_be_hidden()
@@ -212,9 +212,11 @@ def test_python_is_stopped_and_starts_with_the_next_value(player):
     alike(player.shown(), expected("blind", t="4"))
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_page_is_accessible_and_fits(player, theme):
+@pytest.mark.parametrize(("theme", "t"), [("light", "8"), ("dark", "8"), ("dark", "refused")])
+def test_page_is_accessible_and_fits(player, theme, t):
     page = player.page
+    if player.field("t").input_value() != t:
+        player.set("t", t)
     page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
     if page.evaluate("!window.axe"):
         page.evaluate((ROOT / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8"))

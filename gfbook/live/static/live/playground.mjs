@@ -131,9 +131,10 @@ export async function start(box) {
   const before = make("p", { className: "play-before", textContent: "This is of the values before, not of those in the form.", hidden: true });
   before.setAttribute("role", "status");
   const table = make("tbody"), boards = make("div", { className: "play-boards" }), draw = pictures(boards);
-  const listing = make("pre", { className: "play-code", tabIndex: 0 });
-  listing.setAttribute("role", "region");
-  listing.setAttribute("aria-label", "The lines of Python");
+  // The theme takes a pre out of the order of Tab while it need not be scrolled; this may be later.
+  const listing = make("pre"), scrolled = make("div", { className: "play-code", tabIndex: 0 }, listing);
+  scrolled.setAttribute("role", "region");
+  scrolled.setAttribute("aria-label", "The lines of Python");
   const take = (name, what, type) => button(`Download ${what.toUpperCase()}`, async () => {
     try { give(name, await kernel.ask("take", what), type); } catch (error) { down(`That could not be made: ${error.message}.`); }
   }, { disabled: true });
@@ -225,7 +226,7 @@ export async function start(box) {
     make("h2", { textContent: "Rates" }),
     make("div", { className: "play-table" }, make("table", {}, make("thead", {}, make("tr", {}, ...["Rate", "Value", "From"].map((name) => make("th", { scope: "col", textContent: name })))), table)),
     make("h2", { textContent: "Take it away" }),
-    make("div", { className: "live-row" }, ...taken), listing);
+    make("div", { className: "live-row" }, ...taken), scrolled);
   const sides = make("form", { className: "play-form" },
     make("div", { className: "play-field" }, make("label", { htmlFor: choose.id, textContent: "Example" }), choose), ...rows.map(({ element }) => element), general,
     make("div", { className: "live-row" }, stop));
