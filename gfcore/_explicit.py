@@ -13,7 +13,7 @@ order 3, SciPy's RK23, are for the rough path, in the precision of the arrays th
 The fastest decay of (12) is sigma_1(U)^2 + sigma_1(V)^2, which the power method follows from
 step to step; no step goes beyond where it would be magnified. Implicit steps take over only
 where that, and not the tolerance, has made steps short for long: one of them costs 17 to 37
-explicit ones for m = n = k = 300 to 35, a path of them some hundred, and it takes two or more.
+explicit ones for m = n = k = 300 to 40, a path of them some hundred, and it takes two or more.
 
 References
 ----------
