@@ -207,7 +207,8 @@ def _together(
         lost = (3 * tol[:, None] * (steps > 0) + 12 * _EPS * steps) * size
         both_X = _products(rough, m), _products(fine, m)
         found, good, _ = _estimate(Y[todo], *both_X, size, rtol, lost, t=t)
-        found *= 2  # errors of the two may have the same sign
+        # Errors of the two may have the same sign.
+        found += np.maximum(found - lost - ROUNDING * size, 0)
         if count == len(Y):
             paths, error = fine, found
         else:
