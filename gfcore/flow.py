@@ -204,7 +204,7 @@ def _together(
         # but for what the last terms of the two paths happen to share.
         steps = both.steps[count:]
         size = _product(fine, m)
-        lost = (3 * tol[:, None] * (steps > 0) + 12 * _EPS * steps) * size
+        lost = (6 * tol[:, None] * (steps > 0) + 12 * _EPS * steps) * size
         both_X = _products(rough, m), _products(fine, m)
         found, good, _ = _estimate(Y[todo], *both_X, size, rtol, lost, t=t)
         # Errors of the two may have the same sign.

@@ -165,7 +165,7 @@ MUTANTS: dict[str, tuple[str, Callable[..., Any]]] = {
     "spectral_constant: sign": ("exact.spectral_constant", result(flip)),
     "spectral_constant: lam^2 dropped": (
         "exact.spectral_constant",
-        edit("dot = s * x + half ** 2", "dot = s * x"),
+        edit("a * b + c * d", "a * b"),
     ),
     "spectral_modes: time 1% fast": ("exact.spectral_modes", argument("t", large)),
     "spectral_modes: imbalance 1% large": ("exact.spectral_modes", argument("lam", large)),

@@ -133,10 +133,13 @@ def test_two_packings_are_the_same(tmp_path):
 UNPACK = """
 import fs from "node:fs";
 const { unpack } = await import(process.argv[1]);
-const found = {}, writeFile = (path, data) => { found[path] = Buffer.from(data).toString(); };
-const FS = { mkdirTree() {}, writeFile };
+const found = {}, createNode = (folder, name) => (found[`${folder}/${name}`] = {});
+const FS = {
+  mkdirTree() {}, lookupPath: (node) => ({ node }), filesystems: { MEMFS: { createNode } },
+};
 unpack(FS, new Uint8Array(fs.readFileSync(process.argv[2])), "/to");
-console.log(JSON.stringify(found));
+const texts = Object.entries(found).map(([path, file]) => [path, Buffer.from(file.contents)]);
+console.log(JSON.stringify(Object.fromEntries(texts.map(([path, text]) => [path, `${text}`]))));
 """
 
 
