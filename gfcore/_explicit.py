@@ -143,14 +143,14 @@ def path(
 ) -> tuple[Reached, Array]:
     """Follow (12) from R (m+n, k) to the times t, with times >= 0, in `least` steps or more.
 
-    They are of order 8 or 3. The second result is the states drawn through one end less, which
-    tells how good that is; of order 3 there are none. Where the path comes to rest, that is how
-    far it gets.
+    They are of order 8 or 3. The second result is the states drawn through one end less, in two
+    ways, (2, T, m+n, k), which tells how good that is, as two will hardly agree by chance; of
+    order 3 there are none. Where the path comes to rest, that is how far it gets.
     """
     many = _ENDS if order == 8 else 2
     done = int(np.searchsorted(t, 0.0, side="right"))
-    states, other = (np.empty((a, R.size), R.dtype) for a in (t.size, t.size * (order == 8)))
-    states[:done] = other[:done] = R.ravel()
+    drawn = np.empty((3 if order == 8 else 1, t.size, R.size), R.dtype)
+    drawn[:, :done] = R.ravel()
     x, ends = np.zeros(many), np.zeros((2 * many, R.size), R.dtype)  # the last, in a ring
     now, y, end, hard, still = 0.0, R, float(t[-1]), 0, False
     patience = np.inf if order == 3 else _PATIENCE
@@ -166,19 +166,20 @@ def path(
         last = int(np.searchsorted(t, so_far, side="right"))
         if last > done:
             ring = _spaced(x, ring)
-            for drawn, some in (states, ring), (other, ring[1:] if over else ring[:-1]):
-                if drawn.size:
-                    weights = np.zeros((last - done, many, 2), R.dtype)
-                    weights[:, some] = _hermite(x[some], t[done:last])
-                    for i, each in enumerate(weights.reshape(-1, 2 * many), done):
-                        np.matmul(each, ends, out=drawn[i])
+            # What is left out is an end on the other side of the times.
+            fewer = [np.delete(ring, i) for i in ((0, 1) if over else (-1, -2))]
+            for states, some in zip(drawn, [ring, *fewer], strict=False):
+                weights = np.zeros((last - done, many, 2), R.dtype)
+                weights[:, some] = _hermite(x[some], t[done:last])
+                for i, each in enumerate(weights.reshape(-1, 2 * many), done):
+                    np.matmul(each, ends, out=states[i])
             done = last
         if over:
             break
     if still:
-        states[done:], other[done:], done = y, y, t.size
-    states, other = (drawn.reshape(-1, *R.shape) for drawn in (states, other))
-    return Reached(states, done, now, y.reshape(R.shape), None), other
+        drawn[:, done:], done = y, t.size
+    drawn = drawn.reshape(-1, t.size, *R.shape)
+    return Reached(drawn[0], done, now, y.reshape(R.shape), None), drawn[1:]
 
 
 def _rests(Y: Array, R: Array, h: float, slope: Array) -> bool:

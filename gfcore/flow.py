@@ -263,13 +263,13 @@ def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Ar
     tol = max(min(rtol, _ROUGH) / 100 * min(1.0, 10 * float(ample)), _FINEST)
     while True:
         fine, drawn = _explicit.path(Y, R, t, tol)
-        found, drawn = fine.states[: fine.done], drawn[: fine.done]
+        found, drawn = fine.states[: fine.done], drawn[:, : fine.done]
         whole = squares(found)
         largest = np.maximum.accumulate(np.append(np.vdot(R, R), whole))
         _put_back(found, K, J, largest[1:], rtol)
         X, size = _products(found, m), _product(found, m)
         lost = np.zeros(t.size)
-        lost[: fine.done] = 4 * _norm(X - _products(drawn, m)) + 3 * ROUNDING * size
+        lost[: fine.done] = 5 * _norm(X - _products(drawn, m)).max(0) + 3 * ROUNDING * size
         # What the steps are allowed, where both paths happen to be that good.
         lost[: fine.done] += 4 * tol * (_norm(X) + 1e-3 * sizes[1] * whole**0.5)
         if fine.done == t.size:  # at the end of a step, errors that are about to decay
