@@ -260,7 +260,7 @@ def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Ar
     K, m, sizes = R.T @ (J * R), len(Y), (np.abs(Y).max(), np.abs(R).max())
     # Large weights leave to X, once it is near Y, their own size times what a step may lose.
     ample = R.shape[1] ** 0.5 * _norm(Y) / np.maximum(_product(R, m), 1e-300)
-    tol = max(min(rtol, _ROUGH) / 100 * min(1.0, 10 * float(ample)), _FINEST)
+    tol = max(min(rtol, _ROUGH) / 100 * min(1.0, 5 * float(ample)), _FINEST)
     while True:
         fine, drawn = _explicit.path(Y, R, t, tol)
         found, drawn = fine.states[: fine.done], drawn[:, : fine.done]
@@ -272,8 +272,8 @@ def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Ar
         lost[: fine.done] = 5 * _norm(X - _products(drawn, m)).max(0) + 3 * ROUNDING * size
         # What the steps are allowed, where both paths happen to be that good.
         lost[: fine.done] += 4 * tol * (_norm(X) + 1e-3 * sizes[1] * whole**0.5)
-        if fine.done == t.size:  # at the end of a step, errors that are about to decay
-            lost[t == t[-1]] += 4 * tol * size[-1] / R.shape[1] ** 0.5
+        # At the end of a step, errors that are about to decay; of that not even half is seen.
+        lost[: fine.done] += 8 * tol * size / R.shape[1] ** 0.5
         # The error of such steps is in proportion to the tolerance. A rough path from a start
         # farther away tells it; one of low order in single precision for a tenth of the cost,
         # as long as what it finds is small.

@@ -1225,3 +1225,25 @@ def test_the_smallest_numbers_overflow_nowhere():
     with np.errstate(all="raise"):
         path = flow.solve(Y, gf.Weights(U, V), [0.0, 1.0, 1e6])
     assert not path.X.any()
+
+
+def fast_decays(seed):
+    """Large weights, whose decays limit explicit steps, and times between the ends of steps."""
+    rng = np.random.default_rng([77, seed])
+    m, n, k = rng.integers(2, 6, 3)
+    scale = 10 ** rng.uniform(0.3, 1.2)
+    Y = rng.standard_normal((m, n))
+    start = gf.Weights(scale * rng.standard_normal((m, k)), scale * rng.standard_normal((n, k)))
+    fast = np.linalg.norm(start.U, 2) ** 2 + np.linalg.norm(start.V, 2) ** 2
+    T = 10 ** rng.uniform(1.3, 2.6) / fast
+    return Y, start, np.sort(np.append(T * rng.random(6), T)), 10 ** -rng.uniform(6, 12)
+
+
+@pytest.mark.parametrize("seed", [34, 51, 65, 74, 91, 93, 94, 111, 114])
+def test_explicit_steps_know_errors_that_are_about_to_decay(monkeypatch, seed):
+    # They are far above the tolerance of a step, and were told at the last time only.
+    monkeypatch.setattr(_explicit, "_LARGE", 0)
+    Y, start, t, rtol = fast_decays(seed)
+    path, R = flow.solve(Y, start, t, rtol), longer(Y, start, t)
+    error = size((path.X - R[:, : len(Y)] @ R[:, len(Y) :].mT).astype(float))
+    assert (error <= path.error_estimate).all()
