@@ -46,7 +46,7 @@ def array(
     given = real(name, value)
     allowed = (ndim,) if isinstance(ndim, int) else ndim
     if given.ndim not in allowed and not (stack and given.ndim > min(allowed)):
-        axes = " or ".join(map(str, allowed))
+        axes = " or ".join(map(str, dict.fromkeys(allowed)))
         or_more = " or more" * stack
         raise ValueError(f"{name} must have {axes}{or_more} axes, got shape {given.shape}")
     if given.size == 0:

@@ -109,6 +109,8 @@ def _advance(
     steps = 0
     # The unit of time of a series: what the plain one of the step before was good for.
     Y_size, R_size = np.vecdot(Y, Y).sum(1) ** 0.5, np.vecdot(path.R, path.R).sum(1)
+    if Sigma is not None:
+        R_size *= np.linalg.norm(Sigma, 2)
     h = 1 / np.maximum(Y_size + R_size, SLOWEST)
     # Far below the rounding of what rests are modes that are learned late from a small start,
     # and hidden units or rows that set out near a saddle; all have digits of their own.
@@ -291,10 +293,11 @@ class _Series:
 
     def at_rest(self) -> NDArray[Any]:
         """Whether nothing moves, to rounding, (B,)."""
-        U, _, V, *_ = self.orders[0]
+        U, _, _, V, *_ = self.orders[0]  # V here as E has it, Sigma V
         size, slope = self.squares[..., -1], self.squares[..., -2]
         # |E V| <= |E| |V| spares to look closer as long as much moves.
-        E_size = size[:, 0] * size[:, 1] + np.vecdot(self.Y, self.Y).sum(1)
+        seen = size[:, 1] if self.Sigma is None else np.vecdot(V, V).sum(1)
+        E_size = size[:, 0] * seen + np.vecdot(self.Y, self.Y).sum(1)
         near = np.asarray(slope[:, 0] <= 4 * ROUNDING**2 * E_size * size[:, 1])
         if not near.any():
             return near

@@ -56,6 +56,7 @@ _CLOSEST = 1e-5  # of rtol, what the estimate of implicit steps is at least
 _NEAR = 1e-8  # singular values of a start with rows and columns of one length, to look closer
 _OFTEN = 1.1  # ratio of times at which one looks at two paths that may part
 _AGREED = 0.05  # of a singular value of Y; two paths that are closer are at one about its mode
+_LEFT = "the weights leave the range of numbers after t = {:.6g}"
 _GROUP = 2**24  # bytes of paths that are found together
 
 
@@ -225,6 +226,8 @@ def _together(
                 failed[int(i)] = problem
         again = ended & ~good & (tol > _SERIES[0])
         todo, tol = todo[again], np.full(again.sum(), _SERIES[0])
+    for i in np.flatnonzero(~np.isfinite(error).all(axis=1)):
+        failed.setdefault(int(i), ArithmeticError(_LEFT.format(t[np.isfinite(error[i])][-1])))
     for i in failed:
         paths[i] = error[i] = np.nan
     return paths, error, failed
@@ -387,7 +390,7 @@ def _undecided(Y: Array, apart: Array, t: Array, rtol: float) -> Array:
     a mode that errors can have made grow, the third, which is right, may have it or not.
     """
     Phi, sigma, _ = np.linalg.svd(Y, full_matrices=False)
-    off = np.linalg.norm(Phi.mT[..., None, :, :] @ apart, axis=-1)
+    off = _norm((Phi.mT[..., None, :, :] @ apart)[..., None, :])
     sigma = sigma[..., None, :]
     doubt = (off > _AGREED * sigma) & (t[:, None] * sigma > -math.log(rtol))
     size = np.where(np.logical_or.accumulate(doubt, axis=-2), sigma, 0.0)
@@ -518,18 +521,16 @@ def _scaled(
 ) -> tuple[Array, Array, dict[int, ArithmeticError]]:
     """Do `_flow` with a rate a of U and b of V.
 
-    It is (12) for U / sqrt(a), V / sqrt(b) and Y / sqrt(a b), with the time a b t.
+    With c = sqrt(a b) it is (12) for U / sqrt(a/c) and V / sqrt(b/c), with the time c t.
     """
     if rates == (1.0, 1.0):
         return _flow(Y, start, t, rtol, Sigma)
     a, b = rates
     m, n = Y.shape[1:]
-    root = np.repeat(np.sqrt([a, b]), [m, n])[:, None]
-    size = math.sqrt(a) * math.sqrt(b)
-    paths, error, failed = _flow(
-        Y / size, start.part(slice(None), root), a * b * t, rtol, Sigma
-    )
-    return paths * root, error * size, failed
+    c = math.sqrt(a) * math.sqrt(b)
+    root = np.repeat(np.sqrt([a / c, b / c]), [m, n])[:, None]
+    paths, error, failed = _flow(Y, start.part(slice(None), root), c * t, rtol, Sigma)
+    return paths * root, error, failed
 
 
 def _trajectory(

@@ -282,8 +282,13 @@ class Trajectory(_Sealed):
 
     @_check.quiet
     def singular_values(self) -> Array:
-        """Return the singular values of X(t), largest first, (*stack, *T, min(m, n))."""
-        return np.asarray(np.linalg.svd(self.X, compute_uv=False), float)
+        """Return the singular values of X(t), largest first, (*stack, *T, min(m, n)).
+
+        Where X is NaN, as where `flow.solve_many` failed, so are they.
+        """
+        known = np.asarray(np.isfinite(self.X).all(axis=(-2, -1), keepdims=True))
+        values = np.linalg.svd(np.where(known, self.X, 0.0), compute_uv=False)
+        return np.asarray(np.where(known[..., 0], values, np.nan))
 
     @property
     @_check.quiet

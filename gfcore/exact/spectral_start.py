@@ -13,6 +13,8 @@ from gfcore.exact._basis import in_modes
 from gfcore.exact._modes import agreeing, quotient, spectral_path
 from gfcore.state import Weights
 
+_LEAST = 1e-150  # imbalances, whose squares appear
+
 
 @_check.quiet
 def spectral_constant(sigma: ArrayLike, lam: ArrayLike, x0: ArrayLike) -> Array:
@@ -92,6 +94,7 @@ def spectral_modes(sigma: ArrayLike, lam: ArrayLike, x0: ArrayLike, t: ArrayLike
     array([-6.01617129e-36,  1.00000000e+00])
     """
     s, imbalance, x = agreeing(sigma=sigma, lam=lam, x0=x0)
+    imbalance = np.where(np.abs(imbalance) < _LEAST, 0.0, imbalance)
     return spectral_path(s, imbalance, x, _check.times(t))
 
 

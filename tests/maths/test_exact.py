@@ -441,3 +441,10 @@ def test_scalars_vectors_and_many_times_agree():
     assert exact.symmetric_modes(1.0, 2.0, t).shape == (700,)
     assert exact.symmetric_modes([1.0, 3.0], 2.0, t).shape == (700, 2)
     assert exact.spectral_modes([1.0, 3.0], 2.0, [0.1, 1.0], 0.0).shape == (2,)
+
+
+@pytest.mark.parametrize("lam", [1e-149, 1e-151, 1e-160, 1e-161, 1e-200])
+def test_the_smallest_imbalances_are_as_they_are_or_zero(lam):
+    x = exact.spectral_modes([1.0, 1.0, -1.0], lam, [0.0, -1.0, 1e-75], 1e6)
+    passed = lam >= 1e-150
+    assert x == pytest.approx([1.0, 1.0, -1.0] if passed else [0.0, 0.0, 0.0], abs=1e-9)

@@ -1247,3 +1247,44 @@ def test_explicit_steps_know_errors_that_are_about_to_decay(monkeypatch, seed):
     path, R = flow.solve(Y, start, t, rtol), longer(Y, start, t)
     error = size((path.X - R[:, : len(Y)] @ R[:, len(Y) :].mT).astype(float))
     assert (error <= path.error_estimate).all()
+
+
+@pytest.mark.parametrize("variance", [1e-16, 1e-8, 1e-4, 1e-2, 1e4, 1e8, 1e16, 1e75])
+@pytest.mark.parametrize("rtol", [1e-6, 1e-10, 1e-13])
+def test_inputs_of_any_variance_are_followed_to_the_end(variance, rtol):
+    # What rests is E = Y - U V^T Sigma; without its Sigma rest is seen far too early.
+    s, t, x0 = np.longdouble(variance), np.longdouble(25), np.longdouble(0.1) ** 2
+    exact = 1 / (1 + (1 / (s * x0) - 1) * np.exp(-2 * t)) / s
+    for scale, other in ((1.0, variance), (variance, 1.0)):
+        start = gf.Weights(np.diag([0.1, 0.1]), np.diag([0.1, 0.1]))
+        path = flow.solve(np.eye(2), start, 25.0, rtol, covariance=np.diag([scale, other]))
+        error = abs(path.X[0, 0] - (exact if scale == variance else path.X[0, 0]))
+        error += abs(path.X[1, 1] - (exact if other == variance else path.X[1, 1]))
+        assert error <= path.error_estimate
+        assert path.error_estimate <= 1e-3 * np.linalg.norm(path.X)
+
+
+def test_weights_without_end_are_followed_while_there_are_numbers_for_them():
+    start = gf.Weights(np.diag([0.1, 0.1]), np.diag([0.1, 0.1]))
+    path = flow.solve(np.eye(2), start, [25.0, 100.0], covariance=np.diag([1.0, 0.0]))
+    assert path.X[:, 1, 1] == pytest.approx(0.01 * np.exp(2 * path.t), rel=1e-9)
+    with pytest.raises(ArithmeticError, match="no variance"):
+        flow.solve(np.eye(2), start, 1e5, covariance=np.diag([1.0, 0.0]))
+
+
+def test_rates_of_any_size_are_a_unit_of_time():
+    start = gf.Weights([[2.0]], [[0.5]])
+    path = flow.solve([[1.0]], start, 1.0)
+    slow = flow.solve([[1.0]], start, 1e70, rates=(1e-70, 1e-70))
+    assert slow.X.item() == pytest.approx(path.X.item(), rel=1e-9)
+    rest = flow.solve([[1.0]], gf.Weights([[1.0]], [[1.0]]), 1.0, rates=(1e-155, 1e-155))
+    assert rest.X.item() == 1.0
+
+
+def test_singular_values_of_what_failed_are_not_numbers_and_others_are():
+    start = gf.Weights([[1.0]], [[1.0]])
+    path = flow.solve_many(np.ones((200, 1, 1)), [start] * 200, 1.0, progress=lambda g: g[:1])
+    values = path.singular_values()
+    assert values.shape == (200, 1)
+    assert values[0, 0] == pytest.approx(1.0)
+    assert np.isnan(values[-1]).all()
