@@ -188,10 +188,12 @@ class Kernel:
         with redirect_stdout(_Stream("stdout")), redirect_stderr(_Stream("stderr")):
             result = self.shell.run_cell(source, store_history=True)  # sees a semicolon
         error = result.error_before_exec or result.error_in_exec
+        line = _line(error) if error else None
+        skipped = source[: len(source) - len(source.lstrip())].count("\n")  # by IPython
         return {
             "outputs": list(shown),
             "ok": result.success,
-            "line": _line(error) if error else None,
+            "line": line and line + skipped,
             "seconds": time.perf_counter() - began,
         }
 
