@@ -2,6 +2,8 @@
 
 import ast
 from collections.abc import Iterator
+from itertools import pairwise
+from symtable import SymbolTable, symtable
 from typing import NamedTuple
 
 
@@ -21,8 +23,34 @@ def _base(node: ast.AST) -> Iterator[str]:
         yield node.id
 
 
+def _outer(table: SymbolTable) -> Iterator[str]:
+    """Yield the names of a cell that are not of a function or comprehension within it."""
+    for child in table.get_children():
+        yield from (symbol.get_name() for symbol in child.get_symbols() if symbol.is_global())
+        yield from _outer(child)
+
+
+def _read(tree: ast.Module) -> Iterator[str]:
+    """Yield the names that code reads before it assigns them itself."""
+    assigned: set[str] = set()
+    for statement in tree.body:
+        for node in ast.walk(statement):
+            match node:
+                case (
+                    ast.Name(id=name, ctx=ast.Load()) | ast.AugAssign(target=ast.Name(id=name))
+                ) if name not in assigned:
+                    yield name
+        if isinstance(statement, ast.Assign):
+            parts = (node for target in statement.targets for node in ast.walk(target))
+            assigned |= {
+                node.id
+                for node in parts
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            }
+
+
 def names(source: str) -> Names:
-    """Return the names that code makes or changes, and those that it reads.
+    """Return the names that code makes or changes, and those that it reads from before.
 
     Raises
     ------
@@ -34,16 +62,18 @@ def names(source: str) -> Names:
     >>> made, read, *_ = names("x[0] = y.T; z.append(1)")
     >>> sorted(made), sorted(read)
     (['x', 'z'], ['x', 'y', 'z'])
+    >>> made, read, *_ = names("a = [b for b in c]; a")
+    >>> sorted(made), sorted(read)
+    (['a'], ['c'])
     """
+    tree, table = ast.parse(source), symtable(source, "cell", "exec")
+    outer = {symbol.get_name() for symbol in table.get_symbols()} | {*_outer(table)}
     made: set[str] = set()
-    read: set[str] = set()
     generators: set[str] = set()
     imports = False
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         match node:
-            case ast.Name(id=name, ctx=ast.Load()):
-                read.add(name)
-            case ast.Name(id=name):
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
                 made.add(name)
             case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
                 made.add(name)
@@ -54,12 +84,11 @@ def names(source: str) -> Names:
                 made.update(_base(node))
             case ast.Expr(value=ast.Call(func=ast.Attribute())):
                 made.update(_base(node.value))
-            case ast.AugAssign(target=ast.Name(id=name)):
-                read.add(name)
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
                 if "default_rng" in ast.unparse(value):
                     generators.add(name)
-    return Names(frozenset(made), frozenset(read), imports, frozenset(generators))
+    read = outer.intersection(_read(tree))
+    return Names(frozenset(made & outer), frozenset(read), imports, frozenset(generators))
 
 
 def needs(sources: list[str], index: int) -> list[int]:
@@ -88,3 +117,44 @@ def needs(sources: list[str], index: int) -> list[int]:
             wanted |= cell.read
             found.append(place)
     return found[::-1]
+
+
+def due(
+    sources: list[str], index: int, log: list[tuple[int, str]], well: list[int]
+) -> list[int]:
+    """Return those of the cells that one needs which are to be run for it, and its own.
+
+    `log` has the place and code of all that was run, in turn; `well` the places of those that
+    ran to their end as they are now. Each name is to be as in the book's order: one that
+    a cell out of this order has written since is made again, with all that follows from it.
+
+    Examples
+    --------
+    >>> cells = ["a = 1", "a", "a = 2"]
+    >>> due(cells, 1, [(0, "a = 1"), (1, "a")], [0, 1])
+    [1]
+    >>> due(cells, 1, [(0, "a = 1"), (2, "a = 2")], [0, 2])
+    [0, 1]
+    """
+    found = needs(sources, index)
+    last = {place: turn for turn, (place, _) in enumerate(log) if place in well}
+    turns = [last.get(place, len(log)) for place in found[:-1]] + [len(log)]
+    first = turns.index(len(log))
+    first = min([first, *(n for n, (a, b) in enumerate(pairwise(turns), 1) if b < a)])
+    try:
+        cells = [names(source) for source in sources[: index + 1]]
+        ran = [names(code) for _, code in log]
+    except SyntaxError:
+        return found[first:]
+    drawn = frozenset().union(*(cell.generators for cell in cells))
+    for n in range(first - 1, -1, -1):
+        wanted = frozenset().union(*(cells[place].read for place in found[first:]))
+        inside = {(place, sources[place]) for place in found[n + 1 : -1]}
+        since = [
+            cell.made | cell.read & drawn
+            for entry, cell in list(zip(log, ran, strict=True))[turns[n] + 1 :]
+            if tuple(entry) not in inside
+        ]
+        if cells[found[n]].made & wanted & frozenset().union(*since):
+            first = n
+    return found[first:]

@@ -24,7 +24,7 @@ from IPython.core.formatters import DisplayFormatter
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from gfbook.live.needs import needs
+from gfbook.live.needs import due
 
 EXPLORER = "application/vnd.gfbook.explorer+json"
 OWN = ("gfbook", "gfcore")  # modules whose own imports are looked at beforehand
@@ -188,16 +188,25 @@ class Kernel:
         with redirect_stdout(_Stream("stdout")), redirect_stderr(_Stream("stderr")):
             result = self.shell.run_cell(source, store_history=True)  # sees a semicolon
         error = result.error_before_exec or result.error_in_exec
+        line = _line(error) if error else None
+        skipped = source[: len(source) - len(source.lstrip())].count("\n")  # by IPython
         return {
             "outputs": list(shown),
             "ok": result.success,
-            "line": _line(error) if error else None,
+            "line": line and line + skipped,
             "seconds": time.perf_counter() - began,
         }
 
-    def needs(self, sources: list[str], index: int) -> list[int]:
-        """Return the cells that one needs before it, and its own."""
-        return needs(sources, index)
+    def due(
+        self, sources: list[str], index: int, log: list[tuple[int, str]], well: list[int]
+    ) -> list[int]:
+        """Return the cells to run for one: it alone, if it is no Python."""
+        try:
+            code = self.shell.transform_cell(sources[index])
+            compile(code, "cell", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        except (SyntaxError, ValueError):
+            return [index]
+        return due(sources, index, log, well)
 
     def fresh(self) -> None:
         """Forget all names, for another notebook."""
@@ -247,12 +256,11 @@ def _explorer(explorer: Any) -> dict[str, Any]:
 
 
 def _line(error: BaseException) -> int | None:
-    """Return the line of a cell where it failed."""
-    if isinstance(error, SyntaxError):
-        return error.lineno
-    line, trace = None, error.__traceback__
+    """Return the line of a cell where it failed, and not of another that it calls."""
+    line, cell, trace = None, None, error.__traceback__
     while trace:
-        if trace.tb_frame.f_code.co_filename.startswith("<ipython-input"):
+        name = trace.tb_frame.f_code.co_filename
+        if name.startswith("<ipython-input") and (cell := cell or name) == name:
             line = trace.tb_lineno
         trace = trace.tb_next
-    return line
+    return error.lineno if line is None and isinstance(error, SyntaxError) else line

@@ -13,7 +13,7 @@ import zipfile
 import pytest
 
 from gfbook.live import compiled, parts, shell
-from gfbook.live.needs import needs
+from gfbook.live.needs import due, needs
 from tests.conftest import ROOT
 
 
@@ -80,6 +80,24 @@ def test_a_cell_needs_what_its_names_come_from():
     assert needs(["a = []", "a.append(1)", "a"], 2) == [0, 1, 2]
     assert needs(["a = 1", "b =", "a"], 2) == [0, 1, 2]  # not to be known
     assert needs(["b =", "a"], 0) == [0]
+
+
+def test_names_that_others_wrote_since_are_made_again():
+    cells = ["a = 1", "b = a", "c = b", "b", "b = [a for a in 'xy']", "a = 3"]
+
+    def ran(*places):
+        return [(place, cells[place]) for place in places], [*places]
+
+    assert due(cells, 3, *ran(0, 1, 2)) == [3]
+    assert due(cells, 3, *ran(0, 1, 4)) == [1, 3]
+    assert due(cells, 3, *ran(0, 1, 5)) == [3]  # b is as it was
+    assert due(cells, 3, *ran(0, 1, 4, 5)) == [0, 1, 3]
+    assert due(cells, 3, *ran(4)) == [0, 1, 3]
+    assert due(cells, 3, *ran(1, 0)) == [1, 3]
+    log, well = ran(0, 1)
+    assert due(cells, 3, [*log, (4, "b = 'before it was changed'")], well) == [1, 3]
+    draws = ["r = default_rng(0)", "r.normal()", "print(r.normal())"]
+    assert due(draws, 1, [*enumerate(draws)], [0, 1, 2]) == [0, 1]
 
 
 def test_bytecode_is_that_of_the_source_with_empty_docstrings():
@@ -193,7 +211,8 @@ kernel = Kernel({}, print)
 ask = lambda what, *given: json.loads(kernel.ask(what, json.dumps(given)))
 told = {"quiet": ask("run", "a = 2\na;"), "loud": ask("run", "print('one')\na"),
         "wrong": ask("run", "b = 1\n\ndef f():\n    return b / 0\n\nf()"),
-        "syntax": ask("run", "c = 1\nd = = 2")}
+        "syntax": ask("run", "c = 1\nd = = 2"), "called": ask("run", "\nf()"),
+        "none": ask("due", ["a", "b = = a"], 1, [], [])}
 told["claim"] = ask("run", "from gfbook.check import check\ncheck('x', residual=0, tol=1)")
 source = '''from gfbook.explore import Answer, Explorer, Slider
 Explorer(lambda s: Answer([0, 1], [[0, s]], f"{s:g}"), {"s": Slider("s", 0, 2, 1, positions=3)},
@@ -233,6 +252,8 @@ def test_kernel_shows_what_a_notebook_would():
         False,
     )
     assert told["syntax"]["line"] == 2
+    assert told["called"]["line"] == 2  # of this cell, not of the one that has f
+    assert told["none"] == [1]
     (claim,) = told["claim"]["outputs"]
     assert claim["metadata"]["claim"] == {"id": "x", "residual": 0, "tol": 1, "altered": None}
     assert told["explorer"]["state"]["text"] == "1"

@@ -325,6 +325,32 @@ def test_what_waits_behind_an_error_is_said_to_be_not_run(reader):
     expect(word(other)).to_have_text("")
 
 
+def test_a_cell_reads_names_as_in_the_order_of_the_book(reader):
+    first, cell, later = (
+        reader.page.locator("div.cell:has(.cm-editor:visible)").nth(n) for n in (0, 1, 2)
+    )
+    error = cell.locator(".live-error > p")
+    reader.write(first, "w = 1\n\n\ndef inverse(x):\n    return 1 / x")
+    reader.write(cell, "print('w is', w)")
+    reader.write(later, "w = 2")
+    for each in (first, later, cell):
+        reader.run(each)
+    expect(cell.locator(".cell_output")).to_contain_text("w is 1")
+    # An error is told where this cell has it, and not where another does that it calls.
+    reader.write(cell, "\ninverse(0)")
+    reader.run(cell)
+    expect(error).to_have_text("ZeroDivisionError in line 2: division by zero")
+    expect(cell.locator(".live-wrong")).to_have_text("inverse(0)")
+    # What is no Python is told at once: not after those before it.
+    reader.write(first, "1 / 0")
+    reader.write(cell, "w +")
+    reader.run(cell)
+    expect(error).to_contain_text("SyntaxError in line 1")
+    expect(word(first)).to_have_text("changed since it ran")
+    expect(first.locator(".live-error")).to_have_count(0)
+    reader.page.get_by_role("button", name="Reset all").click()
+
+
 NETWORK = "Is there a network?"
 
 

@@ -111,7 +111,7 @@ export async function start(box) {
   if (places.length === roles.length) roles.forEach((name, i) => pasted.set(name, [...pasted.get(name) ?? [], places[i]]));
   const written = new Map(places.map((place) => [place, place.textContent]));
 
-  let kernel = null, starting = null, running = null, recalled = 0;
+  let kernel = null, starting = null, running = null, recalled = 0, log = []; // what ran in this Python, in turn
   const state = (now) => { document.documentElement.dataset.live = now; };
   const ask = (...request) => kernel ? kernel.ask(...request) : Promise.reject(new Ended("Python was stopped"));
   const cells = notebook.cells.filter((c) => c.cell_type === "code").map((source) => {
@@ -135,6 +135,7 @@ export async function start(box) {
     recalled++;
     kernel?.end();
     kernel = starting = running = null;
+    log = [];
     bar.hidden = true;
     for (const cell of cells) cell.ran = null;
     drop(cells);
@@ -187,6 +188,7 @@ export async function start(box) {
     cell.due = false;
     marks();
     const code = cell.code;
+    log.push([cells.indexOf(cell), code]);
     const result = await kernel.ask("run", code);
     if (running !== cell) return result.ok; // it was reset meanwhile
     running = null;
@@ -234,19 +236,15 @@ export async function start(box) {
       }
     });
   };
-  /** Run a cell, and those before it that it needs and that were not run as they are now. */
+  /** Run a cell, and those before it that it needs and whose names are not as in the book's order. */
   const run = (cell) => cell.due || queue([cell], async () => {
     const place = cells.indexOf(cell);
-    const needed = await kernel.ask("needs", cells.map((c) => c.code), place);
-    let newest = 0;
-    return needed.map((n) => cells[n]).filter((c) => {
-      const due = c === cell || c.ran !== c.code || c.order < newest;
-      newest = due ? Infinity : c.order;
-      return due;
-    });
+    const well = [...cells.keys()].filter((n) => cells[n].ran === cells[n].code);
+    return (await kernel.ask("due", cells.map((c) => c.code), place, log, well)).map((n) => cells[n]);
   });
   const all = () => queue(cells, async () => {
     await kernel.ask("fresh");
+    log = [];
     for (const cell of cells) cell.ran = null;
     return cells;
   });
