@@ -327,7 +327,7 @@ def test_what_waits_behind_an_error_is_said_to_be_not_run(reader):
 
 def test_a_cell_reads_names_as_in_the_order_of_the_book(reader):
     first, cell, later = (
-        reader.page.locator("div.cell:has(.cm-editor:visible)").nth(n) for n in (0, 1, 2)
+        reader.page.locator("div.cell:has(.cm-editor:visible)").nth(n) for n in (1, 2, 3)
     )
     error = cell.locator(".live-error > p")
     reader.write(first, "w = 1\n\n\ndef inverse(x):\n    return 1 / x")
@@ -337,10 +337,10 @@ def test_a_cell_reads_names_as_in_the_order_of_the_book(reader):
         reader.run(each)
     expect(cell.locator(".cell_output")).to_contain_text("w is 1")
     # An error is told where this cell has it, and not where another does that it calls.
-    reader.write(cell, "\ninverse(0)")
+    reader.write(cell, "x = 0\ninverse(x)")
     reader.run(cell)
     expect(error).to_have_text("ZeroDivisionError in line 2: division by zero")
-    expect(cell.locator(".live-wrong")).to_have_text("inverse(0)")
+    expect(cell.locator(".live-wrong")).to_have_text("inverse(x)")
     # What is no Python is told at once: not after those before it.
     reader.write(first, "1 / 0")
     reader.write(cell, "w +")
