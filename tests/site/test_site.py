@@ -544,7 +544,7 @@ def test_search_finds_what_a_reader_calls_things_and_shows_sentences(site, brows
             (first, *_) = asked(query)
             assert first[0].startswith(target), query
             assert title in first[1]
-        assert asked("(22)")[0][2].startswith("C=(√(4σ²λ₀²+")
+        assert asked("(22)")[0][2].startswith("C=(√D-4σx₀-λ₀²)/(4λ₀²(σ-x₀)), D=4σ²λ₀²+")
         assert asked("Q")[0][2].startswith("Q, Q₀: imbalance UᵀU-VᵀV")
         letters = {name: asked(name) for name in ("sigma", "σ", "Σ", "lambda", "λ")}
         assert letters["sigma"] == letters["σ"] == letters["Σ"]

@@ -24,7 +24,8 @@ const one = (part) => part.replace(/^\{(.*)\}$/, (_, inner) => (/^[\p{L}\d]\p{No
 /** A formula in plain letters. */
 function plain(formula) {
   return formula
-    .replace(/\\[()[\]]|\\tag\s*\{[^}]*\}/g, "")
+    .replace(/\\[()[\]]|\\(tag|begin|end)\s*\{[^}]*\}/g, "")
+    .replace(/\\cr\b/g, " ")
     .replace(/\\([A-Za-z]+)\s?/g, (all, name) => SIGNS[name] ?? (LOOKS.test(name) ? "" : KEPT.test(name) ? all : name))
     .replace(/\\(ddot|dot|tilde|bar|hat)\s*\{?(\p{L})\}?/gu, (_, name, letter) => letter + OVER[name])
     .replace(/\\[,;:! ]|~/g, " ")

@@ -60,7 +60,7 @@ export async function start(box, asked, whole) {
       const made = [...source.matchAll(CHECK)].map((match) => match[1]).filter((id) => ids.has(id));
       if (!made.length) continue;
       made.forEach((id) => found.add(id));
-      for (const needed of await ask("needs", sources, place)) chosen.add(needed);
+      for (const needed of await ask("due", sources, place, [], [])) chosen.add(needed);
     }
     // A check whose id is not written out may be anywhere.
     const run = found.size === ids.size ? [...chosen].sort((a, b) => a - b) : sources.map((_, place) => place);
