@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 from symtable import SymbolTable, symtable
 from typing import NamedTuple
@@ -49,6 +50,7 @@ def _read(tree: ast.Module) -> Iterator[str]:
             }
 
 
+@cache  # a notebook's cells are asked for again and again
 def names(source: str) -> Names:
     """Return the names that code makes or changes, and those that it reads from before.
 
