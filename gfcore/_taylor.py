@@ -117,7 +117,7 @@ def _advance(
     parts = np.concatenate([np.linalg.norm(path.R, axis=axis) for axis in (1, 2)], axis=1)
     least = np.where(parts > 0, parts, np.inf).min(1) / np.maximum(parts.max(1), 1e-300)
     floor = np.where(R_size < 0.1 * Y_size, 0.0, _EPS * np.minimum(least, 1))
-    lost = np.stack([tol, floor])[:, :, None] ** 2
+    shares = np.stack([tol, floor])[:, :, None] ** 2
     active = np.flatnonzero(path.done < t.size)
     series = None
     while active.size:
@@ -125,10 +125,10 @@ def _advance(
             (_, m, n), k = Y.shape, path.R.shape[2]
             series = _Series(rough[active], m, n, k, Sigma)
             y, now, done, R, h = (a[active] for a in (Y, path.now, path.done, path.R, h))
-            limits = lost[:, active]
+            lost = shares[:, active]
         series.fill(h, y, R)
         left = t[-1] - now
-        plain, reach = series.reach(*limits)
+        plain, reach = series.reach(*lost)
         step = np.minimum(h * reach, left)
         end = np.where(step == left, t[-1], now + step)
         first, last = t.searchsorted(end), t.searchsorted(end, side="right")
@@ -275,10 +275,9 @@ class _Series:
         half = 3 * fall - beta / 2
         reach = np.minimum(beta * z / (1 - z), half + np.sqrt(half**2 + fall * beta))
         best = np.arange(len(tol)), reach.argmax(axis=1)
-        beta, reach = beta[best], reach[best]
-        self.beta = beta[:, None]
+        self.beta = beta[best][:, None]
         self.scale = powers[best][:, None] / self.root
-        return plain, reach
+        return plain, reach[best]
 
     def weights(self, theta: Array) -> Array:
         """Return what the coefficients are multiplied by at times theta (B, W) of a step."""
