@@ -121,6 +121,15 @@ def needs(sources: list[str], index: int) -> list[int]:
     return found[::-1]
 
 
+def _changed(code: str, drawn: frozenset[str]) -> frozenset[str]:
+    """Return the names that code changed when it was run: none if it is no Python."""
+    try:
+        cell = names(code)
+    except SyntaxError:
+        return frozenset()
+    return cell.made | cell.read & drawn
+
+
 def due(
     sources: list[str], index: int, log: list[tuple[int, str]], well: list[int]
 ) -> list[int]:
@@ -137,6 +146,8 @@ def due(
     [1]
     >>> due(cells, 1, [(0, "a = 1"), (2, "a = 2")], [0, 2])
     [0, 1]
+    >>> due(cells, 1, [(1, "a ="), (0, "a = 1"), (2, "a = 2")], [0, 2])  # one was no Python
+    [0, 1]
     """
     found = needs(sources, index)
     last = {place: turn for turn, (place, _) in enumerate(log) if place in well}
@@ -145,7 +156,6 @@ def due(
     first = min([first, *(n for n, (a, b) in enumerate(pairwise(turns), 1) if b < a)])
     try:
         cells = [names(source) for source in sources[: index + 1]]
-        ran = [names(code) for _, code in log]
     except SyntaxError:
         return found[first:]
     drawn = frozenset().union(*(cell.generators for cell in cells))
@@ -153,9 +163,9 @@ def due(
         wanted = frozenset().union(*(cells[place].read for place in found[first:]))
         inside = {(place, sources[place]) for place in found[n + 1 : -1]}
         since = [
-            cell.made | cell.read & drawn
-            for entry, cell in list(zip(log, ran, strict=True))[turns[n] + 1 :]
-            if tuple(entry) not in inside
+            _changed(code, drawn)
+            for place, code in log[turns[n] + 1 :]
+            if (place, code) not in inside
         ]
         if cells[found[n]].made & wanted & frozenset().union(*since):
             first = n
