@@ -47,6 +47,8 @@ ifeq ($(OS),Windows_NT)
   $(error Windows is not supported: use WSL, the Linux that comes with Windows)
 else ifneq ($(findstring :,$(CURDIR)),)
   $(error Python cannot be set up in a folder that has a colon in its path: $(CURDIR))
+else ifneq ($(findstring i,$(filter-out -%,$(firstword $(MAKEFLAGS)))),)
+  $(error make -i would publish a book of which a part has failed)
 endif
 
 # Nothing that steers the Python of the user steers that of the book.

@@ -43,6 +43,8 @@ def main() -> None:
     )  # even if started in the background
     # The parent may be gone already when this begins: it says itself which one it is.
     lock, parent = Path(sys.argv[1]), int(sys.argv[2])
+    if (place := str(Path.cwd())) != place.encode(errors="replace").decode():
+        sys.exit(f"error: a book cannot be made in a folder whose path is not UTF-8: {place!a}")
     try:
         lock.parent.mkdir(exist_ok=True)
         with lock.open("w") as file:

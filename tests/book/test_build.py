@@ -611,6 +611,29 @@ def test_folder_that_cannot_hold_a_venv_is_named(tmp_path):
     assert f"a folder that has a colon in its path: {place}.  Stop." in done.stderr
 
 
+def test_folder_whose_path_is_no_text_is_named(tmp_path):
+    place = os.fsdecode(bytes(tmp_path) + b"/a\xe9")
+    os.mkdir(place)
+    shutil.copy(ROOT / "Makefile", place)
+    shutil.copytree(ROOT / "gfbook/build", f"{place}/gfbook/build")
+    done = subprocess.run(("make", "book"), cwd=place, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "error: a book cannot be made in a folder whose path is not UTF-8: " in done.stderr
+    assert r"/a\udce9" in done.stderr
+    assert not os.path.exists(f"{place}/.venv")
+
+
+@pytest.mark.parametrize("flags", ["-i", "-ik", "--ignore-errors"])
+def test_make_that_goes_on_past_errors_is_refused(tmp_path, flags):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    done = subprocess.run(("make", flags, "book"), cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "make -i would publish a book of which a part has failed.  Stop." in done.stderr
+    # Letters of other flags, and of what is set, are none of it.
+    plain = ("make", "-nk", "--warn-undefined-variables", "PORT=i", "clean")
+    assert subprocess.run(plain, cwd=tmp_path, stdout=subprocess.DEVNULL).returncode == 0
+
+
 def test_variables_of_the_user_are_not_those_of_the_makefile(tmp_path):
     shutil.copy(ROOT / "Makefile", tmp_path)
     names = ("READY", "TOOLS", "TESTS", "CHAPTER", "PARAMETERS", "STALE", "MARK", "BIN")
