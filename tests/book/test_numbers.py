@@ -33,13 +33,13 @@ OUT = [
     for pattern in (
         r"^(`{3,}).*?^\1`*$",  # code, and directives of that form: an index, a bibliography
         r"\\begin\{(\w+\*?)\}.*?\\end\{\1\}|\\tag\{[^}]*\}",  # numbered formulas, their numbers
-        r"<[^>]*>|\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}",  # HTML, Jinja
+        r"</?[a-z][^<>$]*>|\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}",  # HTML, Jinja
         r"\{[\w:+-]+\}`[^`]*`|`[^`]*`",  # roles, code in a line
-        r"^\([\w-]+\)=$|^:{3,}.*$|^:\w+:.*$",  # labels, directives, their options
+        r"^\([\w-]+\)=$|^:{3,}[^\n]*$|^:\w+:[^\n]*$",  # labels, directives, their options
         r"\[[\d.]+\]\([^)\s]*\)|\]\([^)\s]*\)",  # addresses
         r"\b(?:text|eq|fn|def|prop|cor|fig|table|related|app)-[\w-]+",  # claims
         rf"\b(?:{REFERENCE})(?:s|ies|es)?\.?\s+{NUMBER}(?:(?:,|,? and| or| to)\s+{NUMBER})*",
-        r"\([A-D]?\d+(?:\.\d|[a-h])?\)",  # (8), (C3), (5.1), (13a)
+        r"\([A-D]?\d+(?:\.\d|[a-j])?\)",  # (8), (C3), (5.1), (13a)
         r"\b(?:19|20)\d\d[a-z]?(?:/[a-z])?\b",  # years
         r"^#+ (?:\d+|[A-D])(?:\.\d+)?\.? |^\d+\. ",  # headings, lists
         # Names.
@@ -48,22 +48,32 @@ OUT = [
 ]
 ALLOWED = {  # what stands around a number, and why that is typed
     r"95% interval": "the customary level of confidence, SciPy's own",
-    r"[Hh]alf-times?|half learned|half its strength|within half of|at one half":
-        "when a mode counts as learned",
-    r"at half (?:its|the) speed": "a factor of two between two equations, exact",
+    r"[Hh]alf-times?|[Hh]alf learned|half its strength|within half of|at one half|"
+    r"half of the largest|half of ◌ , from|half is learned|to the half|one half (?:bef|on)|"
+    r"below one half|half way up": "when a mode counts as learned",
+    r"(?:at|with) half (?:its|the) speed": "a factor of two between two equations, exact",
     r"half of the \S+ of a square target": "one of two equal terms of a formula, exact",
-    r"half the squared Frobenius norm": "the loss in words",
+    r"half the square(?:d Frobenius norm| of)": "the loss in words",
     r"twice as large and starts at": "the example that the sentence is about",
-    r"half step halves|hal(?:f|ves?) (?:the )?step|step, and the distance halves|"
+    r"half step halves|[Hh]al(?:f|ves?) (?:the )?step|It halves too|correct digits doubles|"
+    r"step, and the distance halves|"
     r"half the distance|halves (?:with the step|that)": "the order of a method, exact",
     r"half of (?:its edge|its largest step)|half and (?:of )?twice the (?:best )?number":
         "what the check compares, a choice",
     r"balanced(?: square)? (?:starts|ones)\W.*half|"
-    r"[Hh]alf of the (?:balanced|random|time|starts)|"
+    r"[Hh]alf of the (?:balanced|random|time|starts)|half of all random|"
     r"half of these starts|one half: reflecting|Half the starts have|the other half a negative":
         "one of two signs, exact by symmetry, or drawn so",
     r"[Hh]alf of it|half is enough|half the limit's rate": "the constant of a theorem",
-    r"second half of the run|other half of the sentence": "parts, not sizes",
+    r"second half of the run|other half of the sentence|the fifth component|"
+    r"half in which the period|Halve the interval|at three times, each": "parts, not sizes",
+    r"large make the rate four times as large|ten times (?:larger|nearer|the root)|"
+    r"three times as much|3, four times|Four times the imbalance|4\^2 times less|"
+    r"A hundred times|is a third of that|doubled and the other one halved|Entries twice as":
+        "follows from what stands beside it, exact",
+    r"nine tenths of the largest step|1\.05 to 1\.5 and 1\.9 times|start a hundred times|"
+    r"width of some hundred|95 networks in 100|to 50 digits": "what is asked for, no result",
+    r"Feigenbaum's constant 4\.669": "a constant of mathematics",
     r"\bwidth (?:50|100|200)\b": "the three widths of the paper's Figure 2",
     r"4\.6.*Frobenius|4\.6 (?:two layers|for weights)|4\.6, and what is 0\.1|"
     r"0\.1 (?:is the|for a|a) standard": "printed in the caption of the paper's Figure 3",
@@ -86,9 +96,9 @@ SIZE = re.compile(
 
 
 def formula(found):
-    """Return what of a formula is to be looked at: a bare number, or decimals anywhere."""
+    """Return what of a formula is to be looked at: a bare number, what is nearly, decimals."""
     text = found[1].replace(r"\%", "%")
-    decimals = re.findall(r"\d+\.\d+", text)
+    decimals = re.findall(r"\d+\.\d+|(?<=\\approx)\s?\d+$", text)
     bare = not re.search(r"[A-Za-z=<>/]", text)
     return f" {text} " if bare else f" {' '.join(['◌', *decimals])} "
 
@@ -189,6 +199,8 @@ def test_no_number_is_typed_in_prose():
         "9 orders below, 100 at most",
         "Section 3 has 14 of them",
         "*Proof.* The rate 1 is 1.04 here, by (8).",
+        ":::{hint}\n:class: dropdown\nIt is 12 times as fast.\n:::",
+        "so that $r\\approx16$ in the end",
     ],
 )
 def test_typed_number_is_found(text):
