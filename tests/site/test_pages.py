@@ -567,6 +567,24 @@ def test_long_equations_scroll_and_keep_their_numbers_on_a_phone(page):
 
 
 @each_chapter
+def test_equations_break_where_print_would_break_them(page):
+    look(page, "phone")
+    broken = page.evaluate(
+        """() => {
+          const read = row => [...row.querySelectorAll('mjx-c')].map(c =>
+            String.fromCodePoint(parseInt(/-c([0-9A-F]+)/.exec(c.className)[1], 16))).join('');
+          return [...document.querySelectorAll('article div.math.long')].map(formula =>
+            [...formula.querySelectorAll('.piece')].map(row => row.matches(':last-child,\
+              :has(+ mjx-tstrut)') ? '' : read(row)));
+        }"""
+    )
+    for row in itertools.chain(*broken):
+        held = re.search(r"[(\[{\u27e8]([^()\[\]{}\u27e8\u27e9]*)$", row)
+        assert held is None or re.search(r"[+\u2212=]", held[1]), row  # not after one term
+    assert not any(row.endswith(("=", "+", "\u2212")) for row in itertools.chain(*broken))
+
+
+@each_chapter
 def test_letters_in_pictures_can_be_read_on_a_phone(page):
     look(page, "phone")
     for picture in page.locator("article figure img").all():

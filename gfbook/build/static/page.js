@@ -18,44 +18,97 @@ function follow() {
   target.scrollIntoView();
 }
 
-/** Make pieces of a row, each from a sign that a line may begin with to the next: the minus after
- * one stays with it. Given a level, first at wide spaces, then outside of brackets, then within:
- * a piece that is longer than a line is a row of pieces again. */
-function pieces(row, level = Infinity) {
-  const sign = (part) => part.matches('mjx-mo:is([space="3"], [space="4"])');
+const sign = (part) => part.matches('mjx-mo:is([space="3"], [space="4"])'); // of a relation or an operator
+const codes = (part, where) => [...part.querySelectorAll(where)].map((c) => /-c(\w+)/.exec(c.className)?.[1]);
+
+/** What it costs to begin a line at each part of a row: nothing after a wide space, little before
+ * a sign or a word, more between factors, before a bracket or a sum and behind them; and most within
+ * a term of a sum and within brackets, the more so after the first term of one. */
+function seams(parts) {
   const space = (part) => parseFloat(part.matches("mjx-mstyle") && part.firstChild?.style?.width) >= 1;
-  const bracket = (part) => part.matches("mjx-mo, mjx-texatom, mjx-msub, mjx-msup, mjx-msubsup") ? /-c(\w+)/.exec(part.querySelector("mjx-c")?.className)?.[1] : "";
-  const found = [];
-  let depth = 1, bars = false;
-  for (const part of row.children) {
-    const piece = found.at(-1), begins = sign(part) && !(piece?.length === 1 && sign(piece[0]));
-    if (!piece || space(part) || space(piece.at(-1)) || (begins && depth <= level)) found.push([]);
-    const code = bracket(part);
-    depth += ["28", "5B", "7B", "27E8"].includes(code) - ["29", "5D", "7D", "27E9"].includes(code);
-    if (["2016", "7C"].includes(code)) depth += (bars = !bars) ? 1 : -1;
-    found.at(-1).push(part);
-  }
-  if (found.length === 1 && level < 4) return pieces(row, level + 1);
-  for (const parts of found) {
-    const piece = Object.assign(document.createElement("span"), { className: "piece" });
-    parts[0].before(piece);
-    piece.append(...parts);
-    if (level < 4) pieces(piece, level + 1);
-  }
+  const bracket = (part) => part.matches("mjx-mo, mjx-texatom, mjx-msub, mjx-msup, mjx-msubsup") ? codes(part, "mjx-c")[0] : "";
+  const sum = (part) => part.matches("mjx-mo, mjx-munder, mjx-munderover, mjx-msub, mjx-msup, mjx-msubsup") && codes(part, "mjx-c").some((c) => ["2211", "222B", "220F"].includes(c));
+  const letter = (part) => [part, ...part.querySelectorAll("mjx-mi")].some((e) => e.matches("mjx-mi") && e.children.length === 1);
+  const factor = (part) => letter(part) && !part.matches("mjx-mo, mjx-mtext, mjx-mstyle") && !sum(part);
+  const outer = [];
+  let here = { signs: 0, plus: 0, sum: 0 }, bars = false, closed = false;
+  return parts.map((part, i) => {
+    const before = parts[i - 1], code = bracket(part), bar = ["2016", "7C"].includes(code), relation = part.matches('[space="4"]');
+    const opens = ["28", "5B", "7B", "27E8"].includes(code) || (bar && (bars = !bars)), closes = ["29", "5D", "7D", "27E9"].includes(code) || (bar && !opens);
+    let cost = Infinity;
+    if (!before || space(before)) cost = 0;
+    else if (sign(part) && !sign(before)) cost = (relation ? 1 : 2) + (outer.length && !here.signs ? 8 : 0);
+    else if (!sign(before) && [part, before].some((e) => e.matches("mjx-mtext"))) cost = 2;
+    else if ((opens || sum(part)) && (closed || factor(before))) cost = (here.sum ? 4 : 0) + (opens ? 8 : 6) + (here.plus ? 8 : 0);
+    else if (closed && factor(part) && !closes) cost = 10 + (here.plus ? 8 : 0);
+    cost += 14 * outer.length;
+    if (sign(part)) here = { signs: here.signs + 1, plus: relation ? 0 : here.plus + 1, sum: 0 };
+    if (sum(part)) here.sum = 1;
+    if (closes && outer.length) here = outer.pop();
+    if (opens) { outer.push(here); here = { signs: 0, plus: 0, sum: 0 }; }
+    closed = closes;
+    return cost;
+  });
 }
 
-/** Mark the formulas that are longer than a line of their text; the style sheet breaks them. */
+/** Break a row into lines that are not longer than a width, at what together costs least. In a
+ * line of text the browser breaks it, within brackets only where what they hold is too long. */
+function pieces(row, width, display) {
+  const parts = [...row.children].filter((part) => !part.matches("mjx-tstrut")), costs = seams(parts), em = parseFloat(getComputedStyle(row).fontSize);
+  const places = parts.map((part) => part.getBoundingClientRect()), long = (i, j) => {
+    while (j > i && parts[j].matches("mjx-mstyle")) j--; // a space at the end of a line is none
+    return places[j].right - places[i].left;
+  };
+  const indent = (i) => !i || !costs[i] ? 0 : costs[i] < 14 ? 1.5 : 2.5;
+  let starts = [...parts.keys()].filter((i) => i && costs[i] < 3);
+  if (display) {
+    const best = [{ cost: 0, starts: [] }];
+    for (let j = 1; j <= parts.length; j++) {
+      if (j < parts.length && costs[j] === Infinity) continue;
+      for (let i = 0; i < j; i++) {
+        if (!best[i]) continue;
+        const left = width - long(i, j - 1) - indent(i) * em, cost = best[i].cost + 3 + costs[i] + (left < 0 ? 1000 - left : j < parts.length ? (left / width) ** 2 : 0);
+        if (!(cost >= best[j]?.cost)) best[j] = { cost, starts: [...best[i].starts, i] };
+      }
+    }
+    starts = best.at(-1).starts.slice(1);
+  } else if ([0, ...starts].some((i, n) => long(i, (starts[n] ?? parts.length) - 1) > width)) starts = [...parts.keys()].filter((i) => i && (sign(parts[i]) || !costs[i]) && costs[i] < Infinity);
+  [0, ...starts].forEach((from, n) => {
+    const piece = Object.assign(document.createElement("span"), { className: "piece" });
+    if (display) piece.style.paddingLeft = `${indent(from)}em`;
+    parts[from].before(piece);
+    piece.append(...parts.slice(from, starts[n] ?? parts.length));
+  });
+  return starts.some((i) => costs[i] >= 14);
+}
+
+/** Break the formulas that are longer than a line of their text. */
 function breaks() {
   const all = [...document.querySelectorAll("article .math")];
-  all.forEach((formula) => { formula.classList.remove("long"); formula.style.fontSize = ""; });
+  const whole = (formula) => formula.querySelectorAll(".piece").forEach((piece) => piece.replaceWith(...piece.childNodes));
+  for (const formula of all.filter((formula) => formula.matches(".long"))) {
+    whole(formula);
+    formula.classList.remove("long");
+    formula.style.fontSize = "";
+  }
   const over = (box) => box.scrollWidth > box.clientWidth + 1;
   const wide = (formula) => formula.matches("span") ? formula.querySelector("mjx-math")?.offsetWidth > formula.clientWidth + 1
     : [formula, ...formula.querySelectorAll("mjx-container, mjx-table")].some(over);
   for (const formula of all.filter(wide)) {
-    const rows = [...formula.querySelectorAll("mjx-math, mjx-mtd:last-child")].filter((row) => !row.closest("mjx-mrow") && !row.querySelector(".piece, mjx-mtd:not(mjx-mrow *)"));
-    rows.forEach((row) => pieces(row, formula.matches("div") ? 0 : Infinity));
+    const display = formula.matches("div"), rows = [...formula.querySelectorAll("mjx-math, mjx-mtd:last-child")].filter((row) => !row.closest("mjx-mrow, mjx-labels") && !row.querySelector("mjx-mtd:not(mjx-mrow *)"));
+    const text = formula.closest("p, li, td, dd, section") ?? formula, number = formula.querySelector("mjx-labels mjx-mtd");
     formula.classList.add("long");
-    if (formula.matches("div") && wide(formula)) formula.style.fontSize = "85%"; // a long fraction
+    const lines = (size) => {
+      whole(formula);
+      formula.style.fontSize = size;
+      const ends = [display ? formula : text, ...(number ? [formula.querySelector("mjx-table")] : [])].map((box) => box.getBoundingClientRect().right);
+      const end = Math.min(...ends, number ? number.getBoundingClientRect().left - 6 : Infinity);
+      const inside = rows.map((row) => pieces(row, display ? end - row.getBoundingClientRect().left : text.clientWidth, display)).some(Boolean);
+      return display && (wide(formula) ? 2 : Number(inside));
+    };
+    const amiss = lines(""); // then smaller, for a long fraction or bracket
+    if (amiss && lines("85%") === 1) lines("");
+    else if (amiss && wide(formula)) lines("75%");
   }
 }
 
