@@ -1,7 +1,7 @@
 """Which cells of a notebook one of them needs to have been run before it."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import pairwise
 from symtable import SymbolTable, symtable
@@ -13,8 +13,11 @@ class Names(NamedTuple):
 
     made: frozenset[str]
     read: frozenset[str]
-    imports: bool
-    generators: frozenset[str]
+    anew: frozenset[str] = frozenset()
+    functions: Mapping[str, frozenset[str]] = {}
+    called: frozenset[str] = frozenset()
+    imported: frozenset[str] = frozenset()
+    generators: frozenset[str] = frozenset()
 
 
 def _base(node: ast.AST) -> Iterator[str]:
@@ -31,8 +34,30 @@ def _outer(table: SymbolTable) -> Iterator[str]:
         yield from _outer(child)
 
 
-def _read(tree: ast.Module) -> Iterator[str]:
-    """Yield the names that code reads before it assigns them itself."""
+def _functions(tree: ast.Module) -> Iterator[tuple[str, set[str]]]:
+    """Yield the names of functions, each with those that it reads when it is called.
+
+    A function that is given to another is called by that, and not by its name.
+    """
+    inside: list[ast.AST]
+    for statement in tree.body:
+        match statement:
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                targets, inside = [name], [statement]
+            case ast.Assign(targets=[target], value=ast.Lambda() | ast.Tuple() as value):
+                targets = [node.id for node in ast.walk(target) if isinstance(node, ast.Name)]
+                parts = value.elts if isinstance(value, ast.Tuple) else [value]
+                inside = [part for part in parts if isinstance(part, ast.Lambda)]
+            case _:
+                continue
+        alone = (symtable(ast.unparse(part), "part", "exec") for part in inside)
+        read = {name for table in alone for name in _outer(table)}
+        yield from ((name, read) for name in targets if inside)
+
+
+def _in_turn(tree: ast.Module) -> tuple[set[str], set[str]]:
+    """Return the names that code reads before it assigns them itself, and those it assigns."""
+    read: set[str] = set()
     assigned: set[str] = set()
     for statement in tree.body:
         for node in ast.walk(statement):
@@ -40,19 +65,27 @@ def _read(tree: ast.Module) -> Iterator[str]:
                 case (
                     ast.Name(id=name, ctx=ast.Load()) | ast.AugAssign(target=ast.Name(id=name))
                 ) if name not in assigned:
-                    yield name
-        if isinstance(statement, ast.Assign):
-            parts = (node for target in statement.targets for node in ast.walk(target))
-            assigned |= {
-                node.id
-                for node in parts
-                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-            }
+                    read.add(name)
+        match statement:
+            case ast.Assign(targets=targets):
+                parts = (node for target in targets for node in ast.walk(target))
+                assigned |= {
+                    node.id
+                    for node in parts
+                    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+                }
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                assigned.add(name)
+    return read, assigned
 
 
 @cache  # a notebook's cells are asked for again and again
 def names(source: str) -> Names:
     """Return the names that code makes or changes, and those that it reads from before.
+
+    Told apart are those it makes anew, so that no cell before it matters; what its functions
+    read when they are called; those of which it calls a method for what that does, which may
+    change them; those that an import binds; and generators of random numbers.
 
     Raises
     ------
@@ -61,18 +94,19 @@ def names(source: str) -> Names:
 
     Examples
     --------
-    >>> made, read, *_ = names("x[0] = y.T; z.append(1)")
-    >>> sorted(made), sorted(read)
-    (['x', 'z'], ['x', 'y', 'z'])
-    >>> made, read, *_ = names("a = [b for b in c]; a")
-    >>> sorted(made), sorted(read)
-    (['a'], ['c'])
+    >>> cell = names("x[0] = y.T; z.append(1)")
+    >>> sorted(cell.made), sorted(cell.read), sorted(cell.called), sorted(cell.anew)
+    (['x'], ['x', 'y', 'z'], ['z'], [])
+    >>> cell = names("a = [b for b in c]; f = lambda b, e=e: a + b + d")
+    >>> sorted(cell.anew), sorted(cell.read), sorted(cell.functions["f"])
+    (['a', 'f'], ['c', 'd', 'e'], ['a', 'd'])
     """
     tree, table = ast.parse(source), symtable(source, "cell", "exec")
     outer = {symbol.get_name() for symbol in table.get_symbols()} | {*_outer(table)}
     made: set[str] = set()
+    called: set[str] = set()
+    imported: set[str] = set()
     generators: set[str] = set()
-    imports = False
     for node in ast.walk(tree):
         match node:
             case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
@@ -80,25 +114,78 @@ def names(source: str) -> Names:
             case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
                 made.add(name)
             case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
-                imports = True
-                made |= {(alias.asname or alias.name).partition(".")[0] for alias in aliases}
+                imported |= {
+                    (alias.asname or alias.name).partition(".")[0] for alias in aliases
+                }
             case ast.Attribute(ctx=ast.Store()) | ast.Subscript(ctx=ast.Store()):
                 made.update(_base(node))
             case ast.Expr(value=ast.Call(func=ast.Attribute())):
-                made.update(_base(node.value))
+                called.update(_base(node.value))
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
                 if "default_rng" in ast.unparse(value):
                     generators.add(name)
-    read = outer.intersection(_read(tree))
-    return Names(frozenset(made & outer), frozenset(read), imports, frozenset(generators))
+    read, anew = _in_turn(tree)
+    return Names(
+        frozenset(made & outer),
+        frozenset(read & outer),
+        frozenset(anew),
+        {name: frozenset(read) for name, read in _functions(tree)},
+        frozenset(called & outer),
+        frozenset(imported),
+        frozenset(generators),
+    )
+
+
+def _names(source: str) -> Names:
+    """Return those names, or none of what is no Python: it changes nothing."""
+    try:
+        return names(source)
+    except SyntaxError:
+        return Names(frozenset(), frozenset())
+
+
+class Notebook:
+    """Cells by their names: what each changes, and which of those before it one needs.
+
+    What imports alone bind, modules, are not changed where their functions are called; a
+    generator of random numbers is wherever it is read.
+    """
+
+    def __init__(self, cells: list[Names]) -> None:
+        self.cells = cells
+        self.drawn = frozenset().union(*(cell.generators for cell in cells))
+        bound = frozenset().union(*(cell.imported for cell in cells))
+        self.modules = bound.difference(*(cell.made for cell in cells))
+        self.changed = [*map(self.changes, cells)]
+
+    def changes(self, cell: Names) -> frozenset[str]:
+        """Return the names that a cell changes."""
+        made = cell.made | cell.imported
+        return made | (cell.called - self.modules) | (cell.read & self.drawn)
+
+    def before(self, index: int, all_imports: bool) -> list[int]:
+        """Return the places of those that one needs, in their order, and its own."""
+        called = self.cells[index].read
+        while True:
+            wanted, found, then = called, [index], called
+            for place in range(index - 1, -1, -1):
+                cell = self.cells[place]
+                names = self.changed[place] & wanted
+                if names or (all_imports and cell.imported):
+                    wanted = (wanted - cell.anew) | cell.read
+                    found.append(place)
+                    # What a function reads is what it is when that is called, not made.
+                    then = then.union(*(cell.functions.get(name, ()) for name in names))
+            if then == called:
+                return found[::-1]
+            called = then
 
 
 def needs(sources: list[str], index: int) -> list[int]:
     """Return the places of the cells that one needs, in their order, and its own.
 
-    Those that import are needed by all. A generator of random numbers is changed wherever it
-    is read: who needs it needs all that drew from it. Where that cannot be known, all cells
-    before are needed.
+    Those that import are needed by all. Where names cannot be known, all cells before are
+    needed.
 
     Examples
     --------
@@ -106,28 +193,27 @@ def needs(sources: list[str], index: int) -> list[int]:
     [0, 1, 3, 4]
     >>> needs(["r = np.random.default_rng(0)", "r.normal()", "f(r)", "r"], 3)
     [0, 1, 2, 3]
+    >>> needs(["import plots", "x = []", "x.append(1)", "plots.name(x)", "plots.draw(x)"], 4)
+    [0, 1, 2, 4]
+    >>> needs(["f = lambda: a", "a = 2", "b = a", "f()"], 3)
+    [0, 1, 3]
     """
     try:
-        cells = [names(source) for source in sources[: index + 1]]
+        return Notebook([names(source) for source in sources[: index + 1]]).before(index, True)
     except SyntaxError:
         return [*range(index + 1)]
-    drawn = frozenset().union(*(cell.generators for cell in cells))
-    wanted, found = cells[index].read, [index]
-    for place in range(index - 1, -1, -1):
-        cell = cells[place]
-        if cell.imports or (cell.made | cell.read & drawn) & wanted:
-            wanted |= cell.read
-            found.append(place)
-    return found[::-1]
 
 
-def _changed(code: str, drawn: frozenset[str]) -> frozenset[str]:
-    """Return the names that code changed when it was run: none if it is no Python."""
-    try:
-        cell = names(code)
-    except SyntaxError:
-        return frozenset()
-    return cell.made | cell.read & drawn
+def uses(sources: list[str]) -> list[list[int]]:
+    """Return for each cell the places of those whose names it reads, or that made those.
+
+    Examples
+    --------
+    >>> uses(["import f", "a = 1", "b = f.g(a)", "a +", "c = 2", "b + c"])
+    [[], [], [0, 1], [], [], [0, 1, 2, 4]]
+    """
+    notebook = Notebook([*map(_names, sources)])
+    return [notebook.before(index, False)[:-1] for index in range(len(sources))]
 
 
 def due(
@@ -155,18 +241,17 @@ def due(
     first = turns.index(len(log))
     first = min([first, *(n for n, (a, b) in enumerate(pairwise(turns), 1) if b < a)])
     try:
-        cells = [names(source) for source in sources[: index + 1]]
+        notebook = Notebook([names(source) for source in sources[: index + 1]])
     except SyntaxError:
         return found[first:]
-    drawn = frozenset().union(*(cell.generators for cell in cells))
     for n in range(first - 1, -1, -1):
-        wanted = frozenset().union(*(cells[place].read for place in found[first:]))
+        wanted = frozenset().union(*(notebook.cells[place].read for place in found[first:]))
         inside = {(place, sources[place]) for place in found[n + 1 : -1]}
         since = [
-            _changed(code, drawn)
+            notebook.changes(_names(code))
             for place, code in log[turns[n] + 1 :]
             if (place, code) not in inside
         ]
-        if cells[found[n]].made & wanted & frozenset().union(*since):
+        if notebook.changed[found[n]] & wanted & frozenset().union(*since):
             first = n
     return found[first:]

@@ -78,6 +78,10 @@ def test_a_cell_needs_what_its_names_come_from():
     assert needs(["a = 1", "a[0] = 2", "b = 3", "a"], 3) == [0, 1, 3]
     assert needs(["a = 1", "a += 1", "a"], 2) == [0, 1, 2]
     assert needs(["a = []", "a.append(1)", "a"], 2) == [0, 1, 2]
+    assert needs(["a = 1", "a = 2", "a"], 2) == [1, 2]
+    assert needs(["import a", "b = 1", "a.f(b)", "a.c"], 3) == [0, 3]  # no module is changed
+    assert needs(["import a", "b = 1", "a.f = b", "a.c"], 3) == [0, 1, 2, 3]
+    assert needs(["from c import a", "a = []", "a.append(1)", "a"], 3) == [0, 1, 2, 3]
     assert needs(["a = 1", "b =", "a"], 2) == [0, 1, 2]  # not to be known
     assert needs(["b =", "a"], 0) == [0]
 
