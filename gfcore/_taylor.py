@@ -47,23 +47,9 @@ _FACTORS = [np.array(-1.0 / (j + 1)) for j in range(_ORDER)]  # from -E_j to ord
 # C(j-1, i-1) for z^j and t^i, both from the last to the first, as the coefficients lie.
 _EULER = np.zeros((_ORDER + 1, _ORDER + 1))
 _EULER[-1, -1] = 1.0
-for _j in range(_ORDER):
-    _EULER[-2 - _j, -2::-1][: _j + 1] = [math.comb(_j, i) for i in range(_j + 1)]
+_EULER[-2::-1, -2::-1] = [[math.comb(j, i) for i in range(_ORDER)] for j in range(_ORDER)]
 _ROUGH = _EULER.copy()
 _ROUGH[0] *= 3
-
-
-def _powers(x: Array) -> Array:
-    """Return the powers of x along a last axis, the highest first."""
-    powers = np.empty((*x.shape, _ORDER + 1))
-    rising = powers[..., ::-1]
-    rising[..., :1], rising[..., 1:] = 1.0, x[..., None]
-    np.multiply.accumulate(rising, axis=-1, out=rising)
-    return powers
-
-
-_POWERS = _powers(_POLES)
-_LAST = (_POWERS[:, None] * _EULER[:3]).reshape(-1, _ORDER + 1)  # terms of Euler's sums
 
 
 class Reached(NamedTuple):
@@ -264,9 +250,10 @@ class _Series:
         if underflow := bool(tiny.any()):
             limits[tiny] = _TINY  # where squares underflow, that much of the unit must do
         plain = np.fmin(reduce(limits, axis=(1, 2)), fall)
-        beta, powers = plain[:, None] * _POLES, _powers(plain)
-        last = powers[:, None] * _LAST
-        terms = np.empty((len(tol), 2, len(_LAST)))
+        beta = plain[:, None] * _POLES
+        powers = _powers(beta)
+        last = (powers[:, :, None] * _EULER[:3]).reshape(len(tol), -1, _ORDER + 1)
+        terms = np.empty((len(tol), 2, last.shape[1]))
         c = [last @ factor for factor in (self.U, self.V)]
         for i in range(2):
             np.vecdot(c[i], c[i], out=terms[:, i])
@@ -285,10 +272,9 @@ class _Series:
         fall = fall[:, None]
         half = 3 * fall - beta / 2
         reach = np.minimum(beta * z / (1 - z), half + np.sqrt(half**2 + fall * beta))
-        pole = reach.argmax(axis=1)
-        best = np.arange(len(tol)), pole
+        best = np.arange(len(tol)), reach.argmax(axis=1)
         self.beta = beta[best][:, None]
-        self.scale = (powers * _POWERS[pole])[:, None] / self.root
+        self.scale = powers[best][:, None] / self.root
         return plain, reach[best]
 
     def weights(self, theta: Array) -> Array:
@@ -317,3 +303,12 @@ class _Series:
         # E V may be small against its own rounding while U and V still move: large weights
         # with an E that only rare directions see do so for long.
         return np.asarray(near | ~(self.U[:, -2].any(axis=1) | self.V[:, -2].any(axis=1)))
+
+
+def _powers(x: Array) -> Array:
+    """Return the powers of x along a last axis, the highest first."""
+    powers = np.empty((*x.shape, _ORDER + 1))
+    rising = powers[..., ::-1]
+    rising[..., :1], rising[..., 1:] = 1.0, x[..., None]
+    np.multiply.accumulate(rising, axis=-1, out=rising)
+    return powers
