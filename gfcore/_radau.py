@@ -31,15 +31,12 @@ from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
 from gfcore import paper
-from gfcore._check import Array
-from gfcore._taylor import SLOWEST, TRIED
+from gfcore._check import EPS, Array
+from gfcore._taylor import ATTEMPTS, ROUNDING, SLOWEST, TRIED
 
-_EPS = float(np.finfo(float).eps)
-ROUNDING = 16 * _EPS  # what a few dozen operations lose
 _LEAST = float(np.finfo(float).tiny)  # size of a hidden unit; a smaller one has no digits
 _STAGES = 12
 _SWEEPS = 25  # at most, to solve the equations of a step
-_ATTEMPTS = 100_000  # at most, to reach the last time
 STUCK = "the integration got no further than t = {:.6g} of {:.6g}"
 _SHAPE = 1e-5  # relative tolerance of E, so that its decay is right far below rtol
 
@@ -204,7 +201,7 @@ def _collocate(frame: _Frame, h: float, tol: float) -> tuple[Array, int, float] 
         )
         changes.append(change)
         stalled = sweep > 1 and change > 0.3 * changes[-2]
-        if change < accuracy or (stalled and change < 100 * _EPS):
+        if change < accuracy or (stalled and change < 100 * EPS):
             return np.concatenate([Z0[None], Z]), sweep, moved
         # Changes alternate between U and V, so only every second one need shrink.
         if not np.isfinite(change) or (sweep > 4 and change > 0.8 * changes[-3]):
@@ -256,7 +253,7 @@ def conserve(Z: Array, K: Array, J: Array, scale: Array | None = None) -> Array:
     R = Z * scale
     weight = scale[:, None] * scale
     n, B = np.linalg.eigh(R.mT @ R)
-    n = np.maximum(n, np.maximum(_EPS * n[:, -1:], 1e-300))
+    n = np.maximum(n, np.maximum(EPS * n[:, -1:], 1e-300))
     for _ in range(3):  # Newton steps
         drift = weight * (Z.mT @ (J * Z) - K)
         turn = B.mT @ drift @ B / (n[:, :, None] + n[:, None])
@@ -306,7 +303,7 @@ def path(
     states[:done] = R
     errors = np.zeros(times.size)
     frame = None
-    for count in range(_ATTEMPTS):
+    for count in range(ATTEMPTS):
         if done == times.size:
             return states, errors
         if frame is None:
@@ -343,12 +340,12 @@ def path(
             Z = Z @ frame.Gt
         R_theta = np.concatenate([frame.Phi @ Z[:, :m], frame.Psi @ Z[:, m:]], 1)
         states[done:last], R = R_theta[:-1], R_theta[-1]
-        lost = 4 * _EPS * count * _size(R_theta[:, :m]) * _size(R_theta[:, m:])
+        lost = 4 * EPS * count * _size(R_theta[:, :m]) * _size(R_theta[:, m:])
         errors[done:last] = X_error + moved + lost
         now, done, frame = now + h, last, None
         # Where Q0 is out of reach, P does not vanish, and its part in (26) limits the steps; so
         # does E where the weights are too narrow for Y, and only rounding errors move.
-        if count > TRIED and end - now > _ATTEMPTS * h:
+        if count > TRIED and end - now > ATTEMPTS * h:
             break
         h *= min(most, growth, 16 / sweeps)
     raise ArithmeticError(STUCK.format(now, end) + ("" if Q0 is None else _far(Y, R, Q0)))
@@ -357,7 +354,7 @@ def path(
 def _far(Y: Array, R: Array, Q0: Array) -> str:
     """Say how far the imbalance of R is from Q0, and whether it is so for all weights."""
     (m, n), q = Y.shape, np.linalg.eigvalsh(Q0)
-    noise = 4 * len(q) * _EPS * np.abs(q).max()
+    noise = 4 * len(q) * EPS * np.abs(q).max()
     up, down = int((q > noise).sum()), int((q < -noise).sum())
     distance = np.linalg.norm(paper.eq_13(R[:m], R[m:]) - Q0)
     text = f", with U^T U - V^T V {distance:.3g} away from Q0"

@@ -27,10 +27,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gfcore._check import Array
+from gfcore._check import EPS, Array
 
-_EPS = float(np.finfo(float).eps)
-ROUNDING = 16 * _EPS  # what a few dozen operations lose
+ROUNDING = 16 * EPS  # what a few dozen operations lose
 _ORDER = 20  # where the calls and the operations of a path together cost least
 # A term over the one before: at h r = 0.4 * 20 the series of exp(-h r) still damps, and Euler's
 # sum of it at 1 + 5 z times that.
@@ -48,8 +47,7 @@ _FACTORS = [np.array(-1.0 / (j + 1)) for j in range(_ORDER)]  # from -E_j to ord
 # C(j-1, i-1) for z^j and t^i, both from the last to the first, as the coefficients lie.
 _EULER = np.zeros((_ORDER + 1, _ORDER + 1))
 _EULER[-1, -1] = 1.0
-for _j in range(_ORDER):
-    _EULER[-2 - _j, -2::-1][: _j + 1] = [math.comb(_j, i) for i in range(_j + 1)]
+_EULER[-2::-1, -2::-1] = [[math.comb(j, i) for i in range(_ORDER)] for j in range(_ORDER)]
 _ROUGH = _EULER.copy()
 _ROUGH[0] *= 3
 
@@ -116,7 +114,7 @@ def _advance(
     # and hidden units or rows that set out near a saddle; all have digits of their own.
     parts = np.concatenate([np.linalg.norm(path.R, axis=axis) for axis in (1, 2)], axis=1)
     least = np.where(parts > 0, parts, np.inf).min(1) / np.maximum(parts.max(1), 1e-300)
-    floor = np.where(R_size < 0.1 * Y_size, 0.0, _EPS * np.minimum(least, 1))
+    floor = np.where(R_size < 0.1 * Y_size, 0.0, EPS * np.minimum(least, 1))
     shares = np.stack([tol, floor])[:, :, None] ** 2
     active = np.flatnonzero(path.done < t.size)
     series = None
@@ -247,22 +245,22 @@ class _Series:
         # From U = 0 every second term of V is 0 as long as X is.
         fall = np.maximum(before / end, np.sqrt(third / end))
         fall = _FALL * np.sqrt(reduce(fall, axis=1, initial=1e8))
-        limits = reduce((lost / squares[:, :, :2]) ** _ROOTS[:2], axis=2)
+        limits = (lost / squares[:, :, :2]) ** _ROOTS[:2]
         tiny = first < 1e-250
         if underflow := bool(tiny.any()):
             limits[tiny] = _TINY  # where squares underflow, that much of the unit must do
-        plain = np.fmin(reduce(limits, axis=1), fall)
+        plain = np.fmin(reduce(limits, axis=(1, 2)), fall)
         beta = plain[:, None] * _POLES
         powers = _powers(beta)
         last = (powers[:, :, None] * _EULER[:3]).reshape(len(tol), -1, _ORDER + 1)
-        terms = np.empty((len(tol), 2, len(_POLES), 3))
+        terms = np.empty((len(tol), 2, last.shape[1]))
         c = [last @ factor for factor in (self.U, self.V)]
         for i in range(2):
-            terms[:, i] = np.vecdot(c[i], c[i]).reshape(len(tol), -1, 3)
-        limits = reduce((lost[:, :, None] / terms) ** _ROOTS, axis=3)
+            np.vecdot(c[i], c[i], out=terms[:, i])
+        limits = (lost / terms).reshape(len(tol), 2, -1, 3) ** _ROOTS
         if underflow:
-            limits = np.where(tiny[..., None], (_TINY / (_TINY + beta))[:, None], limits)
-        z = reduce(limits, axis=1, initial=0.8)
+            limits[tiny] = (_TINY / (_TINY + beta[tiny.nonzero()[0]]))[..., None]
+        z = reduce(limits, axis=(1, 3), initial=0.8)
         if 1e4 * self.units.min() < first.max():
             # Hidden units too small for all this to see lose no more of their own size.
             units = 1e4 * np.where(self.units > 0, self.units, np.inf)[:, None]

@@ -31,14 +31,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gfcore import _check, _explicit, _taylor
-from gfcore._check import Array
+from gfcore._check import EPS, Array
 from gfcore._gauge import independent, narrowed, positive
 from gfcore._scale import norm as _norm
 from gfcore._scale import squares
 from gfcore._taylor import ROUNDING, SLOWEST, Reached
 from gfcore.state import BatchError, Trajectory, Weights
 
-_EPS = float(np.finfo(float).eps)
 _FINEST = 1e-13  # the smallest tolerance that rounding leaves room for
 # The least and the most that a step of the series may lose: more, and (13) would drift by it,
 # so where the tolerance is loose, a thousandth of that.
@@ -104,7 +103,7 @@ def _start(U: Array, V: Array) -> _Start:
             R[i] = Z[i]
         else:
             C[i], C[i, :r] = 0, c
-        lost[i] = np.abs(whole - z @ c).sum(1) + _EPS * np.abs(whole).max(1)
+        lost[i] = np.abs(whole - z @ c).sum(1) + EPS * np.abs(whole).max(1)
     return _Start(R, Z, C, lost) if changed else _Start(R, R, None, None)
 
 
@@ -205,7 +204,7 @@ def _together(
         # but for what the last terms of the two paths happen to share.
         steps = both.steps[count:]
         size = _product(fine, m)
-        lost = (6 * tol[:, None] * (steps > 0) + 12 * _EPS * steps) * size
+        lost = (6 * tol[:, None] * (steps > 0) + 12 * EPS * steps) * size
         both_X = _products(rough, m), _products(fine, m)
         found, good, _ = _estimate(Y[todo], *both_X, size, rtol, lost, t=t)
         # Errors of the two may have the same sign.
@@ -236,7 +235,7 @@ def _together(
 def _endless(Y: Array, Sigma: Array) -> str:
     """Say so if no weights have the correlation Y, so that those of the flow grow for ever."""
     variances, Psi = np.linalg.eigh(Sigma)
-    none = Psi[:, variances <= 4 * len(Psi) * _EPS * variances[-1]]
+    none = Psi[:, variances <= 4 * len(Psi) * EPS * variances[-1]]
     beyond = np.linalg.norm(Y @ none)
     if beyond <= ROUNDING * np.linalg.norm(Y):
         return ""
@@ -453,8 +452,8 @@ def _unseen(sigma: Array, size: Array, t: Array) -> Array:
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         when = np.maximum((np.log(sigma) / 2 - np.log(size)) / sigma, 0)
         ahead = (sigma[..., None] - sigma[:, None]) * when[..., None]
-        lost = sigma[:, None] * np.minimum(_EPS**2 * np.exp(ahead), 1)
-    if (lost.sum(2) < _EPS * sigma).all():  # less than what the early mode itself rounds
+        lost = sigma[:, None] * np.minimum(EPS**2 * np.exp(ahead), 1)
+    if (lost.sum(2) < EPS * sigma).all():  # less than what the early mode itself rounds
         return np.zeros((len(sigma), t.size))
     learned = t[:, None, None] > np.fmin(when, np.inf)[:, None, :, None]
     return np.asarray(np.where(learned, lost[:, None], 0).max(axis=2).sum(axis=2))
@@ -487,7 +486,7 @@ def _nudged(Phi: Array, Psi: Array, G: Array, R: Array) -> Array:
         P, part = modes[..., : G.shape[-1]], change[..., side, :]
         spread = (P**2 * ((R[..., side, :] / size) ** 2 @ G**2)).sum(-2, keepdims=True) ** 0.5
         part += P * (spread - (P * (part @ G)).sum(-2, keepdims=True)) @ G.mT
-    return np.asarray(R + 4 * _EPS * size * change)
+    return np.asarray(R + 4 * EPS * size * change)
 
 
 def _regained(Y: Array, lost: Array, free: NDArray[np.bool_]) -> Array:

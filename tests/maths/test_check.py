@@ -63,6 +63,8 @@ class Stubborn:
         readonly(MATRIX),
         Wrapped(MATRIX),
         collections.deque(MATRIX.tolist()),
+        memoryview(MATRIX),
+        memoryview(MATRIX.astype(np.uint8)),
     ],
 )
 def test_array_copies_whatever_holds_real_numbers(value):
@@ -91,7 +93,10 @@ def test_array_copies_whatever_holds_real_numbers(value):
         (Wrapped(MATRIX.view(Metres)), r"Y is a Metres"),
         (collections.deque([[True, 1.0]]), r"Y must be real numbers, got bool entries"),
         (collections.UserList([[np.True_, 1.0]]), r"Y must be real numbers, got bool entries"),
-        (bytearray(b"12"), r"Y must be real numbers, got a bytearray"),
+        (bytearray(b"12"), r"Y must be real numbers, got raw bytes: bytearray"),
+        ([b"12"], r"Y must be real numbers, got raw bytes: bytes"),
+        (memoryview(b"12"), r"Y must be real numbers, got raw bytes: memoryview"),
+        ([memoryview(bytearray(b"12"))], r"Y must be real numbers, got raw bytes: memoryview"),
         (cyclic(), r"Y must be a real array, but holds itself"),
         ([["1", "2"]], r"Y must be real numbers, got <U1 entries, shape \(1, 2\)"),
         (np.array([[1, None]]), r"Y must be real numbers, got object entries, shape \(1, 2\)"),

@@ -505,7 +505,7 @@ def test_times_between_steps_are_as_right_as_the_others():
 
 def test_narrowed_attempts_are_reported(monkeypatch):
     monkeypatch.setattr(_taylor, "ATTEMPTS", 3)
-    monkeypatch.setattr(_radau, "_ATTEMPTS", 3)
+    monkeypatch.setattr(_radau, "ATTEMPTS", 3)
     with pytest.raises(ArithmeticError, match=r"got no further than t = .* of 50"):
         flow.solve(np.eye(2), gf.Weights(0.1 * np.eye(2), 0.1 * np.eye(2)), 50.0)
 
