@@ -367,8 +367,9 @@ function render({ model, el }) {
     moved(changes);
   };
   // What is said at each position of a slider that plays would never be read to its end.
-  const playing = (on) => words.setAttribute("aria-live", on ? "off" : "polite");
-  const words = make("p", { className: "explorer-answer" });
+  const playing = (on) => answer.setAttribute("aria-live", on ? "off" : "polite");
+  const words = make("span"), answer = make("p", { className: "explorer-answer" }, words);
+  if (model.longest) answer.dataset.longest = model.longest;
   const rows = controls(spec, position, live, (index, value) => moved([[index, value]]), playing);
   playing(false);
   const form = make("div", { className: "explorer-controls" }, ...rows.map(({ row }) => row));
@@ -390,7 +391,7 @@ function render({ model, el }) {
     : `Calculated when this page was built, at ${model.count} settings; run the chapter for any other.`;
   // JupyterLab takes the arrow keys for itself where the focused element does not say this.
   form.querySelectorAll("input, select").forEach((e) => e.setAttribute("data-lm-suppress-shortcuts", "true"));
-  el.replaceChildren(form, boards, words);
+  el.replaceChildren(form, boards, answer);
   el.classList.add("explorer-ready");
   update();
   draw();
@@ -424,6 +425,7 @@ class Page {
   constructor(data) {
     this.page = true;
     this.data = data;
+    this.longest = data.text.reduce((a, b) => (b.length > a.length ? b : a));
     this.counts = data.said.map((words) => words.length);
     this.count = this.counts.reduce((a, b) => a * b, 1);
     this.x = unpacker(data, "x");
