@@ -379,6 +379,7 @@ function render({ model, el }) {
     const state = model.get("state");
     state.said.forEach((said, index) => rows[index].say(said));
     words.textContent = state.text;
+    if (live) words.style.minHeight = `${words.offsetHeight}px`;
     views.forEach((view) => view.update(state));
   };
   if (spec.log) {
@@ -386,6 +387,15 @@ function render({ model, el }) {
     box.addEventListener("change", () => { log = box.checked; draw(); });
     form.append(make("label", { className: "explorer-control" }, box, " logarithmic axis"));
   }
+  // As high as the longest answer, or what is below would jump; a kernel's are known as they come.
+  const longest = live ? [] : [...new Set(model.data.text)].sort((a, b) => b.length - a.length).slice(0, 12);
+  const fit = () => {
+    const ruler = make("p", { className: "explorer-answer" });
+    ruler.style.cssText = `position: absolute; visibility: hidden; width: ${words.clientWidth}px`;
+    words.after(ruler);
+    words.style.minHeight = `${Math.max(0, ...longest.map((text) => { ruler.textContent = text; return ruler.offsetHeight; }))}px`;
+    ruler.remove();
+  };
   boards.title = live ? "Each value is calculated when you ask for it."
     : `Calculated when this page was built, at ${model.count} settings; run the chapter for any other.`;
   // JupyterLab takes the arrow keys for itself where the focused element does not say this.
@@ -395,9 +405,10 @@ function render({ model, el }) {
   update();
   draw();
   model.on("change:state", update);
-  const themed = new MutationObserver(draw);
+  const themed = new MutationObserver(draw), resized = new ResizeObserver(fit);
   themed.observe(document.documentElement, { attributeFilter: ["data-theme"] });
-  return () => { themed.disconnect(); views.forEach((view) => view.end()); };
+  resized.observe(boards); // which is as wide as the words
+  return () => { themed.disconnect(); resized.disconnect(); views.forEach((view) => view.end()); };
 }
 
 /** Unpack one state's curves: 16-bit steps of a range, as differences. */
