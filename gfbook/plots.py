@@ -233,7 +233,7 @@ def _place(
     for box in taken:
         free &= (low > box.max).any(1) | (low + size < box.min).any(1)
     free &= _inside(drawn, low - 2, low + size + 2, frame) == 0
-    for far in (24, 12, 7, 4):  # its own line is nearer
+    for far in (12, 8, 6):  # its own line is nearer
         alone = free & (_inside(others, low - far, low + size + far, frame) == 0)
         if alone.any():
             return np.asarray(low[alone][0])
