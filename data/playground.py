@@ -29,9 +29,12 @@ ARRIVED = 0.01  # of the error
 DOUBTED = 1e-6  # of Y: an error of the integration that is told
 TINY = 1e-12  # what is told as 0
 GREY = "#6b7280"
+COMMA = r"[+-]?\d*,\d+"
+NARROW = "\u00a0\u2007\u2009\u202f"  # blanks that some write within a number
 BLANK = "\ufeff" + string.whitespace  # some programs put a mark before what they save as CSV
 SINGLE = ("k", "std", "scale", "lam", "q1", "q2")
 SEVERAL = ("u", "v", "sigma0")
+SHAPED = ("Y", "U", "V", "X0", "covariance")
 
 STYLES: dict[str, dict[str, Any]] = {
     "flow": plots.TWO_LAYER,
@@ -88,20 +91,25 @@ def number(name: str, text: str) -> int | float:
     (3, -0.001)
     """
     text = text.strip().replace("\u2212", "-")
-    for kind in (int, float):
-        try:
-            if np.isfinite(found := kind(text)):
-                return found
-        except ValueError:
-            pass
-    point = "; a decimal has a point" * bool(re.fullmatch(r"-?\d*,\d+", text))
-    raise ValueError(f"{name} must be a number, got {text!r}{point}")
+    try:
+        if np.isfinite(value := float(text)):
+            return int(text) if re.fullmatch(r"[+-]?\d+", text) else value
+    except ValueError:
+        pass
+    point = "; a decimal has a point" * bool(re.fullmatch(COMMA, text))
+    raise ValueError(f"{name} must be a number, got {short(text)}{point}")
+
+
+def short(text: str) -> str:
+    """Return what was typed in quotes, its beginning if it is long."""
+    return repr(text if len(text) < 60 else f"{text[:57]}...")
 
 
 def matrix(name: str, text: str) -> list[list[float]]:
-    """Return rows, one a line or between semicolons, of numbers between commas or blanks.
+    r"""Return rows, one a line or between semicolons, of numbers between commas or blanks.
 
-    Rows in brackets, as Python and NumPy write them, are rows too.
+    Rows in brackets, as Python and NumPy write them, are rows too; and lines with semicolons or
+    tabs between decimals that have a comma, as spreadsheets of half of Europe save CSV.
 
     Raises
     ------
@@ -112,19 +120,28 @@ def matrix(name: str, text: str) -> list[list[float]]:
     --------
     >>> matrix("Y", "1, 2; 3 4"), matrix("Y", "[[1, 2], [3, 4]]")
     ([[1.0, 2.0], [3.0, 4.0]], [[1.0, 2.0], [3.0, 4.0]])
+    >>> matrix("Y", "1,5;2\n3;0,25")
+    [[1.5, 2.0], [3.0, 0.25]]
     """
     text = re.sub(r"\]\s*,?\s*\[", ";", text.strip(BLANK)).strip("[]")
-    if "\n" in text and re.search(r";[^\S\n]*[^\s;]", text):
+    if found := re.search(rf"\d[{NARROW}]\d{{3}}(?!\d)", text):
+        raise ValueError(f"{name} has a narrow blank in {found[0]!r}: write thousands without")
+    by_lines = "\n" in text and re.search(r";[^\S\n]*[^\s;]", text)
+    lines = [
+        line for line in re.split("\n" if by_lines else "[;\n]", text) if line.strip("; \t\r")
+    ]
+    if not lines:
+        raise ValueError(f"{name} must have numbers, and is empty")
+    if len(lines) > 1 and not re.search(r"\d", lines[0]):
+        said = lines[0].strip()
+        raise ValueError(f"row 1 of {name} has no number: {said!r}; leave its words out")
+    rows = cells(name, lines, ";" if by_lines else "\t")
+    if by_lines and not rows:
         raise ValueError(
             f"{name} has semicolons within its lines: give each row a line of its own, "
             "with commas, blanks or tabs between its numbers and a point in decimals"
         )
-    lines = [line.strip() for line in re.split(r"[;\n]", text) if line.strip()]
-    if not lines:
-        raise ValueError(f"{name} must have numbers, and is empty")
-    if len(lines) > 1 and not re.search(r"\d", lines[0]):
-        raise ValueError(f"row 1 of {name} has no number: {lines[0]!r}; leave its words out")
-    rows = [read(f"row {i} of {name}", line) for i, line in enumerate(lines, 1)]
+    rows = rows or [read(f"row {i} of {name}", line.strip()) for i, line in enumerate(lines, 1)]
     for i, found in enumerate(rows, 1):
         if len(found) != len(rows[0]):
             said = f"row 1 has {len(rows[0])}, row {i} has {len(found)}"
@@ -132,6 +149,41 @@ def matrix(name: str, text: str) -> list[list[float]]:
                 f"{name} must have as many numbers in each row: {said}; "
                 "a decimal has a point, not a comma"
             )
+    return rows
+
+
+def cells(name: str, lines: list[str], mark: str) -> list[list[float]]:
+    """Return the rows of CSV whose decimals have a comma; none if it is something else.
+
+    Examples
+    --------
+    >>> cells("Y", ["1,5;2", "3;4;"], ";"), cells("Y", ["1, 2; 3, 4"], ";")
+    ([[1.5, 2.0], [3.0, 4.0]], [])
+    >>> cells("Y", ["1,500;2,000"], ";")
+    Traceback (most recent call last):
+    ValueError: Y has '1,500', a decimal or thousands: write it with a point, or without a comma
+    """
+    table = [[cell.strip() for cell in line.split(mark)] for line in lines]
+    for row in table:
+        while not row[-1]:
+            row.pop()
+    if len({(*map(bool, row),) for row in table}) > 1:  # a column may be empty
+        for i, row in enumerate(table, 1):
+            if not all(row):
+                raise ValueError(f"row {i} of {name} has an empty place: {short(lines[i - 1])}")
+    every = [cell for row in table for cell in row if cell]
+    commas = [cell for cell in every if "," in cell]
+    if not any(mark in line for line in lines) or (mark == "\t" and not commas):
+        return []
+    if commas and any("." in cell for cell in every):
+        return []
+    try:
+        rows = [[float(number("", a.replace(",", "."))) for a in row if a] for row in table]
+    except ValueError:
+        return []
+    if commas and all(re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", cell) for cell in commas):
+        said = f"{commas[0]!r}, a decimal or thousands"
+        raise ValueError(f"{name} has {said}: write it with a point, or without a comma")
     return rows
 
 
@@ -144,7 +196,7 @@ def read(where: str, line: str) -> list[float]:
     Traceback (most recent call last):
     ValueError: row 2 of Y is not numbers alone: '1, two'
     """
-    shown = repr(line if len(line) < 60 else f"{line[:57]}...")
+    shown = short(line)
     try:
         found = [float(number("", word)) for word in re.split(r"[,\s]+", line) if word]
     except ValueError:
@@ -160,6 +212,21 @@ def read(where: str, line: str) -> list[float]:
 def row(name: str, text: str) -> list[float]:
     """Return the numbers of a row or a column."""
     return [value for values in matrix(name, text) for value in values]
+
+
+def twofold(given: Given) -> Iterator[str]:
+    """Yield a word on each field whose rows may be taken for decimals with a comma.
+
+    Examples
+    --------
+    >>> [*twofold({"Y": "1,5;2,5", "U": "1, 5; 2, 5"})]
+    ['Each row of Y is two numbers with a comma between; a decimal has a point.']
+    """
+    for name in {*SEVERAL, *SHAPED} & given.keys():
+        rows = re.split(r"\s*[;\n]+\s*", given[name].strip())
+        if all(re.fullmatch(COMMA, row) for row in rows):
+            said = "two numbers with a comma between; a decimal has a point"
+            yield f"Each row of {name} is {said}."
 
 
 def begin(given: Given) -> Lines:
@@ -610,4 +677,5 @@ def show(given: Given) -> Shown:
     rows = [*predicted(lines, given, found), *measured(lines, paths, given)]
     last = "closed" if lines["flow"] is None else "flow.X"
     code = [*lines.text, f"print(np.linalg.svd({last}[-1], compute_uv=False))"]
-    return Shown(panels, rows, [form, *([why] if why else [])], "\n".join(code) + "\n")
+    said = [form, *([why] if why else []), *sorted(twofold(given))]
+    return Shown(panels, rows, said, "\n".join(code) + "\n")

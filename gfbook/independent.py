@@ -16,7 +16,11 @@ Array = NDArray[np.float64]
 
 
 def integrate(
-    slope: Callable[[Array], Array], start: ArrayLike, t: Array, atol: float = 1e-14
+    slope: Callable[[Array], Array],
+    start: ArrayLike,
+    t: Array,
+    atol: float = 1e-14,
+    rtol: float = 1e-12,
 ) -> Array:
     """Return the solution of dx/dt = slope(x) at the times t, by SciPy's DOP853.
 
@@ -28,8 +32,8 @@ def integrate(
         x at the time 0, of any shape.
     t : (T,) array
         Increasing times >= 0.
-    atol : float
-        Absolute tolerance; the relative one is 1e-12.
+    atol, rtol : float
+        Absolute and relative tolerance of each step.
 
     Returns
     -------
@@ -44,7 +48,7 @@ def integrate(
     x = np.asarray(start, float)
     run = solve_ivp(
         lambda _, flat: np.ravel(slope(flat.reshape(x.shape))),
-        (0, t[-1]), x.ravel(), "DOP853", t, rtol=1e-12, atol=atol,
+        (0, t[-1]), x.ravel(), "DOP853", t, rtol=rtol, atol=atol,
     )  # fmt: skip
     return np.asarray(run.y.T.reshape(-1, *x.shape))
 

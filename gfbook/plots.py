@@ -71,7 +71,8 @@ def style(height: float = 2.9) -> None:
     )
     shell = get_ipython()
     if shell is not None and shell.display_formatter is not None:
-        set_matplotlib_formats("svg", metadata={"Date": None})
+        # As large as it is laid out: to look for what is beyond its edges is to draw it twice.
+        set_matplotlib_formats("svg", metadata={"Date": None}, bbox_inches=None)
         table = BaseFormatter(format_type="text/csv", print_method="_repr_csv_")
         table.for_type(Figure, data)
         shell.display_formatter.formatters["text/csv"] = table
@@ -185,7 +186,8 @@ def name(*panels: Axes) -> None:
     """
     figure = panels[0].get_figure()
     assert isinstance(figure, Figure)
-    figure.draw_without_rendering()  # or the sizes of panels may not be known yet
+    if (layout := figure.get_layout_engine()) is not None:
+        layout.execute(figure)  # or the sizes of panels may not be known yet
     figure.set_layout_engine("none")  # again, it would move the panels, not their names
     for ax in panels:
         ways = [_way(line, ax.bbox) for line in ax.lines]

@@ -16,6 +16,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from IPython.core.displayhook import DisplayHook
@@ -24,10 +25,21 @@ from IPython.core.formatters import DisplayFormatter
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from gfbook.live.needs import due
+from gfbook.live.needs import due, uses
 
 EXPLORER = "application/vnd.gfbook.explorer+json"
 OWN = ("gfbook", "gfcore")  # modules whose own imports are looked at beforehand
+# Modules of functions, each loaded when one is called: whole they are half of what SciPy's
+# optimization and integration load, and no chapter calls one.
+CALLED = (
+    "_differentialevolution",
+    "_direct_py",
+    "_dual_annealing",
+    "_linprog",
+    "_milp",
+    "_qap",
+    "_shgo",
+)
 
 shown: list[dict[str, Any]] = []  # by the cell that runs
 explorers: dict[str, Any] = {}
@@ -91,6 +103,29 @@ class _Shell(InteractiveShell):
                 "traceback": stb,
             }
         )
+
+
+class Called(ModuleType):
+    """Stands for a module of functions until one of them is called.
+
+    Examples
+    --------
+    >>> sys.modules["textwrap"] = Called("textwrap")
+    >>> from textwrap import dedent
+    >>> dedent("  it is loaded"), type(sys.modules["textwrap"]).__name__
+    ('it is loaded', 'module')
+    """
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+        def call(*given: Any, **more: Any) -> Any:
+            if sys.modules[self.__name__] is self:
+                del sys.modules[self.__name__]
+            return getattr(importlib.import_module(self.__name__), name)(*given, **more)
+
+        return call
 
 
 class Later:
@@ -160,6 +195,9 @@ class Kernel:
         formatter.mimebundle_formatter.for_type_by_name("gfbook.explore", "Explorer", _explorer)
         self.finder = Later(archives, load)
         sys.meta_path.append(self.finder)
+        for module in CALLED:
+            name = f"scipy.optimize.{module}"
+            sys.modules.setdefault(name, Called(name))
 
     def ask(self, what: str, given: str) -> str:
         """Answer a request."""
@@ -182,7 +220,7 @@ class Kernel:
         return sorted(found)
 
     def run(self, source: str) -> dict[str, Any]:
-        """Run a cell: what it showed, whether it got to its end, and where it did not."""
+        """Run a cell: what it showed, whether it began and got to its end, where it did not."""
         shown.clear()
         began = time.perf_counter()
         with redirect_stdout(_Stream("stdout")), redirect_stderr(_Stream("stderr")):
@@ -193,6 +231,7 @@ class Kernel:
         return {
             "outputs": list(shown),
             "ok": result.success,
+            "began": result.error_before_exec is None,
             "line": line and line + skipped,
             "seconds": time.perf_counter() - began,
         }
@@ -207,6 +246,10 @@ class Kernel:
         except (SyntaxError, ValueError):
             return [index]
         return due(sources, index, log, well)
+
+    def uses(self, sources: list[str]) -> list[list[int]]:
+        """Return the cells that each one has names from, as far as their code tells."""
+        return uses(sources)
 
     def fresh(self) -> None:
         """Forget all names, for another notebook."""

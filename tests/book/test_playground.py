@@ -305,9 +305,22 @@ def test_each_target_of_the_book_is_learned(page, target):
         ({"Y": "1, two"}, "Y", "row 1 of Y is not numbers alone: '1, two'"),
         ({"Y": "a,b\n1,2\n3,4"}, "Y", "row 1 of Y has no number: 'a,b'; leave its words out"),
         ({"Y": "1,2\n\nsum,6"}, "Y", "row 2 of Y is not numbers alone: 'sum,6'"),
-        ({"Y": "1;2\n3;4"}, "Y", "Y has semicolons within its lines"),
-        ({"Y": "1,5;2,5\n3,5;4,5"}, "Y", "a point in decimals"),
-        ({"Y": "1,5\t2,5\n3,5\t4,5"}, "Y", "a decimal has a point, not a comma"),
+        ({"Y": "1, 2; 3, 4\n5, 6; 7, 8"}, "Y", "Y has semicolons within its lines"),
+        ({"Y": "1.5;2,5\n3;4"}, "Y", "a point in decimals"),
+        ({"Y": "1.234,5;2\n3;4"}, "Y", "a point in decimals"),
+        ({"Y": "1,234;2\n3;4,500"}, "Y", "Y has '1,234', a decimal or thousands"),
+        ({"Y": "1,234\t2\n3\t4"}, "Y", "Y has '1,234', a decimal or thousands"),
+        ({"Y": "1,234,5\t2\n3\t4"}, "Y", "a decimal has a point, not a comma"),
+        ({"Y": "1\u202f234;2\n3;4"}, "Y", "has a narrow blank in '1\\u202f234'"),
+        ({"Y": "1;;2\n3;4;5"}, "Y", "row 1 of Y has an empty place"),
+        ({"Y": "1\t\t2\n3\t4\t"}, "Y", "row 1 of Y has an empty place"),
+        ({"Y": "a;b\n1,5;2"}, "Y", "row 1 of Y has no number: 'a;b'"),
+        ({"Y": '"1,5","2"\n"3","4"'}, "Y", "row 1 of Y is not numbers alone"),
+        ({"Y": "1'234 2\n3 4"}, "Y", "row 1 of Y is not numbers alone"),
+        ({"Y": "1j, 2\n3, 4"}, "Y", "row 1 of Y is not numbers alone: '1j, 2'"),
+        ({"Y": "1, 2\n3, -inf"}, "Y", "row 2 of Y is not numbers alone"),
+        ({"Y": "1 " + "9" * 400}, "Y", "row 1 of Y is not numbers alone"),
+        ({"seed": "9" * 400}, "seed", "seed must be a number"),
         ({"Y": "1,5 2,5"}, "Y", "a decimal has a point, not a comma"),
         ({"Y": "1,,2\n3,,4"}, "Y", "row 1 of Y has an empty place"),
         ({"Y": "1,2\n,3"}, "Y", "row 2 of Y has an empty place"),
@@ -365,6 +378,19 @@ def test_numbers_are_read_as_they_are_typed_or_pasted(page):
     for text in texts:
         assert module.matrix("Y", text) == [[1, 2], [3, 4]], text
     assert module.matrix("Y", "\u22123e-1") == [[-0.3]]
+    # As spreadsheets of half of Europe save CSV, or copy it.
+    for text in ("1,5;2\n-3;0,25\n", "1,5;2;\r\n;;\r\n\u22123;,25;\r\n", "1,5\t2\n-3\t0,25"):
+        assert module.matrix("Y", text) == [[1.5, 2], [-3, 0.25]], text
+    assert module.matrix("Y", "0,125;1,500\n3;4") == [[0.125, 1.5], [3, 4]]
+    assert module.matrix("Y", "1;2\n3;4") == [[1, 2], [3, 4]]
+    # On one line it may be rows, as it is in an address; that is told.
+    assert module.matrix("Y", "1,5;2,5") == [[1, 5], [2, 5]]
+    for text, told in (("1,5;2,5", 1), ("1,5\n2,5", 1), ("1, 5; 2, 5", 0), ("1 5;2 5", 0)):
+        said = [*module.twofold(given(Y=text))]
+        assert len(said) == told, text
+        assert all(
+            word.startswith("Each row of Y is two numbers with a comma") for word in said
+        )
     assert module.covariance("4, 1", [[0.0, 2.0], [1.0, 0.0]]) == [[1, 0], [0, 4]]
 
 

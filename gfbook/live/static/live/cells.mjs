@@ -118,6 +118,19 @@ export async function start(box) {
     const element = document.querySelector(`div.cell.tag_id-${CSS.escape(source.id)}`);
     return { id: source.id, original: text(source.source), element, ask, code: text(source.source), ran: null, order: 0, due: false };
   });
+  // What is below a cell, and its names, are `of` some code, `from` that of all cells at that time.
+  const begin = cells.map((cell) => cell.original);
+  for (const cell of cells) Object.assign(cell, { of: cell.original, from: begin, uses: [], used: null });
+  /** Learn which cells each has names from, as they ran last. */
+  const learn = async () => {
+    const uses = await ask("uses", cells.map((cell) => cell.of));
+    for (const [n, cell] of cells.entries()) {
+      cell.uses = uses[n];
+      cell.used ??= uses[n];
+    }
+  };
+  /** Whether a cell was run, or made for the book, with another code of one above that it uses. */
+  const old = (cell) => cell.code === cell.of && [...cell.uses, ...cell.used ?? []].some((n) => cells[n].of !== cell.from[n]);
 
   /** Start Python, if it does not run. */
   const up = () => starting ??= (async () => {
@@ -131,7 +144,7 @@ export async function start(box) {
   })();
   /** End Python; what was changed is kept, what was calculated is not. */
   const down = (why) => {
-    if (running) Object.assign(running, { last: running.code, done: "stopped" });
+    if (running) Object.assign(running, { last: running.code, done: "stopped", failed: true });
     recalled++;
     kernel?.end();
     kernel = starting = running = null;
@@ -157,7 +170,9 @@ export async function start(box) {
       hide(cell, cell.halt, !now);
       const before = cell.order ? "changed since it ran" : cell.code === cell.original ? "" : "changed";
       const other = cell.other ? "changed in another tab; undo brings back what was here" : cell.done && cell.last === cell.code ? cell.done : before;
-      const said = now ? "running …" : due ? "queued" : other;
+      const late = !due && !cell.failed && !cell.other && (cell.order || cell.first.length) && old(cell);
+      cell.element.classList.toggle("live-old", late);
+      const said = now ? "running …" : due ? "queued" : late ? "made before a change above" : other;
       if (cell.state.textContent !== said) cell.state.textContent = said; // or each page with many cells is laid out anew
     }
     stop.disabled = !kernel;
@@ -177,7 +192,7 @@ export async function start(box) {
   };
   /** Say of those that still wait that they are not run. */
   const drop = (some) => {
-    for (const cell of some) if (cell.due) Object.assign(cell, { due: false, last: cell.code, done: "not run" });
+    for (const cell of some) if (cell.due) Object.assign(cell, { due: false, last: cell.code, done: "not run", failed: true });
     marks();
   };
 
@@ -193,7 +208,8 @@ export async function start(box) {
     if (running !== cell) return result.ok; // it was reset meanwhile
     running = null;
     const done = result.ok ? seconds(result.seconds) : "stopped by an error";
-    Object.assign(cell, { ran: result.ok ? code : null, last: code, done, order: ++order });
+    Object.assign(cell, { ran: result.ok ? code : null, last: code, done, failed: !result.ok, order: ++order });
+    if (result.began) Object.assign(cell, { of: code, from: cells.map((each) => each.of), used: null });
     if (cell.element) {
       show(cell, result, pasted);
       cell.editor.mark(result.ok ? 0 : result.line);
@@ -231,6 +247,7 @@ export async function start(box) {
         if (!(error instanceof Ended)) down(`Python could not go on: ${error.message}.`);
       } finally {
         if (asked === recalled) drop([...some, ...chosen]);
+        await learn().then(marks, () => {}); // Python may be gone
         if (kernel) state("ready");
         document.documentElement.dataset.liveRuns = ++runs;
       }
@@ -257,7 +274,7 @@ export async function start(box) {
     if (cell.image) cell.output.querySelector("figure img").replaceWith(cell.image);
     cell.fold?.querySelectorAll(".residual").forEach((place, i) => place.replaceChildren(...cell.residuals[i].map((node) => node.cloneNode(true))));
     if (cell === running) running = null;
-    Object.assign(cell, { ran: null, done: null, order: 0, due: false });
+    Object.assign(cell, { ran: null, done: null, failed: false, order: 0, due: false, of: cell.original, from: begin });
     marks();
   };
 
@@ -328,6 +345,6 @@ export async function start(box) {
   box.replaceChildren(make("span", { className: "live-told", textContent: "Each cell below can be changed and run. Shift-Enter runs the one you are in; Escape, then Tab leaves it." }));
   document.querySelector("article").append(live);
   marks();
-  await up().catch((error) => error instanceof Ended || down(`Python could not start: ${error.message}.`));
+  await up().then(learn).catch((error) => error instanceof Ended || down(`Python could not start: ${error.message}.`));
   marks();
 }

@@ -4,6 +4,7 @@ import explore from "./explore.mjs";
 import { Ended, Kernel, button, give, make, parts, progress, seconds } from "./kernel.mjs";
 
 const WAIT = 300; // milliseconds after a key, before Python is asked
+const LONGEST = 4000; // characters of an address: what mails and chats leave whole
 const { fields, presets } = JSON.parse(document.getElementById("play-data").textContent);
 const first = Object.fromEntries(fields.map(({ id, value }) => [id, value]));
 
@@ -16,8 +17,12 @@ const lined = (text) => /\n/.test(text) && /;[^\S\n]*[^\s;]/.test(text) ? text :
 const same = (a, b) => JSON.stringify(given(a)) === JSON.stringify(given(b));
 const of = (preset) => ({ ...first, ...preset.state });
 
-/** What an address asks for: nothing, a preset, or values. */
+/** Rows of two numbers with a comma between might be taken for decimals: in an address there is none. */
+const plain = (rows) => /^[+-]?\d*,\d+(;[+-]?\d*,\d+)*$/.test(rows) ? rows.replaceAll(",", " ") : rows;
+
+/** What an address asks for: nothing, a preset, or values; where they are too long for it, the browser has them. */
 function asked() {
+  if (history.state?.values && !location.hash) return { ...first, ...history.state.values };
   const preset = presets.find(({ id }) => location.hash === `#preset-${id}`);
   if (preset) return of(preset);
   const own = [...new URLSearchParams(location.hash.slice(1))].filter(([id]) => id in first);
@@ -29,7 +34,7 @@ function address(values) {
   const preset = presets.find((each) => same(of(each), values));
   if (preset) return `#preset-${preset.id}`;
   const every = Object.entries(given(values)), own = every.filter(([id, value]) => value !== first[id]);
-  const short = (own.length ? own : every.slice(0, 1)).map(([id, value]) => [id, lined(value).includes(";") ? value : lined(value).replaceAll("\n", ";").replace(/,\s+/g, ",")]);
+  const short = (own.length ? own : every.slice(0, 1)).map(([id, value]) => [id, lined(value).includes(";") ? value : plain(lined(value).replaceAll("\n", ";").replace(/,\s+/g, ","))]);
   return `#${new URLSearchParams(short)}`.replaceAll("%2C", ",").replaceAll("%3B", ";");
 }
 
@@ -112,12 +117,20 @@ export async function start(box) {
   general.setAttribute("role", "alert");
   const rows = fields.map((field) => row(field, (id, value, now) => {
     values = { ...values, [id]: value };
-    history.replaceState(null, "", address(values));
+    keep();
     due = given(values);
     form();
     clearTimeout(later);
     later = setTimeout(run, now ? 0 : WAIT);
   }));
+  const long = make("p", { className: "play-help", hidden: true, textContent: "These values are too long for an address: this tab has them, and who is given its address does not. Take the Python away, which has them too." });
+  long.setAttribute("role", "status");
+  /** Put what is typed into the address, or beside it where it is too long. */
+  const keep = () => {
+    const hash = address(values);
+    long.hidden = hash.length <= LONGEST;
+    history.replaceState(long.hidden ? null : { values }, "", long.hidden ? hash : location.pathname + location.search);
+  };
   const choose = make("select", { id: "play-preset" }, make("option", { value: "", textContent: "your own" }), ...presets.map(({ id, title }) => make("option", { value: id, textContent: title })));
   choose.addEventListener("change", () => { // to go there would take the focus away
     const preset = presets.find(({ id }) => id === choose.value);
@@ -219,6 +232,7 @@ export async function start(box) {
 
   const enter = (now) => {
     values = now;
+    long.hidden = address(values).length <= LONGEST;
     form(true);
     run();
   };
@@ -228,17 +242,18 @@ export async function start(box) {
     make("h2", { textContent: "Take it away" }),
     make("div", { className: "live-row" }, ...taken), scrolled);
   const sides = make("form", { className: "play-form" },
-    make("div", { className: "play-field" }, make("label", { htmlFor: choose.id, textContent: "Example" }), choose), ...rows.map(({ element }) => element), general,
+    make("div", { className: "play-field" }, make("label", { htmlFor: choose.id, textContent: "Example" }), choose), ...rows.map(({ element }) => element), general, long,
     make("div", { className: "live-row" }, stop));
   sides.addEventListener("submit", (event) => { event.preventDefault(); run(); });
   const place = document.getElementById("play");
   place.replaceChildren(sides, output);
-  addEventListener("hashchange", () => {
+  addEventListener("popstate", () => { // and whenever the hash changes
     const now = asked();
     if (!now) return;
     place.scrollIntoView();
     enter(now);
   });
+  long.hidden = address(values).length <= LONGEST;
   form();
   await run();
 }

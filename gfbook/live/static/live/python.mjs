@@ -3,7 +3,7 @@ const ENV = { HOME: "/home/pyodide", MPLBACKEND: "module://matplotlib_inline.bac
 // The terminal is a tenth of what IPython would load, its history needs SQLite; there is neither.
 // What stays is not looked through again and again for what can be thrown away.
 const BEGIN = `import gc, sys, types
-gc.set_threshold(20_000, 20, 100)
+gc.set_threshold(100_000, 20, 100)
 sys.modules["IPython.terminal.embed"] = embed = types.ModuleType("embed")
 embed.embed = None
 sys.modules["sqlite3"] = sqlite3 = types.ModuleType("sqlite3")
