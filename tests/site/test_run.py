@@ -361,7 +361,9 @@ def test_a_cell_reads_names_as_in_the_order_of_the_book(reader):
     expect(word(cell)).to_have_text(before)
     reader.write(first, "w = 1\n\n\ndef inverse(x):\n    return 1 / x")
     # An error is told where this cell has it, and not where another does that it calls.
-    reader.write(cell, "\n\nx = 0\n\ninverse(x)")
+    reader.write(cell, "x = 0\n\ninverse(x)")
+    for key in ("Control+Home", "Enter", "Enter"):
+        reader.page.keyboard.press(key)
     reader.run(cell)
     expect(error).to_have_text("ZeroDivisionError in line 5: division by zero")
     expect(cell.locator(".live-wrong")).to_have_text("inverse(x)")
