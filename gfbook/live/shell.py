@@ -41,6 +41,9 @@ CALLED = (
     "_shgo",
 )
 
+MOST = 200_000  # characters that a page is given of what a cell prints
+CUT = "… and more, which is not shown\n"
+
 shown: list[dict[str, Any]] = []  # by the cell that runs
 explorers: dict[str, Any] = {}
 
@@ -72,11 +75,10 @@ class _Stream(io.TextIOBase):
         return True
 
     def write(self, text: str) -> int:
-        last = shown[-1] if shown else {}
-        if last.get("name") == self._name:
-            last["text"] += text
-        elif text:
-            shown.append({"output_type": "stream", "name": self._name, "text": text})
+        if text and (not shown or shown[-1].get("name") != self._name):
+            shown.append({"output_type": "stream", "name": self._name, "text": ""})
+        if text and (room := MOST - len(shown[-1]["text"])) > 0:
+            shown[-1]["text"] += text if len(text) < room else f"{text[:room]}\n{CUT}"
         return len(text)
 
 
@@ -89,6 +91,9 @@ class _Formatter(DisplayFormatter):
 
 class _Shell(InteractiveShell):
     def enable_gui(self, gui: Any = None) -> None: ...
+
+    def ask_exit(self) -> None:
+        print("To end Python, press Stop.")
 
     def init_display_formatter(self) -> None:
         self.display_formatter = _Formatter(parent=self)

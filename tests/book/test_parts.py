@@ -216,7 +216,10 @@ ask = lambda what, *given: json.loads(kernel.ask(what, json.dumps(given)))
 told = {"quiet": ask("run", "a = 2\na;"), "loud": ask("run", "print('one')\na"),
         "wrong": ask("run", "b = 1\n\ndef f():\n    return b / 0\n\nf()"),
         "syntax": ask("run", "c = 1\nd = = 2"), "called": ask("run", "\nf()"),
-        "none": ask("due", ["a", "b = = a"], 1, [], [])}
+        "none": ask("due", ["a", "b = = a"], 1, [], []), "exit": ask("run", "exit()"),
+        "long": ask("run", "print('x' * 10)\nfor i in range(10**5): print(i)\nprint('end')"),
+        "lazy": ask("run", "from scipy.optimize import linprog, _linprog\n"
+                    "print(type(_linprog).__name__, linprog([1], bounds=(2, 3)).fun)")}
 told["claim"] = ask("run", "from gfbook.check import check\ncheck('x', residual=0, tol=1)")
 source = '''from gfbook.explore import Answer, Explorer, Slider
 Explorer(lambda s: Answer([0, 1], [[0, s]], f"{s:g}"), {"s": Slider("s", 0, 2, 1, positions=3)},
@@ -257,7 +260,14 @@ def test_kernel_shows_what_a_notebook_would():
     )
     assert told["syntax"]["line"] == 2
     assert told["called"]["line"] == 2  # of this cell, not of the one that has f
+    assert (told["syntax"]["began"], told["wrong"]["began"]) == (False, True)
     assert told["none"] == [1]
+    assert told["exit"]["outputs"][0]["text"] == "To end Python, press Stop.\n"
+    (long,) = told["long"]["outputs"]
+    assert len(long["text"]) == shell.MOST + len(f"\n{shell.CUT}")
+    assert long["text"].startswith("xxxxxxxxxx\n0\n1\n")
+    assert long["text"].endswith(shell.CUT)
+    assert told["lazy"]["outputs"][0]["text"] == "Called 2.0\n"
     (claim,) = told["claim"]["outputs"]
     assert claim["metadata"]["claim"] == {"id": "x", "residual": 0, "tol": 1, "altered": None}
     assert told["explorer"]["state"]["text"] == "1"

@@ -169,20 +169,51 @@ def test_what_is_wrong_is_told_beside_its_field(player):
     for text, words in (
         ("1, 2; 3", "row 1 has 2, row 2 has 1"),
         ("width,height\n1,2\n3,4", "row 1 of Y has no number: 'width,height'"),
-        ("1;2\n3;4", "Y has semicolons within its lines"),
+        ("1.5;2,5\n3;4", "Y has semicolons within its lines"),
+        ("1,234;2\n3;4", "a decimal or thousands"),
     ):
         player.set("Y", text)
         expect(wrong).to_contain_text(words)
-    # What may mean two things is not turned into one of them by its address.
+    # Decimals with a comma are read, and their address does not make something else of them.
+    player.set("Y", "1,5;2\n\n3;4,25")
+    expect(wrong).to_be_hidden()
+    expect(player.page.locator(".play-code")).to_contain_text("Y = [[1.5, 2.0], [3.0, 4.25]]")
     hash = player.hash
     player.open("#preset-identity")
     player.open(hash)
-    expect(player.field("Y")).to_have_value("1;2\n3;4")
+    expect(player.page.locator(".play-code")).to_contain_text("Y = [[1.5, 2.0], [3.0, 4.25]]")
+    said = player.page.locator(".play-said", has_text="two numbers with a comma between")
+    player.set("Y", "1,5;2,5")
+    expect(said).to_have_count(1)
+    assert "Y=1+5;2+5" in player.hash
     choose = player.page.get_by_label("Target Y: one of this book's")
     before = player.runs()
     choose.select_option("two strengths")
     player.after(before)
     assert player.hash == "#preset-identity"
+
+
+def test_what_is_too_long_for_an_address_stays_in_the_tab(player):
+    player.open("#preset-order")
+    word = player.page.get_by_text("too long for an address")
+    expect(word).to_be_hidden()
+    rows = np.random.default_rng(0).standard_normal((20, 20))
+    player.set("Y", "\n".join("\t".join(map(repr, map(float, row))) for row in rows))
+    expect(word).to_be_visible()
+    assert player.hash == ""
+    code = f"Y = {rows.tolist()}"
+    expect(player.page.locator(".play-code")).to_contain_text(code[:80])
+    player.page.reload()
+    player.start()
+    expect(player.page.locator(".play-code")).to_contain_text(code[:80])
+    expect(word).to_be_visible()
+    player.open("#preset-order")
+    expect(word).to_be_hidden()
+    before = player.runs()
+    player.page.go_back()
+    player.after(before)
+    expect(player.page.locator(".play-code")).to_contain_text(code[:80])
+    assert player.troubles == []
 
 
 def test_every_preset_is_chosen_by_keyboard(player):

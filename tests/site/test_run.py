@@ -336,10 +336,36 @@ def test_a_cell_reads_names_as_in_the_order_of_the_book(reader):
     for each in (first, later, cell):
         reader.run(each)
     expect(cell.locator(".cell_output")).to_contain_text("w is 1")
-    # An error is told where this cell has it, and not where another does that it calls.
-    reader.write(cell, "x = 0\ninverse(x)")
+    # What was run before one above it changed says so, until it is run again or that is reset.
+    before = "made before a change above"
+    expect(word(cell)).not_to_have_text(before)
+    reader.write(first, "w = 3\n\n\ndef inverse(x):\n    return 1 / x")
+    expect(word(cell)).not_to_have_text(before)  # what is shown is of what was run
+    reader.run(first)
+    expect(word(cell)).to_have_text(before)
+    expect(cell.locator(".cell_output")).to_contain_text("w is 1")
+    expect(word(later)).not_to_have_text(before)
+    reader.run(first)
+    expect(word(cell)).to_have_text(before)
     reader.run(cell)
-    expect(error).to_have_text("ZeroDivisionError in line 2: division by zero")
+    expect(cell.locator(".cell_output")).to_contain_text("w is 3")
+    expect(word(cell)).not_to_have_text(before)
+    # To call a function of a module, or to run it again, changes nothing for others.
+    old = reader.page.locator(".live-old")
+    count = old.count()
+    reader.write(later, "np.sort([2, 1])\nplots.style()")
+    reader.run(later)
+    expect(old).to_have_count(count)
+    expect(word(cell)).not_to_have_text(before)
+    first.get_by_role("button", name=re.compile("^Reset cell")).click()
+    expect(word(cell)).to_have_text(before)
+    reader.write(first, "w = 1\n\n\ndef inverse(x):\n    return 1 / x")
+    # An error is told where this cell has it, and not where another does that it calls.
+    reader.write(cell, "x = 0\n\ninverse(x)")
+    for key in ("Control+Home", "Enter", "Enter"):
+        reader.page.keyboard.press(key)
+    reader.run(cell)
+    expect(error).to_have_text("ZeroDivisionError in line 5: division by zero")
     expect(cell.locator(".live-wrong")).to_have_text("inverse(x)")
     # What is no Python is told at once: not after those before it.
     reader.write(first, "1 / 0")

@@ -20,9 +20,9 @@ const of = (preset) => ({ ...first, ...preset.state });
 /** Rows of two numbers with a comma between might be taken for decimals: in an address there is none. */
 const plain = (rows) => /^[+-]?\d*,\d+(;[+-]?\d*,\d+)*$/.test(rows) ? rows.replaceAll(",", " ") : rows;
 
-/** What an address asks for: nothing, a preset, or values; where they are too long for it, the browser has them. */
+/** What an address asks for: nothing, a preset, or values; those too long for it are with the tab. */
 function asked() {
-  if (history.state?.values && !location.hash) return { ...first, ...history.state.values };
+  try { if (!location.hash) return { ...first, ...JSON.parse(sessionStorage.getItem(parts.key) ?? "") }; } catch {}
   const preset = presets.find(({ id }) => location.hash === `#preset-${id}`);
   if (preset) return of(preset);
   const own = [...new URLSearchParams(location.hash.slice(1))].filter(([id]) => id in first);
@@ -129,7 +129,8 @@ export async function start(box) {
   const keep = () => {
     const hash = address(values);
     long.hidden = hash.length <= LONGEST;
-    history.replaceState(long.hidden ? null : { values }, "", long.hidden ? hash : location.pathname + location.search);
+    history.replaceState(null, "", long.hidden ? hash : location.pathname + location.search);
+    try { long.hidden ? sessionStorage.removeItem(parts.key) : sessionStorage.setItem(parts.key, JSON.stringify(values)); } catch {}
   };
   const choose = make("select", { id: "play-preset" }, make("option", { value: "", textContent: "your own" }), ...presets.map(({ id, title }) => make("option", { value: id, textContent: title })));
   choose.addEventListener("change", () => { // to go there would take the focus away
