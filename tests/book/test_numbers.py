@@ -49,7 +49,7 @@ OUT = [
 ALLOWED = {  # what stands around a number, and why that is typed
     r"95% interval": "the customary level of confidence, SciPy's own",
     r"[Hh]alf-times?|[Hh]alf learned|half its strength|within half of|at one half|"
-    r"half of the largest|half of ◌ , from|half is learned|to the half|one half (?:bef|on)|"
+    r"half of the largest|half of ◌ , from|[Hh]alf is learned|to the half|one half (?:bef|on)|"
     r"below one half|half way up": "when a mode counts as learned",
     r"(?:at|with) half (?:its|the) speed": "a factor of two between two equations, exact",
     r"half of the \S+ of a square target": "one of two equal terms of a formula, exact",
