@@ -55,10 +55,12 @@ function seams(parts) {
  * line of text the browser breaks it, within brackets only where what they hold is too long. */
 function pieces(row, width, display) {
   const parts = [...row.children].filter((part) => !part.matches("mjx-tstrut")), costs = seams(parts), em = parseFloat(getComputedStyle(row).fontSize);
+  row.style.setProperty("white-space", "nowrap", "important");
   const places = parts.map((part) => part.getBoundingClientRect()), long = (i, j) => {
     while (j > i && parts[j].matches("mjx-mstyle")) j--; // a space at the end of a line is none
     return places[j].right - places[i].left;
   };
+  row.style.whiteSpace = "";
   const indent = (i) => !i || !costs[i] ? 0 : costs[i] < 14 ? 1.5 : 2.5;
   let starts = [...parts.keys()].filter((i) => i && costs[i] < 3);
   if (display) {
