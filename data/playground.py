@@ -142,9 +142,9 @@ def matrix(name: str, text: str) -> list[list[float]]:
             "with commas, blanks or tabs between its numbers and a point in decimals"
         )
     rows = rows or [read(f"row {i} of {name}", line.strip()) for i, line in enumerate(lines, 1)]
-    for i, found in enumerate(rows, 1):
-        if len(found) != len(rows[0]):
-            said = f"row 1 has {len(rows[0])}, row {i} has {len(found)}"
+    for i, row in enumerate(rows, 1):
+        if len(row) != len(rows[0]):
+            said = f"row 1 has {len(rows[0])}, row {i} has {len(row)}"
             raise ValueError(
                 f"{name} must have as many numbers in each row: {said}; "
                 "a decimal has a point, not a comma"
