@@ -311,6 +311,8 @@ def path(
             if at_rest(Y, R, Q0):
                 states[done:] = R
                 return states, errors
+            if not np.isfinite(R).all():
+                raise ArithmeticError(STUCK.format(now, end))
             frame = _frame(Y, R, Q0)
         h = min(h, end - now)
         if now + h == now:

@@ -1,10 +1,12 @@
 """Which cells of a notebook one of them needs to have been run before it."""
 
 import ast
+import dis
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import pairwise
-from symtable import SymbolTable, symtable
+from types import CodeType
 from typing import NamedTuple
 
 
@@ -27,11 +29,24 @@ def _base(node: ast.AST) -> Iterator[str]:
         yield node.id
 
 
-def _outer(table: SymbolTable) -> Iterator[str]:
-    """Yield the names of a cell that are not of a function or comprehension within it."""
-    for child in table.get_children():
-        yield from (symbol.get_name() for symbol in child.get_symbols() if symbol.is_global())
-        yield from _outer(child)
+def _inside(code: CodeType) -> list[CodeType]:
+    return [part for part in code.co_consts if isinstance(part, CodeType)]
+
+
+def _outer(code: CodeType, kind: str) -> Iterator[str]:
+    """Yield the names of a cell that code loads, stores or deletes, and no local ones."""
+    steps = [*dis.get_instructions(code)]
+    stored = {step.argval for step in steps if step.opname == "STORE_NAME"}
+    own = stored if code.co_name != "<module>" else set()  # of a class
+    for step in steps:
+        if re.fullmatch(f"({kind})_(NAME|GLOBAL)", step.opname) and step.argval not in own:
+            yield step.argval
+    for part in _inside(code):
+        yield from _outer(part, kind)
+
+
+def _compiled(*statements: ast.stmt) -> CodeType:
+    return compile(ast.Module([*statements], []), "cell", "exec")
 
 
 def _functions(tree: ast.Module) -> Iterator[tuple[str, set[str]]]:
@@ -39,19 +54,16 @@ def _functions(tree: ast.Module) -> Iterator[tuple[str, set[str]]]:
 
     A function that is given to another is called by that, and not by its name.
     """
-    inside: list[ast.AST]
     for statement in tree.body:
         match statement:
             case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
-                targets, inside = [name], [statement]
-            case ast.Assign(targets=[target], value=ast.Lambda() | ast.Tuple() as value):
+                targets = [name]
+            case ast.Assign(targets=[target], value=ast.Lambda() | ast.Tuple()):
                 targets = [node.id for node in ast.walk(target) if isinstance(node, ast.Name)]
-                parts = value.elts if isinstance(value, ast.Tuple) else [value]
-                inside = [part for part in parts if isinstance(part, ast.Lambda)]
             case _:
                 continue
-        alone = (symtable(ast.unparse(part), "part", "exec") for part in inside)
-        read = {name for table in alone for name in _outer(table)}
+        inside = _inside(_compiled(statement))
+        read = {name for part in inside for name in _outer(part, "LOAD")}
         yield from ((name, read) for name in targets if inside)
 
 
@@ -60,12 +72,7 @@ def _in_turn(tree: ast.Module) -> tuple[set[str], set[str]]:
     read: set[str] = set()
     assigned: set[str] = set()
     for statement in tree.body:
-        for node in ast.walk(statement):
-            match node:
-                case (
-                    ast.Name(id=name, ctx=ast.Load()) | ast.AugAssign(target=ast.Name(id=name))
-                ) if name not in assigned:
-                    read.add(name)
+        read |= {*_outer(_compiled(statement), "LOAD")} - assigned
         match statement:
             case ast.Assign(targets=targets):
                 parts = (node for target in targets for node in ast.walk(target))
@@ -81,7 +88,7 @@ def _in_turn(tree: ast.Module) -> tuple[set[str], set[str]]:
 
 @cache  # a notebook's cells are asked for again and again
 def names(source: str) -> Names:
-    """Return the names that code makes or changes, and those that it reads from before.
+    r"""Return the names that code makes or changes, and those that it reads from before.
 
     Told apart are those it makes anew, so that no cell before it matters; what its functions
     read when they are called; those of which it calls a method for what that does, which may
@@ -100,18 +107,24 @@ def names(source: str) -> Names:
     >>> cell = names("a = [b for b in c]; f = lambda b, e=e: a + b + d")
     >>> sorted(cell.anew), sorted(cell.read), sorted(cell.functions["f"])
     (['a', 'f'], ['c', 'd', 'e'], ['a', 'd'])
+    >>> cell = names("class A:\n    b = c\nf = lambda d: d\nprint([d for d in e], d)")
+    >>> sorted(cell.made), sorted(cell.read - {"__name__"})
+    (['A', 'f'], ['c', 'd', 'e', 'print'])
     """
-    tree, table = ast.parse(source), symtable(source, "cell", "exec")
-    outer = {symbol.get_name() for symbol in table.get_symbols()} | {*_outer(table)}
+    tree = ast.parse(source)
+    code = compile(tree, "cell", "exec")
+    stored, outer = ({*_outer(code, kind)} for kind in ("STORE|DELETE", "LOAD|STORE|DELETE"))
     made: set[str] = set()
     called: set[str] = set()
     imported: set[str] = set()
     generators: set[str] = set()
     for node in ast.walk(tree):
         match node:
-            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
-                made.add(name)
-            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+            case (
+                ast.Name(id=name, ctx=ast.Store() | ast.Del())
+                | ast.FunctionDef(name=name)
+                | ast.ClassDef(name=name)
+            ) if name in stored:
                 made.add(name)
             case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
                 imported |= {
@@ -127,7 +140,7 @@ def names(source: str) -> Names:
     read, anew = _in_turn(tree)
     return Names(
         frozenset(made & outer),
-        frozenset(read & outer),
+        frozenset(read),
         frozenset(anew),
         {name: frozenset(read) for name, read in _functions(tree)},
         frozenset(called & outer),

@@ -250,11 +250,19 @@ class Kernel:
             compile(code, "cell", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         except (SyntaxError, ValueError):
             return [index]
-        return due(sources, index, log, well)
+        ran = [(place, self._plain(code)) for place, code in log]
+        return due([*map(self._plain, sources)], index, ran, well)
 
     def uses(self, sources: list[str]) -> list[list[int]]:
         """Return the cells that each one has names from, as far as their code tells."""
-        return uses(sources)
+        return uses([*map(self._plain, sources)])
+
+    def _plain(self, source: str) -> str:
+        """Return the code of a cell without its magics, in which other code may stand."""
+        try:
+            return self.shell.transform_cell(source) if "%" in source else source
+        except SyntaxError:
+            return source
 
     def fresh(self) -> None:
         """Forget all names, for another notebook."""
