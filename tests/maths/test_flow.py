@@ -918,9 +918,9 @@ def test_a_problem_that_fails_is_named_and_the_others_are_kept(monkeypatch):
 
 @pytest.mark.parametrize("size", [1e12, 1e14, 1e16, 1e18, 1e30])
 def test_what_is_too_stiff_to_follow_is_said_and_spares_the_others(size):
-    # Implicit steps that leave the numbers met a decomposition, which raised an error of its own.
+    # Implicit steps that left the numbers met a decomposition with an error of its own.
     start = gf.Weights(0.1 * np.eye(2), 0.1 * np.eye(2))
-    with pytest.raises(gf.BatchError, match="no further|leave the range") as info:
+    with pytest.raises(gf.BatchError, match=r"no further|leave the range") as info:
         flow.solve_many(np.array([np.diag([size, 1]), np.diag([2.0, 1])]), [start, start], 1.0)
     assert list(info.value.errors) == [(0,)]
     assert info.value.result.X[1] == pytest.approx(
