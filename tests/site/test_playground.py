@@ -238,7 +238,7 @@ def test_python_is_stopped_and_starts_with_the_next_value(player):
         """(field) => {
           field.value = "3";
           field.dispatchEvent(new Event("input", { bubbles: true }));
-          [...document.querySelectorAll("button")].find((b) => b.textContent === "Stop").click();
+          [...document.querySelectorAll("button")].find(b => b.textContent === "Stop").click();
         }"""
     )
     expect(player.page.locator(".live-start")).to_contain_text("Stopped")
