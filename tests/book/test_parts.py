@@ -216,7 +216,8 @@ ask = lambda what, *given: json.loads(kernel.ask(what, json.dumps(given)))
 told = {"quiet": ask("run", "a = 2\na;"), "loud": ask("run", "print('one')\na"),
         "wrong": ask("run", "b = 1\n\ndef f():\n    return b / 0\n\nf()"),
         "syntax": ask("run", "c = 1\nd = = 2"), "called": ask("run", "\nf()"),
-        "none": ask("due", ["a", "b = = a"], 1, [], []), "exit": ask("run", "exit()"),
+        "none": ask("due", ["a", "b = = a"], 1, [], []),
+        "magic": ask("uses", ["%precision 3\na = 1", "a % 2"]), "exit": ask("run", "exit()"),
         "long": ask("run", "print('x' * 10)\nfor i in range(10**5): print(i)\nprint('end')"),
         "lazy": ask("run", "from scipy.optimize import linprog, _linprog\n"
                     "print(type(_linprog).__name__, linprog([1], bounds=(2, 3)).fun)")}
@@ -260,6 +261,7 @@ def test_kernel_shows_what_a_notebook_would():
     )
     assert told["syntax"]["line"] == 2
     assert told["called"]["line"] == 2  # of this cell, not of the one that has f
+    assert told["magic"] == [[], [0]]
     assert (told["syntax"]["began"], told["wrong"]["began"]) == (False, True)
     assert told["none"] == [1]
     assert told["exit"]["outputs"][0]["text"] == "To end Python, press Stop.\n"
