@@ -39,5 +39,6 @@ def enter() -> None:
     The one kernel in it is that of this Python, which Jupyter finds beside it.
     """
     clean = environment()
+    os.makedirs(clean["HOME"], exist_ok=True)  # IPython warns where its folder has no parent
     os.environ.clear()
     os.environ.update(clean)
