@@ -7,12 +7,14 @@ last, adds the code that was imported and the versions of the packages.
 import hashlib
 import os
 import platform
+import re
 import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from IPython.display import display
+from packaging.utils import canonicalize_name
 
 METADATA = "ran"
 _read: set[str] = set()
@@ -28,6 +30,9 @@ sys.addaudithook(_note)
 
 def show(root: str) -> None:
     """Show nothing, with the digests of files by their names in the book, and versions.
+
+    Where the book has a requirements.lock, of the packages there: what else happens to be
+    installed, and is imported by one that can do without, makes no other book.
 
     Raises
     ------
@@ -57,10 +62,13 @@ def show(root: str) -> None:
             files[path.relative_to(book).as_posix()] = path
     owners = metadata.packages_distributions()
     used = {name.partition(".")[0] for name in modules} - named
-    distributions = sorted({owner for name in used for owner in owners.get(name, ())})
+    distributions = {owner for name in used for owner in owners.get(name, ())}
+    if (lock := book / "requirements.lock").is_file():
+        pins = re.findall(r"^([\w.-]+)==", lock.read_text(encoding="utf-8"), re.MULTILINE)
+        distributions = {name for name in distributions if canonicalize_name(name) in pins}
     record = {
         "files": {n: hashlib.sha256(files[n].read_bytes()).hexdigest() for n in sorted(files)},
         "versions": {"python": platform.python_version()}
-        | {name: metadata.version(name) for name in distributions},
+        | {name: metadata.version(name) for name in sorted(distributions)},
     }
     display({"text/plain": ""}, metadata={METADATA: record}, raw=True)

@@ -189,6 +189,16 @@ def test_what_changed_is_seen(built, monkeypatch, name, old, new, chapters):
     assert list(book.faults(book.HTML)) == []
 
 
+def test_what_no_reader_is_given_makes_no_other_book(built, monkeypatch):
+    monkeypatch.chdir(built.root)
+    versions = json.loads((EXECUTED / ONE).read_bytes())["metadata"]["executed"]["versions"]
+    built.chapter("one", code="import pytest\nfrom gfbook import check\na + 1")
+    assert built.run("gfbook.build.execute", str(ONE))[0] == 0
+    again = json.loads((EXECUTED / ONE).read_bytes())["metadata"]["executed"]["versions"]
+    assert again == versions
+    assert {"ipython", "numpy"} <= set(versions)
+
+
 def test_another_version_of_a_package_is_seen(built, monkeypatch):
     monkeypatch.chdir(built.root)
     assert not stale(TWO, HERE)
