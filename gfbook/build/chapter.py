@@ -56,6 +56,8 @@ def figures(
 def aside(cell: dict[str, Any]) -> str:
     """Return what a cell has that is no lesson, to be read with the text, or nothing."""
     source, metadata = "".join(cell["source"]), cell["metadata"]
+    if "parameters" in metadata.get("tags", ()):
+        return "the parameters"
     if "figure" in metadata.get("mystnb", ()):
         return "the plot's code"
     if any(

@@ -113,3 +113,7 @@ def test_page_and_statements_show_it(site):
     assert box.text == "Rests on (17), (23). Used by Table 1. "
     assert [a["href"] for a in box.select("a")][:1] == ["#eq-17"]
     assert 'aria-label="what uses (21)">used by 2</a>' in text
+    assert not up["eq-4"]
+    assert (
+        "what uses (4)" not in (site / "chapters/02-symmetric-factorization.html").read_text()
+    )

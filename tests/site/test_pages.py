@@ -315,10 +315,15 @@ def test_what_is_seen_is_the_text_its_results_and_short_code(page):
     claims = [f"#claim-{check['id']}" for found in checked for check in found]
     assert seen(page, ", ".join(claims) or "#none") == len(claims)
     assert seen(page, "details.check .cell_input, .residual") == 0
-    assert seen(page, "div.cell:has(figure, .explorer) .cell_input") == 0
+    assert (
+        seen(page, "div.cell:has(figure, .explorer) .cell_input, .tag_parameters .cell_input")
+        == 0
+    )
     assert seen(page, "article figure") == page.locator("article figure").count()
-    for code in page.locator("article div.cell_input:visible").all_inner_texts():
-        assert len(code.strip().splitlines()) <= LESSON
+    visible = page.locator("article div.cell_input:visible")
+    assert all(len(code.strip().splitlines()) <= LESSON for code in visible.all_inner_texts())
+    heights = visible.evaluate_all("all => all.map(e => e.getBoundingClientRect().height)")
+    assert sum(heights) < 0.15 * page.evaluate("document.documentElement.scrollHeight")
 
 
 @each_chapter
