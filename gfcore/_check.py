@@ -174,6 +174,13 @@ def covariance(value: ArrayLike, n: int) -> Array:
     return Sigma
 
 
+def unvaried(Sigma: Array, basis: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return along which columns of a basis inputs have no variance, but for rounding."""
+    size = np.abs(basis)
+    noise = 4 * len(Sigma) * EPS * (size * (np.abs(Sigma) @ size)).sum(0)
+    return np.asarray((basis.conj() * (Sigma @ basis)).sum(0).real <= noise)
+
+
 def target(Y: ArrayLike, weights0: Weights, stack: bool = False) -> Array:
     """Return `Y` as the (m, n) matrix that `weights0` is to learn, or raise ValueError.
 
@@ -244,8 +251,9 @@ def rates(value: tuple[float, float]) -> tuple[float, float]:
     """Return the rates of both layers, two finite floats above 0, or raise ValueError."""
     pair = array("rates", value, 1)
     shape("rates", pair, (2,))
-    if (pair <= 0).any():
-        raise ValueError(f"rates must be above 0, got {pair[0]:g} and {pair[1]:g}")
+    if (pair < 1 / LARGEST).any():
+        least = f" by {1 / LARGEST:g} or more" * bool((pair > 0).all())
+        raise ValueError(f"rates must be above 0{least}, got {pair[0]:g} and {pair[1]:g}")
     return float(pair[0]), float(pair[1])
 
 

@@ -76,6 +76,7 @@ def independent(R: Array) -> tuple[Array, Array]:
     if rank < len(C):
         kept, C = pivots[:rank], np.empty((rank, len(C)))
         C[:, pivots] = np.linalg.solve(np.triu(T[:rank, :rank]), np.triu(T[:rank]))
+        C[np.abs(C) <= noise[0]] = 0  # the rounding of a long column may exceed a short one
         B, T = np.linalg.qr((C * width).T)
         Z, C = R[:, kept] / width[kept] @ T.T, B.T
     order = np.argsort(-np.linalg.norm(Z, axis=0))

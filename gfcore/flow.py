@@ -234,9 +234,8 @@ def _together(
 
 def _endless(Y: Array, Sigma: Array) -> str:
     """Say so if no weights have the correlation Y, so that those of the flow grow for ever."""
-    variances, Psi = np.linalg.eigh(Sigma)
-    none = Psi[:, variances <= 4 * len(Psi) * EPS * variances[-1]]
-    beyond = np.linalg.norm(Y @ none)
+    Psi = np.linalg.eigh(Sigma).eigenvectors
+    beyond = np.linalg.norm(Y @ Psi[:, _check.unvaried(Sigma, Psi)])
     if beyond <= ROUNDING * np.linalg.norm(Y):
         return ""
     return f", as {beyond:.3g} of Y is where inputs have no variance: the weights grow for ever"
@@ -590,7 +589,8 @@ def solve(
         If the shapes of Y and weights0 disagree, an entry is not a finite real number, t
         decreases or is negative, rtol, covariance or rates are out of range.
     ArithmeticError
-        If 100,000 steps do not reach the last time, or 2,000 show that they will not.
+        If 100,000 steps do not reach the last time, or 2,000 show that they will not, or the
+        weights leave the range of numbers.
 
     Notes
     -----

@@ -12,9 +12,11 @@ from numpy.typing import ArrayLike
 
 from gfcore import _check
 from gfcore._check import Array
+from gfcore._gauge import positive
 
 TINY = float(np.finfo(np.float64).tiny)
 ONE = np.array(1.0)
+LIFT = 2.0**250  # keeps products with a small number from underflow
 
 
 def agreeing(**values: ArrayLike) -> list[Array]:
@@ -50,29 +52,35 @@ def spectral_path(s: Array, lam: Array, x: Array, time: Array, unit: Array = ONE
     own = half * unit * unit
     omega, rho = np.hypot(s, own), np.hypot(x, half)
     y = 2 * omega * time
-    with np.errstate(over="ignore"):
-        q, late = np.exp(-y), np.exp(-y - 2 * np.log(unit))  # q / unit^2
-    omega = np.where(omega > 0, omega, 1.0)
-    # G e^(-y) = g = t (1 - q)/y (A + B q), with A + B = 2 rho and A B = (half (s - x)/omega)^2.
-    tau = (s * x + half * own) / omega
-    apart = half * unit * (s - x * unit * unit) / omega
-    A = np.where(tau < 0, apart**2 / np.where(tau < 0, rho - tau, 1), rho + tau)
-    g = time * mean_decay(y) * (A + (2 * rho - A) * q)
-    # From x0 < 0 < sigma, x = u v has its zero where v has; u and v are sums of one sign.
+    omega = positive(omega)
+    # G e^(-y) = g = t (1 - q)/y (A + B q), A, B = rho +- tau, A B = (half (s - x)/omega)^2.
     kappa, cosine = own / omega, s / omega
-    tangent = s / (omega + own)
-    gap = cosine * tangent  # 1 - kappa
-    u = np.sqrt(rho + half)
-    v = quotient(np.abs(x), u)
-    U_decay, V_decay = gap * u + cosine * v, cosine * u + (1 + kappa) * v
-    limit = 2 * (kappa * rho + half)
-    U_limit = (1 + kappa) * quotient(limit, (1 + kappa) * u + cosine * v)
-    V_limit = tangent * quotient(limit, u + tangent * v)
-    Ut = U_limit + q * U_decay
-    Vt = np.where(q > 0.5, -np.expm1(-y) * V_decay - 2 * v, V_limit - q * V_decay)
-    weight = np.where(late + g > 0, late + g, 1)
-    crossing = (x < 0) & (s > 0)
-    return sign * np.where(crossing, Ut / 4 * (Vt / weight), (x * q + s * g) / weight)
+    tau = cosine * x + kappa * half
+    lifted, larger = LIFT * half * unit * unit / omega, np.sqrt(rho + np.abs(tau))
+    apart = LIFT * half * cosine - x * lifted
+    root = np.where(tau < 0, apart / positive(larger), LIFT * larger)  # of A
+    # 4^power q is in the place of q, where that has to keep A and q from underflow.
+    (_, place), (_, more) = np.frexp(np.where(root > 0, root, LIFT)), np.frexp(unit)
+    most = 250 - place - more
+    most = np.where(most > 200, most, 0)
+    power = np.minimum(y / np.log(4), most).astype(int) if most.any() else 0
+    q, grown = np.exp(power * np.log(4) - y), np.ldexp(unit, power)
+    G, mean = (root * grown / LIFT) ** 2 + (rho - tau) * unit * unit * q, mean_decay(y)
+    weight = positive(q + time * mean * G)
+    path = (LIFT * x * unit * unit * q + LIFT * s * time * mean * G) / LIFT / weight
+    if (crossing := (x < 0) & (s > 0)).any():
+        # There x = u v has its zero where v has; u and v are sums of one sign.
+        square, size = rho + half, np.abs(x)  # of u, and of u v
+        slope = quotient(size, square)
+        limit = 2 * grown * (half + lifted * rho / LIFT)
+        q_root, V_decay = unit / grown * q * unit, cosine * square + (1 + kappa) * size
+        # Ut / u and Vt u
+        Ut = (1 + kappa) * limit / positive((1 + kappa) * square + cosine * size)
+        Ut = Ut + q_root * (cosine * (s / (omega + own) + slope))
+        Vt = s * (limit / (omega + own + s * slope)) - q_root * V_decay
+        Vt = np.where(y < 0.7, unit * (y * mean * V_decay - 2 * size), Vt)
+        path = np.where(crossing, Ut / 4 * (Vt / weight), path)
+    return np.asarray(sign * path)
 
 
 def quotient(top: Array, bottom: Array, otherwise: Array | float = 0.0) -> Array:

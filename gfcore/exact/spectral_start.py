@@ -13,8 +13,6 @@ from gfcore.exact._basis import in_modes
 from gfcore.exact._modes import agreeing, quotient, spectral_path
 from gfcore.state import Weights
 
-_LEAST = 1e-150  # imbalances, whose squares appear
-
 
 @_check.quiet
 def spectral_constant(sigma: ArrayLike, lam: ArrayLike, x0: ArrayLike) -> Array:
@@ -78,8 +76,8 @@ def spectral_modes(sigma: ArrayLike, lam: ArrayLike, x0: ArrayLike, t: ArrayLike
     (*stack, *t.shape, m) array, or (*t.shape,) for scalar modes
         sigma_i(t), each with a relative error of about 1e-15 (1 + t sqrt(4 sigma^2 + lam^2)),
         the second term only while the mode has not settled. Where x(t) passes through zero
-        the absolute error stays as small as at neighboring times. Imbalances below 1e-150
-        count as 0, as does x0 below the smallest normal number.
+        the absolute error stays as small as at neighboring times. What is below the smallest
+        normal number counts as 0.
 
     Raises
     ------
@@ -94,7 +92,6 @@ def spectral_modes(sigma: ArrayLike, lam: ArrayLike, x0: ArrayLike, t: ArrayLike
     array([-6.01617129e-36,  1.00000000e+00])
     """
     s, imbalance, x = agreeing(sigma=sigma, lam=lam, x0=x0)
-    imbalance = np.where(np.abs(imbalance) < _LEAST, 0.0, imbalance)
     return spectral_path(s, imbalance, x, _check.times(t))
 
 
@@ -121,7 +118,8 @@ def spectral(
     covariance : (n, n) array_like, optional
         Sigma of the inputs, symmetric and positive semidefinite, where they are not white; Y is
         the correlation of outputs and inputs, whose right singular vectors are eigenvectors of
-        Sigma. Where singular values of Y are equal, Sigma has a say in choosing them.
+        Sigma. Where singular values of Y are equal, Sigma has a say in choosing them. Where
+        Sigma is 0, so is Y, as is every correlation with inputs that do not vary.
 
     Returns
     -------
@@ -190,14 +188,18 @@ def coloured(
         (a.conj() * b).sum(0).real for a, b in ((left, Y @ right), (right, Sigma @ right))
     )
     size_Y, size = (np.linalg.norm(A, 2) or 1.0 for A in (Y, Sigma))
-    seen = s > s.size * EPS * size
-    s = np.where(seen, s, 0)
-    off_Y = max(np.abs(Y @ right - left * sigma).max(), np.abs(sigma[~seen]).max(initial=0))
-    off = max(np.abs(Sigma @ right - right * s).max() / size, off_Y / size_Y)
+    seen = ~_check.unvaried(Sigma, right)
+    off = np.abs(Sigma @ right - right * s).max() / size
+    off = max(off, np.abs(Y @ right - left * sigma).max() / size_Y)
     if off > 1e-12:
         raise ValueError(
-            "covariance must have the right singular vectors of Y for eigenvectors, and not "
-            f"be 0 along them{where}, but is off by {off:.1e} relative, shape {Sigma.shape}"
+            "covariance must have the right singular vectors of Y for eigenvectors"
+            f"{where}, but is off by {off:.1e} relative, shape {Sigma.shape}"
+        )
+    if (lost := np.abs(sigma[~seen]).max(initial=0)) > 1e-12 * size_Y:
+        raise ValueError(
+            f"covariance must not be 0 along right singular vectors of Y{where}, as it is for "
+            f"that of {lost:.3g}: the weights grow for ever, shape {Sigma.shape}"
         )
     scale, (lam, x, unit) = np.where(seen, s, 1), start
     path = spectral_path(np.where(seen, sigma, 0), scale * lam, scale * x, time, unit)
