@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from operator import attrgetter
 
 import pytest
 
@@ -84,6 +85,146 @@ def test_a_cell_needs_what_its_names_come_from():
     assert needs(["from c import a", "a = []", "a.append(1)", "a"], 3) == [0, 1, 2, 3]
     assert needs(["a = 1", "b =", "a"], 2) == [0, 1, 2]  # not to be known
     assert needs(["b =", "a"], 0) == [0]
+
+
+FUNCTIONS = """
+def bump(M):
+    M[0] = 1
+
+def outer(M):
+    return bump(M)
+
+def rows(M):
+    for row in M:
+        row[:] = 0
+
+def poke():
+    Y[0] = 1
+
+def deeper():
+    return poke()
+
+def still(M):
+    N = M + 1
+    N[0] = 2
+    return N
+
+def drawn():
+    return rng.normal()
+"""
+BEFORE = [
+    "import heapq, operator, random\nimport numpy as np\nimport matplotlib.pyplot as plt",
+    "import gfcore as gf\nfrom gfbook.check import check\nfrom gfbook.glue import glue",
+    "rng = np.random.default_rng(0)\nfig, ax = plt.subplots()",
+    FUNCTIONS,
+    "Y = np.eye(3)",
+]
+CHANGES = [
+    "np.fill_diagonal(Y, 0)",
+    "_ = np.fill_diagonal(Y, 0)",
+    "np.copyto(Y, 0)",
+    "np.put(Y, [0], 1)",
+    "np.add.at(Y, 0, 1)",
+    "Z = np.multiply(2, 3, out=Y)",
+    "Z = np.add(1, 2, out=(Y,))",
+    "rng.shuffle(Y)",
+    "np.random.default_rng(0).shuffle(Y)",
+    "random.shuffle(Y)",
+    "heapq.heappush(Y, 1)",
+    "operator.setitem(Y, 0, 1)",
+    "fill = np.fill_diagonal\nfill(Y, 0)",
+    "bump(Y)",
+    "Z = outer(Y)",
+    "rows(Y)",
+    "Z = [bump(row) for row in (Y, Y)]",
+    "list(map(bump, [Y]))",
+    "Z = deeper()",
+    "Y.sort()",
+    "list.sort(Y)",
+    "Y.update(a=1)",
+    "x = Y.pop()",
+    "x = next(Y)",
+    "[Y.append(1) for i in range(3)]",
+    "Y[0] += 1",
+    "Y.T[0] = 1",
+    "Y.ravel()[:] = 0",
+    "Y.a = 1",
+    "Y.a += 1",
+    "setattr(Y, 'a', 1)",
+    "delattr(Y, 'a')",
+    "del Y",
+    "del Y[0]",
+    "Y += 1",
+    "(Y := 3)",
+    "Z = Y\nZ[0] = 1",
+    "A, B = Y, 1\nA[0] = 1",
+    "for row in Y:\n    row[:] = 0",
+    "for Y in range(3): pass",
+    "if True:\n    Y = 2",
+    "match 1:\n    case Y: pass",
+    "try:\n    1 / 0\nexcept Exception as Y: pass",
+    "class A:\n    Y[0] = 1",
+    "def f():\n    global Y\n    Y = 2\nf()",
+    "async def f():\n    Y[0] = 1\nawait f()",
+    "f = lambda: Y.append(1)\nf()",
+    "from a import Y",
+    "from a import *",
+    "exec('Y = 2')",
+    "globals()['Y'] = 1",
+]
+LEAVES = [
+    "print(Y)",
+    "display(Y)",
+    "sorted(Y)",
+    "check('x', residual=Y, tol=1)",
+    "glue('a', Y, display=False)",
+    "gf.flow.solve(Y, 1)",
+    "ax.plot(Y, Y)",
+    "plt.plot(Y)",
+    "Z = np.linalg.norm(Y)",
+    "Z = Y + 1\nZ[0] = 1",
+    "Z = Y.copy()\nZ[0] = 1",
+    "Z = still(Y)",
+    "still(Y)",
+    "Z = []\nZ.append(Y)",
+    "f = lambda Y: Y.sort()",
+    "def f():\n    Y[0] = 2",
+    "def f(Y):\n    Y[0] = 1",
+]
+
+
+@pytest.mark.parametrize("code", [*CHANGES, *LEAVES])
+def test_what_a_cell_changes_in_place_is_needed_of_it(code):
+    cells = [*BEFORE, code, "b = 1", "print(Y)"]
+    found = needs(cells, len(cells) - 1)
+    changing = [len(BEFORE)] if code in CHANGES else []
+    assert [place for place in found if place >= len(BEFORE)] == [*changing, len(cells) - 1]
+
+
+def test_what_was_shown_changed_nothing():
+    cells = [*BEFORE, "np.linalg.norm(Y)", "print(Y)"]
+    shown = len(BEFORE)
+    assert shown in needs(cells, shown + 1)
+    assert shown not in needs(cells, shown + 1, valued=[cells[shown]])
+    assert shown in needs([*BEFORE, "Y.pop()", "Y"], shown + 1, valued=["Y.pop()"])
+
+
+def test_a_function_draws_where_it_is_called():
+    cells = [*BEFORE, "a = drawn()", "b = 1", "c = rng.normal()"]
+    assert len(BEFORE) in needs(cells, len(cells) - 1)
+    assert len(BEFORE) + 1 not in needs(cells, len(cells) - 1)
+
+
+@pytest.mark.parametrize(
+    "chapter", sorted((ROOT / "chapters").glob("*.ipynb")), ids=attrgetter("stem")
+)
+def test_no_cell_changes_what_an_explorer_above_reads(chapter):
+    # In a page and in Jupyter it answers with what its names stand for when it is asked.
+    cells = [c for c in json.loads(chapter.read_bytes())["cells"] if c["cell_type"] == "code"]
+    sources = ["".join(c["source"]) for c in cells]
+    ran = [*enumerate(sources)], [*range(len(sources))]
+    for place in [n for n, source in enumerate(sources) if "explore.Explorer(" in source]:
+        assert due(sources, place, *ran) == [place]
 
 
 def test_names_that_others_wrote_since_are_made_again():
