@@ -293,6 +293,122 @@ def test_two_packings_are_the_same(tmp_path):
     assert one == two
 
 
+STATES = """
+const { Notebook } = await import(process.argv[1]);
+const [rows] = process.argv.slice(2).map(JSON.parse);
+const told = rows.map((events) => {
+  // A cell without an output, one with, an explorer; both have a name of the first.
+  const sources = ["a = 1", "a", "explore(a)"];
+  const book = new Notebook(sources.map((original, n) => ({ original, bare: !n })));
+  const learn = (behind = []) => book.learn([[], [0], [0]], behind);
+  learn();
+  const ran = (cell, more) => {
+    book.end(cell, { ok: true, began: true, seconds: 1.25, ...more }, cell === book.cells[2]);
+  };
+  for (const [, event, n, code] of events.map((event) => event.match(/(\\w+) ?(\\d?) ?(.*)/))) {
+    const cell = book.cells[n];
+    if (event === "edit") book.edit(cell, code);
+    if (event === "ask") book.ask([cell]);
+    if (event === "need") book.wait([cell]);
+    if (event === "other") cell.other = true;
+    if (event === "reset") book.back(cell);
+    if (event === "moved") book.answered(cell);
+    if (event === "stop") book.lose();
+    if (event === "anew") book.fresh();
+    if (event === "drop") book.drop(book.cells);
+    if (event === "behind") learn([Number(n)]);
+    if (/begin|run|fail|wrong/.test(event)) book.begin(cell);
+    if (event === "run") ran(cell);
+    if (event === "fail") ran(cell, { ok: false });
+    if (event === "wrong") ran(cell, { ok: false, began: false });
+    if (event !== "behind") learn();
+  }
+  const { cells, foreign } = book;
+  return [cells.map((cell) => book.said(cell)), cells.map((cell) => book.as(cell)), foreign];
+});
+console.log(JSON.stringify(told));
+"""
+LATE, MIXED = "made before a change above", "what it uses has changed since it ran"
+RAN, ERROR, AGAIN = "1.3 s", "stopped by an error", "run it again to move it"
+ALL = ("run 0", "run 1", "run 2")
+CHANGED = (*ALL, "edit 0 a = 2", "run 0")
+# What happened, and what is then said of a cell, and of two that have a name of it.
+SAID = [
+    ((), "", "", ""),
+    (("edit 0 a = 2",), "changed", "", ""),
+    (("edit 0 a = 2", "edit 0 a = 1"), "", "", ""),
+    (("ask 0",), "queued", "", ""),
+    (("ask 0", "begin 0"), "running …", "", ""),
+    (ALL, RAN, RAN, RAN),
+    (("edit 0 a = 2", "run 0"), RAN, LATE, LATE),
+    (("edit 0 a = 2", "run 0", "edit 0 a = 1"), "changed since it ran", LATE, LATE),
+    (("edit 0 a = 2", "run 0", "edit 1 b"), RAN, "changed", LATE),
+    (CHANGED, RAN, LATE, MIXED),
+    ((*CHANGED, "run 1", "run 2"), RAN, RAN, RAN),
+    # After a reset what was made of the book's code is true; an explorer asks Python still.
+    (("edit 0 a = 2", "run 0", "reset 0"), "", "", ""),
+    (("edit 0 a = 2", "run 0", "run 2", "reset 0"), "", "", MIXED),
+    ((*CHANGED, "reset 0"), "", RAN, MIXED),
+    ((*CHANGED, "reset 0", "run 0"), RAN, RAN, RAN),
+    ((*CHANGED, "moved 2", "reset 0"), "", RAN, MIXED),
+    ((*CHANGED, "moved 2", "reset 0", "run 0"), RAN, RAN, MIXED),
+    ((*CHANGED, "moved 2", "reset 0", "run 0", "run 2"), RAN, RAN, RAN),
+    ((*CHANGED, "reset 0", "reset 1", "reset 2"), "", "", ""),
+    ((*CHANGED, "run 1", "reset 0"), "", LATE, MIXED),
+    ((*CHANGED, "run 1", "run 2", "reset 0"), "", LATE, MIXED),
+    ((*CHANGED, "run 1", "reset 0", "run 0", "run 2"), RAN, LATE, RAN),
+    ((*CHANGED, "reset 0", "stop"), "", RAN, f"{RAN}; {AGAIN}"),
+    ((*CHANGED, "moved 2", "reset 0", "stop"), "", RAN, f"{MIXED}; {AGAIN}"),
+    ((*ALL, "reset 0"), "", RAN, RAN),
+    ((*ALL, "edit 0 a = 2"), "changed since it ran", RAN, RAN),
+    ((*ALL, "behind 2"), RAN, RAN, MIXED),
+    ((*ALL, "stop"), RAN, RAN, f"{RAN}; {AGAIN}"),
+    ((*ALL, "anew"), RAN, RAN, f"{RAN}; {AGAIN}"),
+    ((*ALL, "stop", "run 0", "run 2"), RAN, RAN, RAN),
+    ((*ALL, "stop", "reset 2"), RAN, RAN, ""),
+    # An error, its names are changed all the same; what is no Python changes none.
+    (("edit 0 a = 2; 1 / 0", "fail 0"), ERROR, LATE, LATE),
+    (("edit 0 a =", "wrong 0"), ERROR, "", ""),
+    (("fail 1", "edit 0 a = 2", "run 0"), RAN, f"{ERROR}; {LATE}", LATE),
+    (("fail 1", "edit 1 b"), "", "changed since it ran", ""),
+    (("fail 1", "reset 1"), "", "", ""),
+    ((*CHANGED, "reset 0", "fail 0"), ERROR, RAN, MIXED),
+    # What was asked for and was not run says so, until the next is asked for; others do not.
+    (("ask 2", "need 0", "need 1", "fail 0", "drop"), ERROR, "", "not run"),
+    (
+        ("edit 0 a = 2", "run 0", "ask 1", "need 0", "fail 0", "drop"),
+        ERROR,
+        f"not run; {LATE}",
+        LATE,
+    ),
+    (("ask 2", "drop", "ask 1", "run 1"), "", RAN, ""),
+    (("ask 2", "drop", "edit 2 b"), "", "", "changed"),
+    (("ask 2", "drop", "reset 2"), "", "", ""),
+    (("ask 1", "begin 1", "ask 2", "stop"), "", "stopped", "not run"),
+    (("edit 0 a = 2", "run 0", "ask 1", "begin 1", "stop"), RAN, f"stopped; {LATE}", LATE),
+    (("ask 1", "begin 1", "stop", "edit 1 b"), "", "changed", ""),
+    (("ask 1", "begin 1", "stop", "run 1"), "", RAN, ""),
+    (("ask 1", "begin 1", "stop", "reset 1"), "", "", ""),
+    (("other 1",), "", "changed in another tab; undo brings back what was here", ""),
+    (("other 1", "edit 1 b"), "", "changed", ""),
+]
+
+
+def test_what_is_said_of_a_cell_is_true_whatever_happened():
+    script = ROOT / "gfbook/live/static/live/states.mjs"
+    command = [*parts.node("node"), "--input-type=module", "-e", STATES, str(script)]
+    command.append(json.dumps([events for events, *_ in SAID]))
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    told = dict(zip([events for events, *_ in SAID], json.loads(done.stdout), strict=True))
+    assert {events: tuple(said) for events, (said, *_) in told.items()} == {
+        events: tuple(said) for events, *said in SAID
+    }
+    assert told[()][1:] == [[True] * 3, False]
+    assert told[("ask 2", "drop", "edit 2 b")][1] == [True, True, False]
+    assert told[(*CHANGED, "reset 0", "reset 1", "reset 2")][1:] == [[True] * 3, True]
+    assert told[ALL][1:] == [[False] * 3, False]
+
+
 UNPACK = """
 import fs from "node:fs";
 const { unpack } = await import(process.argv[1]);
