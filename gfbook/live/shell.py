@@ -13,7 +13,7 @@ import platform
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
@@ -212,7 +212,8 @@ class Kernel:
         formatter = self.shell.display_formatter
         assert formatter is not None
         formatter.mimebundle_formatter.for_type_by_name("gfbook.explore", "Explorer", _explorer)
-        builtins.input = _asked
+        builtins.input = sys.breakpointhook = _asked
+        self.shell.loop_runner = _awaited
         self.valued: set[str] = set()  # code whose last line showed a value
         self.used: tuple[Any, list[list[int]]] = (None, [])
         self.finder = Later(archives, load)
@@ -245,6 +246,8 @@ class Kernel:
         """Run a cell: what it showed, whether it began and got to its end, where it did not."""
         shown.clear()
         began = time.perf_counter()
+        if "matplotlib.artist" not in sys.modules and "matplotlib" in source:
+            _plain_artists()
         with redirect_stdout(_Stream("stdout")), redirect_stderr(_Stream("stderr")):
             result = self.shell.run_cell(source, store_history=True)  # sees a semicolon
         error = result.error_before_exec or result.error_in_exec
@@ -320,8 +323,28 @@ class Kernel:
         return {"python": platform.python_version(), "platform": sys.platform} | known
 
 
-def _asked(prompt: object = "") -> str:
-    raise EOFError("this page cannot ask: write the value into the cell")
+def _asked(*_: Any, **more: Any) -> Any:
+    raise EOFError("a page cannot be asked while a cell runs: write the value into the cell")
+
+
+def _awaited(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run what a cell awaits, as far as it waits for nothing outside."""
+    try:
+        while coroutine.send(None) is None:
+            pass
+    except StopIteration as end:
+        return end.value
+    coroutine.close()
+    raise RuntimeError("a page cannot wait: nothing runs beside a cell")
+
+
+def _plain_artists() -> None:
+    """Keep Matplotlib from describing each of its classes, which is half of its import."""
+    from matplotlib.artist import Artist
+
+    Artist._update_set_signature_and_docstring = classmethod(  # type: ignore[attr-defined]
+        lambda cls: None
+    )
 
 
 def _figures() -> None:

@@ -478,6 +478,17 @@ told = {"quiet": ask("run", "a = 2\na;"), "loud": ask("run", "print('one')\na"),
         "long": ask("run", "print('x' * 10)\nfor i in range(10**5): print(i)\nprint('end')"),
         "lazy": ask("run", "from scipy.optimize import linprog, _linprog\n"
                     "print(type(_linprog).__name__, linprog([1], bounds=(2, 3)).fun)")}
+unasked = {"input": "input('how many?')", "break": "breakpoint()", "shell": "!ls",
+           "listed": "x = !ls", "await": "import asyncio\nawait asyncio.sleep(1)"}
+told |= {name: ask("run", code) for name, code in unasked.items()}
+told["awaited"] = ask("run", "async def g():\n    return 7\nawait g()")
+told["whole"] = ask("run", "'x' * 10**6")
+told["timed"] = ask("uses", ["%%time\na = 1", "%time a += 1", "b = a != 2", "%matplotlib\na"])
+values = ["import numpy as np\na = np.eye(2)", "np.linalg.norm(a)", "np.put(a, 0, 3)", "a"]
+told["guessed"] = ask("due", values, 3, [], [])
+for code in values:
+    ask("run", code)
+told["known"] = ask("due", values, 3, [], [])
 told["claim"] = ask("run", "from gfbook.check import check\ncheck('x', residual=0, tol=1)")
 source = '''from gfbook.explore import Answer, Explorer, Slider
 Explorer(lambda s: Answer([0, 1], [[0, s]], f"{s:g}"), {"s": Slider("s", 0, 2, 1, positions=3)},
@@ -527,6 +538,23 @@ def test_kernel_shows_what_a_notebook_would():
     assert long["text"].startswith("xxxxxxxxxx\n0\n1\n")
     assert long["text"].endswith(shell.CUT)
     assert told["lazy"]["outputs"][0]["text"] == "Called 2.0\n"
+    assert "\x1b" not in "".join(error["traceback"])
+    assert {
+        name: told[name]["outputs"][0]["evalue"]
+        for name in ("input", "break", "shell", "listed", "await")
+    } == {
+        **dict.fromkeys(
+            ("input", "break"),
+            "a page cannot be asked while a cell runs: write the value into the cell",
+        ),
+        **dict.fromkeys(("shell", "listed"), "a page has no shell"),
+        "await": "no running event loop",
+    }
+    assert told["awaited"]["outputs"][0]["data"] == {"text/plain": "7"}
+    (whole,) = told["whole"]["outputs"]
+    assert len(whole["data"]["text/plain"]) == shell.MOST + len(f"\n{shell.CUT}")
+    assert told["timed"] == [[], [0], [0, 1], [0, 1]]
+    assert (told["guessed"], told["known"]) == ([0, 1, 2, 3], [0, 2, 3])
     (claim,) = told["claim"]["outputs"]
     assert claim["metadata"]["claim"] == {"id": "x", "residual": 0, "tol": 1, "altered": None}
     assert told["explorer"]["state"]["text"] == "1"
