@@ -51,7 +51,8 @@ function drawn(output, cell) {
   if (data[EXPLORER]) {
     const place = make("div", { className: "explorer live-asks" });
     queueMicrotask(() => explore.render({ model: new Asked(cell.ask, data[EXPLORER]), el: place }));
-    return box("text_html", place);
+    const again = button("Run again", cell.run, { hidden: true });
+    return box("text_html", make("div", { className: "live-row live-again" }, again), place);
   }
   for (const [kind, coded] of [["image/svg+xml", (svg) => `data:image/svg+xml,${encodeURIComponent(svg)}`], ["image/png", (png) => `data:image/png;base64,${png}`]]) {
     if (data[kind]) return make("img", { className: "live-picture", src: coded(text(data[kind])), alt: cell.alt ?? "the plot of this cell" });
@@ -162,12 +163,13 @@ export async function start(box) {
     for (const cell of cells) {
       if (!cell.element) continue;
       const now = cell === book.running, due = now || cell.due, said = book.said(cell);
-      const late = due || cell.other ? "" : book.late(cell);
+      const late = due || cell.other ? "" : book.late(cell) || (cell.lost ? book.said(cell) : "");
       cell.element.classList.toggle("live-running", now);
       cell.element.classList.toggle("live-due", due);
       cell.element.classList.toggle("live-old", Boolean(late));
       cell.output.dataset.late = late;
-      cell.output.querySelectorAll(".live-asks").forEach((place) => { place.inert = cell.lost; });
+      for (const place of cell.output.querySelectorAll(".live-asks")) place.inert = cell.lost;
+      for (const press of cell.output.querySelectorAll(".live-again > button")) press.hidden = !late;
       hide(cell, cell.reset, !due && book.as(cell));
       hide(cell, cell.halt, !now);
       if (cell.state.textContent !== said) cell.state.textContent = said; // or each page with many cells is laid out anew
@@ -289,6 +291,7 @@ export async function start(box) {
     cell.alt = cell.output.querySelector("img")?.alt;
     cell.kept = kept.get(cell.id);
     book.edit(cell, cell.kept ?? cell.original);
+    cell.run = () => run(cell);
     cell.ask = async (...given) => {
       try {
         const answer = await ask("answer", ...given);
