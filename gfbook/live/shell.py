@@ -5,13 +5,15 @@ not loaded at first comes when it is imported.
 """
 
 import ast
+import builtins
 import importlib
 import io
 import json
 import platform
+import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
@@ -25,10 +27,9 @@ from IPython.core.formatters import DisplayFormatter
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from gfbook.live.needs import due, uses
+from gfbook.live.needs import OWN, due, uses
 
 EXPLORER = "application/vnd.gfbook.explorer+json"
-OWN = ("gfbook", "gfcore")  # modules whose own imports are looked at beforehand
 # Modules of functions, each loaded when one is called: whole they are half of what SciPy's
 # optimization and integration load, and no chapter calls one.
 CALLED = (
@@ -48,9 +49,16 @@ shown: list[dict[str, Any]] = []  # by the cell that runs
 explorers: dict[str, Any] = {}
 
 
+def _show(kind: str, data: dict[str, Any], metadata: Any) -> None:
+    """Show data; no page can take any length of text."""
+    if len(text := data.get("text/plain", "")) > MOST:
+        data = data | {"text/plain": f"{text[:MOST]}\n{CUT}"}
+    shown.append({"output_type": kind, "data": data, "metadata": metadata or {}})
+
+
 class _Publisher(DisplayPublisher):
     def publish(self, data: Any, metadata: Any = None, *_: Any, **options: Any) -> None:
-        shown.append({"output_type": "display_data", "data": data, "metadata": metadata or {}})
+        _show("display_data", data, metadata)
 
     def clear_output(self, wait: bool = False) -> None:
         shown.clear()
@@ -62,9 +70,7 @@ class _Hook(DisplayHook):
     def finish_displayhook(self) -> None: ...
 
     def write_format_data(self, format_dict: Any, md_dict: Any = None) -> None:
-        shown.append(
-            {"output_type": "execute_result", "data": format_dict, "metadata": md_dict or {}}
-        )
+        _show("execute_result", format_dict, md_dict)
 
 
 class _Stream(io.TextIOBase):
@@ -91,6 +97,14 @@ class _Formatter(DisplayFormatter):
 
 class _Shell(InteractiveShell):
     def enable_gui(self, gui: Any = None) -> None: ...
+
+    def enable_matplotlib(self, gui: Any = None) -> Any:
+        return super().enable_matplotlib("inline")  # type: ignore[no-untyped-call]
+
+    def system(self, *_: Any) -> Any:
+        raise OSError("a page has no shell")
+
+    getoutput = system
 
     def ask_exit(self) -> None:
         print("To end Python, press Stop.")
@@ -190,14 +204,18 @@ class Kernel:
     def __init__(self, archives: dict[str, list[str]], load: Callable[[str], None]) -> None:
         config = Config()
         config.HistoryManager.enabled = False
+        config.InteractiveShell.colors = "NoColor"
         self.shell = _Shell.instance(
             config=config, display_pub_class=_Publisher, displayhook_class=_Hook
         )
-        self.shell.colors = "NoColor"
         self.shell.events.register("post_execute", _figures)
         formatter = self.shell.display_formatter
         assert formatter is not None
         formatter.mimebundle_formatter.for_type_by_name("gfbook.explore", "Explorer", _explorer)
+        builtins.input = sys.breakpointhook = _asked
+        self.shell.loop_runner = _awaited
+        self.valued: set[str] = set()  # code whose last line showed a value
+        self.used: tuple[Any, list[list[int]]] = (None, [])
         self.finder = Later(archives, load)
         sys.meta_path.append(self.finder)
         for module in CALLED:
@@ -228,9 +246,12 @@ class Kernel:
         """Run a cell: what it showed, whether it began and got to its end, where it did not."""
         shown.clear()
         began = time.perf_counter()
+        if "matplotlib.artist" not in sys.modules and "matplotlib" in source:
+            _plain_artists()
         with redirect_stdout(_Stream("stdout")), redirect_stderr(_Stream("stderr")):
             result = self.shell.run_cell(source, store_history=True)  # sees a semicolon
         error = result.error_before_exec or result.error_in_exec
+        (self.valued.discard if result.result is None else self.valued.add)(self._plain(source))
         line = _line(error) if error else None
         skipped = source[: len(source) - len(source.lstrip())].count("\n")  # by IPython
         return {
@@ -251,16 +272,22 @@ class Kernel:
         except (SyntaxError, ValueError):
             return [index]
         ran = [(place, self._plain(code)) for place, code in log]
-        return due([*map(self._plain, sources)], index, ran, well)
+        return due([*map(self._plain, sources)], index, ran, well, self.valued)
 
     def uses(self, sources: list[str]) -> list[list[int]]:
         """Return the cells that each one has names from, as far as their code tells."""
-        return uses([*map(self._plain, sources)])
+        known = sources, {*self.valued}
+        if known != self.used[0]:
+            self.used = known, uses([*map(self._plain, sources)], self.valued)
+        return self.used[1]
 
     def _plain(self, source: str) -> str:
-        """Return the code of a cell without its magics, in which other code may stand."""
+        """Return the code of a cell without its magics, with that which one of them runs."""
+        if not re.search(r"[%?]|!(?!=)", source):
+            return source
+        code = re.sub(r"\A\s*%%.*\n?|^\s*%(time|prun)\s+(?!-)", "", source, flags=re.M)
         try:
-            return self.shell.transform_cell(source) if "%" in source else source
+            return str(self.shell.transform_cell(code))
         except SyntaxError:
             return source
 
@@ -294,6 +321,30 @@ class Kernel:
         loaded = {name: sys.modules.get(name) for name in ("numpy", "scipy", "sympy")}
         known = {name: module.__version__ for name, module in loaded.items() if module}
         return {"python": platform.python_version(), "platform": sys.platform} | known
+
+
+def _asked(*_: Any, **more: Any) -> Any:
+    raise EOFError("a page cannot be asked while a cell runs: write the value into the cell")
+
+
+def _awaited(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run what a cell awaits, as far as it waits for nothing outside."""
+    try:
+        while coroutine.send(None) is None:
+            pass
+    except StopIteration as end:
+        return end.value
+    coroutine.close()
+    raise RuntimeError("a page cannot wait: nothing runs beside a cell")
+
+
+def _plain_artists() -> None:
+    """Keep Matplotlib from describing each of its classes, which is half of its import."""
+    from matplotlib.artist import Artist
+
+    Artist._update_set_signature_and_docstring = classmethod(  # type: ignore[attr-defined]
+        lambda cls: None
+    )
 
 
 def _figures() -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from operator import attrgetter
 
 import pytest
 
@@ -86,6 +87,146 @@ def test_a_cell_needs_what_its_names_come_from():
     assert needs(["b =", "a"], 0) == [0]
 
 
+FUNCTIONS = """
+def bump(M):
+    M[0] = 1
+
+def outer(M):
+    return bump(M)
+
+def rows(M):
+    for row in M:
+        row[:] = 0
+
+def poke():
+    Y[0] = 1
+
+def deeper():
+    return poke()
+
+def still(M):
+    N = M + 1
+    N[0] = 2
+    return N
+
+def drawn():
+    return rng.normal()
+"""
+BEFORE = [
+    "import heapq, operator, random\nimport numpy as np\nimport matplotlib.pyplot as plt",
+    "import gfcore as gf\nfrom gfbook.check import check\nfrom gfbook.glue import glue",
+    "rng = np.random.default_rng(0)\nfig, ax = plt.subplots()",
+    FUNCTIONS,
+    "Y = np.eye(3)",
+]
+CHANGES = [
+    "np.fill_diagonal(Y, 0)",
+    "_ = np.fill_diagonal(Y, 0)",
+    "np.copyto(Y, 0)",
+    "np.put(Y, [0], 1)",
+    "np.add.at(Y, 0, 1)",
+    "Z = np.multiply(2, 3, out=Y)",
+    "Z = np.add(1, 2, out=(Y,))",
+    "rng.shuffle(Y)",
+    "np.random.default_rng(0).shuffle(Y)",
+    "random.shuffle(Y)",
+    "heapq.heappush(Y, 1)",
+    "operator.setitem(Y, 0, 1)",
+    "fill = np.fill_diagonal\nfill(Y, 0)",
+    "bump(Y)",
+    "Z = outer(Y)",
+    "rows(Y)",
+    "Z = [bump(row) for row in (Y, Y)]",
+    "list(map(bump, [Y]))",
+    "Z = deeper()",
+    "Y.sort()",
+    "list.sort(Y)",
+    "Y.update(a=1)",
+    "x = Y.pop()",
+    "x = next(Y)",
+    "[Y.append(1) for i in range(3)]",
+    "Y[0] += 1",
+    "Y.T[0] = 1",
+    "Y.ravel()[:] = 0",
+    "Y.a = 1",
+    "Y.a += 1",
+    "setattr(Y, 'a', 1)",
+    "delattr(Y, 'a')",
+    "del Y",
+    "del Y[0]",
+    "Y += 1",
+    "(Y := 3)",
+    "Z = Y\nZ[0] = 1",
+    "A, B = Y, 1\nA[0] = 1",
+    "for row in Y:\n    row[:] = 0",
+    "for Y in range(3): pass",
+    "if True:\n    Y = 2",
+    "match 1:\n    case Y: pass",
+    "try:\n    1 / 0\nexcept Exception as Y: pass",
+    "class A:\n    Y[0] = 1",
+    "def f():\n    global Y\n    Y = 2\nf()",
+    "async def f():\n    Y[0] = 1\nawait f()",
+    "f = lambda: Y.append(1)\nf()",
+    "from a import Y",
+    "from a import *",
+    "exec('Y = 2')",
+    "globals()['Y'] = 1",
+]
+LEAVES = [
+    "print(Y)",
+    "display(Y)",
+    "sorted(Y)",
+    "check('x', residual=Y, tol=1)",
+    "glue('a', Y, display=False)",
+    "gf.flow.solve(Y, 1)",
+    "ax.plot(Y, Y)",
+    "plt.plot(Y)",
+    "Z = np.linalg.norm(Y)",
+    "Z = Y + 1\nZ[0] = 1",
+    "Z = Y.copy()\nZ[0] = 1",
+    "Z = still(Y)",
+    "still(Y)",
+    "Z = []\nZ.append(Y)",
+    "f = lambda Y: Y.sort()",
+    "def f():\n    Y[0] = 2",
+    "def f(Y):\n    Y[0] = 1",
+]
+
+
+@pytest.mark.parametrize("code", [*CHANGES, *LEAVES])
+def test_what_a_cell_changes_in_place_is_needed_of_it(code):
+    cells = [*BEFORE, code, "b = 1", "print(Y)"]
+    found = needs(cells, len(cells) - 1)
+    changing = [len(BEFORE)] if code in CHANGES else []
+    assert [place for place in found if place >= len(BEFORE)] == [*changing, len(cells) - 1]
+
+
+def test_what_was_shown_changed_nothing():
+    cells = [*BEFORE, "np.linalg.norm(Y)", "print(Y)"]
+    shown = len(BEFORE)
+    assert shown in needs(cells, shown + 1)
+    assert shown not in needs(cells, shown + 1, valued=[cells[shown]])
+    assert shown in needs([*BEFORE, "Y.pop()", "Y"], shown + 1, valued=["Y.pop()"])
+
+
+def test_a_function_draws_where_it_is_called():
+    cells = [*BEFORE, "a = drawn()", "b = 1", "c = rng.normal()"]
+    assert len(BEFORE) in needs(cells, len(cells) - 1)
+    assert len(BEFORE) + 1 not in needs(cells, len(cells) - 1)
+
+
+@pytest.mark.parametrize(
+    "chapter", sorted((ROOT / "chapters").glob("*.ipynb")), ids=attrgetter("stem")
+)
+def test_no_cell_changes_what_an_explorer_above_reads(chapter):
+    # In a page and in Jupyter it answers with what its names stand for when it is asked.
+    cells = [c for c in json.loads(chapter.read_bytes())["cells"] if c["cell_type"] == "code"]
+    sources = ["".join(c["source"]) for c in cells]
+    ran = [*enumerate(sources)], [*range(len(sources))]
+    for place in [n for n, source in enumerate(sources) if "explore.Explorer(" in source]:
+        assert due(sources, place, *ran) == [place]
+
+
 def test_names_that_others_wrote_since_are_made_again():
     cells = ["a = 1", "b = a", "c = b", "b", "b = [a for a in 'xy']", "a = 3"]
 
@@ -150,6 +291,122 @@ def test_two_packings_are_the_same(tmp_path):
     )
     assert len(one) > 1000
     assert one == two
+
+
+STATES = """
+const { Notebook } = await import(process.argv[1]);
+const [rows] = process.argv.slice(2).map(JSON.parse);
+const told = rows.map((events) => {
+  // A cell without an output, one with, an explorer; both have a name of the first.
+  const sources = ["a = 1", "a", "explore(a)"];
+  const book = new Notebook(sources.map((original, n) => ({ original, bare: !n })));
+  const learn = (behind = []) => book.learn([[], [0], [0]], behind);
+  learn();
+  const ran = (cell, more) => {
+    book.end(cell, { ok: true, began: true, seconds: 1.25, ...more }, cell === book.cells[2]);
+  };
+  for (const [, event, n, code] of events.map((event) => event.match(/(\\w+) ?(\\d?) ?(.*)/))) {
+    const cell = book.cells[n];
+    if (event === "edit") book.edit(cell, code);
+    if (event === "ask") book.ask([cell]);
+    if (event === "need") book.wait([cell]);
+    if (event === "other") cell.other = true;
+    if (event === "reset") book.back(cell);
+    if (event === "moved") book.answered(cell);
+    if (event === "stop") book.lose();
+    if (event === "anew") book.fresh();
+    if (event === "drop") book.drop(book.cells);
+    if (event === "behind") learn([Number(n)]);
+    if (/begin|run|fail|wrong/.test(event)) book.begin(cell);
+    if (event === "run") ran(cell);
+    if (event === "fail") ran(cell, { ok: false });
+    if (event === "wrong") ran(cell, { ok: false, began: false });
+    if (event !== "behind") learn();
+  }
+  const { cells, foreign } = book;
+  return [cells.map((cell) => book.said(cell)), cells.map((cell) => book.as(cell)), foreign];
+});
+console.log(JSON.stringify(told));
+"""
+LATE, MIXED = "made before a change above", "what it uses has changed since it ran"
+RAN, ERROR, AGAIN = "1.3 s", "stopped by an error", "run it again to move it"
+ALL = ("run 0", "run 1", "run 2")
+CHANGED = (*ALL, "edit 0 a = 2", "run 0")
+# What happened, and what is then said of a cell, and of two that have a name of it.
+SAID = [
+    ((), "", "", ""),
+    (("edit 0 a = 2",), "changed", "", ""),
+    (("edit 0 a = 2", "edit 0 a = 1"), "", "", ""),
+    (("ask 0",), "queued", "", ""),
+    (("ask 0", "begin 0"), "running …", "", ""),
+    (ALL, RAN, RAN, RAN),
+    (("edit 0 a = 2", "run 0"), RAN, LATE, LATE),
+    (("edit 0 a = 2", "run 0", "edit 0 a = 1"), "changed since it ran", LATE, LATE),
+    (("edit 0 a = 2", "run 0", "edit 1 b"), RAN, "changed", LATE),
+    (CHANGED, RAN, LATE, MIXED),
+    ((*CHANGED, "run 1", "run 2"), RAN, RAN, RAN),
+    # After a reset what was made of the book's code is true; an explorer asks Python still.
+    (("edit 0 a = 2", "run 0", "reset 0"), "", "", ""),
+    (("edit 0 a = 2", "run 0", "run 2", "reset 0"), "", "", MIXED),
+    ((*CHANGED, "reset 0"), "", RAN, MIXED),
+    ((*CHANGED, "reset 0", "run 0"), RAN, RAN, RAN),
+    ((*CHANGED, "moved 2", "reset 0"), "", RAN, MIXED),
+    ((*CHANGED, "moved 2", "reset 0", "run 0"), RAN, RAN, MIXED),
+    ((*CHANGED, "moved 2", "reset 0", "run 0", "run 2"), RAN, RAN, RAN),
+    ((*CHANGED, "reset 0", "reset 1", "reset 2"), "", "", ""),
+    ((*CHANGED, "run 1", "reset 0"), "", LATE, MIXED),
+    ((*CHANGED, "run 1", "run 2", "reset 0"), "", LATE, MIXED),
+    ((*CHANGED, "run 1", "reset 0", "run 0", "run 2"), RAN, LATE, RAN),
+    ((*CHANGED, "reset 0", "stop"), "", RAN, f"{RAN}; {AGAIN}"),
+    ((*CHANGED, "moved 2", "reset 0", "stop"), "", RAN, f"{MIXED}; {AGAIN}"),
+    ((*ALL, "reset 0"), "", RAN, RAN),
+    ((*ALL, "edit 0 a = 2"), "changed since it ran", RAN, RAN),
+    ((*ALL, "behind 2"), RAN, RAN, MIXED),
+    ((*ALL, "stop"), RAN, RAN, f"{RAN}; {AGAIN}"),
+    ((*ALL, "anew"), RAN, RAN, f"{RAN}; {AGAIN}"),
+    ((*ALL, "stop", "run 0", "run 2"), RAN, RAN, RAN),
+    ((*ALL, "stop", "reset 2"), RAN, RAN, ""),
+    # An error, its names are changed all the same; what is no Python changes none.
+    (("edit 0 a = 2; 1 / 0", "fail 0"), ERROR, LATE, LATE),
+    (("edit 0 a =", "wrong 0"), ERROR, "", ""),
+    (("fail 1", "edit 0 a = 2", "run 0"), RAN, f"{ERROR}; {LATE}", LATE),
+    (("fail 1", "edit 1 b"), "", "changed since it ran", ""),
+    (("fail 1", "reset 1"), "", "", ""),
+    ((*CHANGED, "reset 0", "fail 0"), ERROR, RAN, MIXED),
+    # What was asked for and was not run says so, until the next is asked for; others do not.
+    (("ask 2", "need 0", "need 1", "fail 0", "drop"), ERROR, "", "not run"),
+    (
+        ("edit 0 a = 2", "run 0", "ask 1", "need 0", "fail 0", "drop"),
+        ERROR,
+        f"not run; {LATE}",
+        LATE,
+    ),
+    (("ask 2", "drop", "ask 1", "run 1"), "", RAN, ""),
+    (("ask 2", "drop", "edit 2 b"), "", "", "changed"),
+    (("ask 2", "drop", "reset 2"), "", "", ""),
+    (("ask 1", "begin 1", "ask 2", "stop"), "", "stopped", "not run"),
+    (("edit 0 a = 2", "run 0", "ask 1", "begin 1", "stop"), RAN, f"stopped; {LATE}", LATE),
+    (("ask 1", "begin 1", "stop", "edit 1 b"), "", "changed", ""),
+    (("ask 1", "begin 1", "stop", "run 1"), "", RAN, ""),
+    (("ask 1", "begin 1", "stop", "reset 1"), "", "", ""),
+    (("other 1",), "", "changed in another tab; undo brings back what was here", ""),
+    (("other 1", "edit 1 b"), "", "changed", ""),
+]
+
+
+def test_what_is_said_of_a_cell_is_true_whatever_happened():
+    script = ROOT / "gfbook/live/static/live/states.mjs"
+    command = [*parts.node("node"), "--input-type=module", "-e", STATES, str(script)]
+    command.append(json.dumps([events for events, *_ in SAID]))
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    told = dict(zip([events for events, *_ in SAID], json.loads(done.stdout), strict=True))
+    assert {events: tuple(said) for events, (said, *_) in told.items()} == {
+        events: tuple(said) for events, *said in SAID
+    }
+    assert told[()][1:] == [[True] * 3, False]
+    assert told[("ask 2", "drop", "edit 2 b")][1] == [True, True, False]
+    assert told[(*CHANGED, "reset 0", "reset 1", "reset 2")][1:] == [[True] * 3, True]
+    assert told[ALL][1:] == [[False] * 3, False]
 
 
 UNPACK = """
@@ -221,6 +478,17 @@ told = {"quiet": ask("run", "a = 2\na;"), "loud": ask("run", "print('one')\na"),
         "long": ask("run", "print('x' * 10)\nfor i in range(10**5): print(i)\nprint('end')"),
         "lazy": ask("run", "from scipy.optimize import linprog, _linprog\n"
                     "print(type(_linprog).__name__, linprog([1], bounds=(2, 3)).fun)")}
+unasked = {"input": "input('how many?')", "break": "breakpoint()", "shell": "!ls",
+           "listed": "x = !ls", "await": "import asyncio\nawait asyncio.sleep(1)"}
+told |= {name: ask("run", code) for name, code in unasked.items()}
+told["awaited"] = ask("run", "async def g():\n    return 7\nawait g()")
+told["whole"] = ask("run", "'x' * 10**6")
+told["timed"] = ask("uses", ["%%time\na = 1", "%time a += 1", "b = a != 2", "%matplotlib\na"])
+values = ["import numpy as np\na = np.eye(2)", "np.linalg.norm(a)", "np.put(a, 0, 3)", "a"]
+told["guessed"] = ask("due", values, 3, [], [])
+for code in values:
+    ask("run", code)
+told["known"] = ask("due", values, 3, [], [])
 told["claim"] = ask("run", "from gfbook.check import check\ncheck('x', residual=0, tol=1)")
 source = '''from gfbook.explore import Answer, Explorer, Slider
 Explorer(lambda s: Answer([0, 1], [[0, s]], f"{s:g}"), {"s": Slider("s", 0, 2, 1, positions=3)},
@@ -270,6 +538,23 @@ def test_kernel_shows_what_a_notebook_would():
     assert long["text"].startswith("xxxxxxxxxx\n0\n1\n")
     assert long["text"].endswith(shell.CUT)
     assert told["lazy"]["outputs"][0]["text"] == "Called 2.0\n"
+    assert "\x1b" not in "".join(error["traceback"])
+    assert {
+        name: told[name]["outputs"][0]["evalue"]
+        for name in ("input", "break", "shell", "listed", "await")
+    } == {
+        **dict.fromkeys(
+            ("input", "break"),
+            "a page cannot be asked while a cell runs: write the value into the cell",
+        ),
+        **dict.fromkeys(("shell", "listed"), "a page has no shell"),
+        "await": "no running event loop",
+    }
+    assert told["awaited"]["outputs"][0]["data"] == {"text/plain": "7"}
+    (whole,) = told["whole"]["outputs"]
+    assert len(whole["data"]["text/plain"]) == shell.MOST + len(f"\n{shell.CUT}")
+    assert told["timed"] == [[], [0], [0, 1], [0, 1]]
+    assert (told["guessed"], told["known"]) == ([0, 1, 2, 3], [0, 2, 3])
     (claim,) = told["claim"]["outputs"]
     assert claim["metadata"]["claim"] == {"id": "x", "residual": 0, "tol": 1, "altered": None}
     assert told["explorer"]["state"]["text"] == "1"

@@ -303,15 +303,18 @@ def test_python_is_stopped_and_starts_anew(reader):
 def test_what_is_reset_while_it_runs_stays_as_in_the_book(reader):
     page, cell = reader.page, reader.cell(0)
     shown = cell.locator(".cell_output").inner_text()
-    reader.write(cell, "import time\ntime.sleep(3)\nprint('late')")
-    with reader.running():
-        cell.locator(".live-button", has_text="Run").click()
-        expect(word(cell)).to_have_text("running …")
-        page.get_by_role("button", name="Reset all").click()
-        expect(reader.said).to_contain_text("Python still ends what it was about")
-    assert cell.locator(".cell_output").inner_text() == shown
-    expect(word(cell)).to_have_text("")
-    expect(page.get_by_role("button", name="Reset all")).to_be_disabled()
+    for button in "Reset all", "Reset cell 1":
+        reader.write(cell, "while True: pass")
+        with reader.running():
+            cell.locator(".live-button", has_text="Run").click()
+            expect(word(cell)).to_have_text("running …")
+            page.get_by_role("button", name=button, exact=True).click()
+        assert cell.locator(".cell_output").inner_text() == shown
+        expect(word(cell)).to_have_text("")
+        expect(page.get_by_role("button", name="Reset all")).to_be_disabled()
+    reader.run(cell)
+    expect(reader.said).to_have_text("The cell was run.")
+    page.get_by_role("button", name="Reset all").click()
 
 
 def test_what_waits_behind_an_error_is_said_to_be_not_run(reader):
@@ -373,6 +376,98 @@ def test_a_cell_reads_names_as_in_the_order_of_the_book(reader):
     expect(error).to_contain_text("SyntaxError in line 1")
     expect(word(first)).to_have_text("changed since it ran")
     expect(first.locator(".live-error")).to_have_count(0)
+    reader.page.get_by_role("button", name="Reset all").click()
+
+
+def press(cell, name):
+    cell.get_by_role("button", name=re.compile(f"^{name} cell")).click()
+
+
+def test_an_explorer_is_marked_while_it_answers_with_what_was_changed(reader):
+    first, box = reader.cell(0), reader.page.locator("div.cell:has(.explorer)").first
+    answer = box.locator(".explorer-answer")
+    mixed, late = "what it uses has changed since it ran", "made before a change above"
+
+    def explore():
+        with reader.running():
+            box.get_by_role("button", name=re.compile("Calculate|Run again")).click()
+
+    original = first.locator(".cm-content").inner_text()
+    changed = original.replace("seed: int = 0", "seed: int = 5")
+    assert changed != original
+    # As the book has it, it is true again as soon as what was changed is reset.
+    book = answer.inner_text()
+    reader.write(first, changed)
+    reader.run(first)
+    expect(word(box)).to_have_text(late)
+    press(first, "Reset")
+    expect(word(box)).to_have_text("")
+    # Where it asks Python, that has what was changed until the cell is run again.
+    explore()
+    expect(word(box)).to_have_text(re.compile(r"\d (m?s)$"))
+    expect(answer).to_have_text(book)
+    reader.write(first, changed)
+    expect(word(box)).not_to_have_text(mixed)
+    reader.run(first)
+    expect(word(box)).to_have_text(mixed)
+    press(first, "Reset")
+    expect(word(box)).to_have_text(mixed)
+    expect(first.locator(".cm-content")).to_have_text(original, use_inner_text=True)
+    explore()
+    expect(word(box)).not_to_have_text(mixed)
+    expect(answer).to_have_text(book)
+    expect(box.get_by_role("button", name="Run again")).to_have_count(0)
+    # Run with what was changed, it says something else, and so after a reset.
+    reader.write(first, changed)
+    reader.run(first)
+    explore()
+    expect(answer).not_to_have_text(book)
+    press(first, "Reset")
+    expect(word(box)).to_have_text(mixed)
+    # Without Python it does not move, and says so.
+    reader.page.get_by_role("button", name="Stop", exact=True).click()
+    expect(word(box)).to_have_text(f"{late}; run it again to move it")
+    expect(box.locator("[inert] input[type=range]")).to_have_count(1)
+    explore()
+    expect(answer).to_have_text(book)
+    box.locator("summary").first.click()
+    press(box, "Reset")
+    expect(answer).to_have_text(book)
+    expect(word(box)).to_have_text("")
+    reader.page.get_by_role("button", name="Reset all").click()
+    expect(reader.said).to_have_text("All is as it is in the book.")
+
+
+SPOILT = {
+    "import builtins; builtins.len = None": "Python could not go on",
+    "import builtins; builtins.print = None": "The cell was run.",
+    "import sys; sys.stdout = None": "The cell was run.",
+    "import sys; sys.modules.clear()": "",
+    "import os; os._exit(1)": "Python could not go on",
+    "import sys; sys.exit()": "The cell has an error.",
+    "import numpy as np; np.seterr(all='raise'); np.random.seed(3)": "The cell was run.",
+    "import warnings; warnings.simplefilter('error')": "The cell was run.",
+    "import matplotlib as m; m.rcParams['lines.linewidth'] = 9": "The cell was run.",
+    "print = sum = len = 3": "The cell was run.",
+    "import threading; threading.Thread(target=print).start()": "The cell has an error.",
+    "input()": "The cell has an error.",
+    "return 3": "The cell has an error.",
+    "[0] * 10**10": "The cell has an error.",
+    "'x' * 10**7": "The cell was run.",
+}
+
+
+@pytest.mark.parametrize("code", SPOILT)
+def test_whatever_a_cell_spoils_the_page_goes_on_and_all_can_be_reset(reader, code):
+    cell, other = reader.cell(0), reader.other
+    reader.write(cell, code)
+    reader.run(cell)
+    expect(reader.said).to_contain_text(SPOILT[code])
+    reader.page.get_by_role("button", name="Reset all").click()
+    expect(reader.said).to_have_text("All is as it is in the book.")
+    reader.run(other)
+    expect(reader.said).to_contain_text("run.")
+    expect(other.locator(".live-error")).to_have_count(0)
     reader.page.get_by_role("button", name="Reset all").click()
 
 

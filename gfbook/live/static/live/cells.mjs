@@ -2,6 +2,7 @@
 import { editor } from "./editor.mjs";
 import explore from "./explore.mjs";
 import { Ended, Kernel, button, give, make, parts, power, progress, seconds } from "./kernel.mjs";
+import { Notebook } from "./states.mjs";
 
 const EXPLORER = "application/vnd.gfbook.explorer+json";
 const text = (source) => Array.isArray(source) ? source.join("") : source;
@@ -29,10 +30,10 @@ class Asked {
     try {
       while (this.again) {
         this.again = false;
-        this.state = await this.ask("answer", this.name, this.position);
+        this.state = await this.ask(this.name, this.position);
         this.heard.forEach((heard) => heard());
       }
-    } catch {} finally { this.busy = false; } // it stays where it is when Python was stopped
+    } catch {} finally { this.busy = false; } // the page says why
   }
 }
 
@@ -48,9 +49,10 @@ function drawn(output, cell) {
   }
   const data = output.data;
   if (data[EXPLORER]) {
-    const place = make("div", { className: "explorer" });
+    const place = make("div", { className: "explorer live-asks" });
     queueMicrotask(() => explore.render({ model: new Asked(cell.ask, data[EXPLORER]), el: place }));
-    return box("text_html", place);
+    const again = button("Run again", cell.run, { hidden: true });
+    return box("text_html", make("div", { className: "live-row live-again" }, again), place);
   }
   for (const [kind, coded] of [["image/svg+xml", (svg) => `data:image/svg+xml,${encodeURIComponent(svg)}`], ["image/png", (png) => `data:image/png;base64,${png}`]]) {
     if (data[kind]) return make("img", { className: "live-picture", src: coded(text(data[kind])), alt: cell.alt ?? "the plot of this cell" });
@@ -73,6 +75,7 @@ function show(cell, { outputs, line }, pasted) {
     if (scrapbook) {
       const value = text(output.data[`${scrapbook.mime_prefix}text/plain`] ?? "").replace(/^'(.*)'$/, "$1");
       for (const place of pasted.get(scrapbook.name) ?? []) {
+        cell.glued.add(place);
         place.classList.toggle("live-changed", place.textContent !== value);
         place.textContent = value;
       }
@@ -111,47 +114,43 @@ export async function start(box) {
   if (places.length === roles.length) roles.forEach((name, i) => pasted.set(name, [...pasted.get(name) ?? [], places[i]]));
   const written = new Map(places.map((place) => [place, place.textContent]));
 
-  let kernel = null, starting = null, running = null, recalled = 0, log = []; // what ran in this Python, in turn
+  let kernel = null, starting = null, recalled = 0;
   const state = (now) => { document.documentElement.dataset.live = now; };
   const ask = (...request) => kernel ? kernel.ask(...request) : Promise.reject(new Ended("Python was stopped"));
-  const cells = notebook.cells.filter((c) => c.cell_type === "code").map((source) => {
+  const book = new Notebook(notebook.cells.filter((c) => c.cell_type === "code").map((source) => {
     const element = document.querySelector(`div.cell.tag_id-${CSS.escape(source.id)}`);
-    return { id: source.id, original: text(source.source), element, ask, code: text(source.source), ran: null, order: 0, due: false };
-  });
-  // What is below a cell, and its names, are `of` some code, `from` that of all cells at that time.
-  const begin = cells.map((cell) => cell.original);
-  for (const cell of cells) Object.assign(cell, { of: cell.original, from: begin, uses: [], used: null });
-  /** Learn which cells each has names from, as they ran last. */
+    return { id: source.id, original: text(source.source), element, glued: new Set() };
+  }));
+  const { cells } = book;
+  const well = (codes) => [...cells.keys()].filter((n) => cells[n].ran === codes[n]);
+  /** Learn which cells each has names from, as they ran last, and which explorers have others since. */
   const learn = async () => {
-    const uses = await ask("uses", cells.map((cell) => cell.of));
-    for (const [n, cell] of cells.entries()) {
-      cell.uses = uses[n];
-      cell.used ??= uses[n];
+    const uses = await ask("uses", cells.map((cell) => cell.of)), behind = [];
+    for (const n of book.exploring) {
+      const { from } = cells[n];
+      if ((await ask("due", from, n, book.log, well(from))).length > 1) behind.push(n);
     }
+    book.learn(uses, behind);
   };
-  /** Whether a cell was run, or made for the book, with another code of one above that it uses. */
-  const old = (cell) => cell.code === cell.of && [...cell.uses, ...cell.used ?? []].some((n) => cells[n].of !== cell.from[n]);
 
   /** Start Python, if it does not run. */
-  const up = () => starting ??= (async () => {
-    bar.hidden = false;
-    kernel = new Kernel({ told, lost: down });
+  const up = (quiet) => starting ??= (async () => {
+    bar.hidden = Boolean(quiet);
+    kernel = new Kernel({ told: quiet ? () => {} : told, lost: down });
     const began = performance.now();
     await kernel.ask("ready");
     bar.hidden = true;
     state("ready");
-    words.textContent = `Python runs in this page. It was ready after ${seconds((performance.now() - began) / 1e3)}.`;
+    if (!quiet) words.textContent = `Python runs in this page. It was ready after ${seconds((performance.now() - began) / 1e3)}.`;
   })();
   /** End Python; what was changed is kept, what was calculated is not. */
   const down = (why) => {
-    if (running) Object.assign(running, { last: running.code, done: "stopped", failed: true });
     recalled++;
     kernel?.end();
-    kernel = starting = running = null;
-    log = [];
+    kernel = starting = null;
     bar.hidden = true;
-    for (const cell of cells) cell.ran = null;
-    drop(cells);
+    book.lose();
+    marks();
     state("stopped");
     words.textContent = `${why} What you changed is kept; run a cell and Python starts anew.`;
   };
@@ -163,53 +162,39 @@ export async function start(box) {
   const marks = () => {
     for (const cell of cells) {
       if (!cell.element) continue;
-      const now = cell === running, due = now || cell.due;
+      const now = cell === book.running, due = now || cell.due, said = book.said(cell);
+      const late = due || cell.other ? "" : book.late(cell) || (cell.lost ? book.said(cell) : "");
       cell.element.classList.toggle("live-running", now);
       cell.element.classList.toggle("live-due", due);
-      hide(cell, cell.reset, !due && as(cell));
+      cell.element.classList.toggle("live-old", Boolean(late));
+      cell.output.dataset.late = late;
+      for (const place of cell.output.querySelectorAll(".live-asks")) place.inert = cell.lost;
+      for (const press of cell.output.querySelectorAll(".live-again > button")) press.hidden = !late;
+      hide(cell, cell.reset, !due && book.as(cell));
       hide(cell, cell.halt, !now);
-      const before = cell.order ? "changed since it ran" : cell.code === cell.original ? "" : "changed";
-      const other = cell.other ? "changed in another tab; undo brings back what was here" : cell.done && cell.last === cell.code ? cell.done : before;
-      const late = !due && !cell.failed && !cell.other && (cell.order || cell.first.length) && old(cell);
-      cell.element.classList.toggle("live-old", late);
-      const said = now ? "running …" : due ? "queued" : late ? "made before a change above" : other;
       if (cell.state.textContent !== said) cell.state.textContent = said; // or each page with many cells is laid out anew
     }
     stop.disabled = !kernel;
-    again.disabled = !running && cells.every((cell) => !cell.due && as(cell));
+    again.disabled = !book.running && !book.foreign && cells.every((cell) => !cell.due && book.as(cell));
   };
-  /** Whether a cell is as in the book, with what is below it. */
-  const as = (cell) => cell.code === cell.original && !cell.done;
   /** Let cells wait to be run: an error of theirs is of a run before. */
   const wait = (some) => {
+    book.wait(some);
     for (const cell of some) {
-      cell.due = true;
       if (!cell.element) continue;
       cell.output.querySelectorAll(".live-error").forEach((error) => error.remove());
       cell.editor.mark(0);
     }
     marks();
   };
-  /** Say of those that still wait that they are not run. */
-  const drop = (some) => {
-    for (const cell of some) if (cell.due) Object.assign(cell, { due: false, last: cell.code, done: "not run", failed: true });
-    marks();
-  };
 
-  let order = 0, runs = 0, last = Promise.resolve();
+  let runs = 0, last = Promise.resolve();
   /** Run one cell; say whether it got to its end. */
   const one = async (cell) => {
-    running = cell;
-    cell.due = false;
+    book.begin(cell);
     marks();
-    const code = cell.code;
-    log.push([cells.indexOf(cell), code]);
-    const result = await kernel.ask("run", code);
-    if (running !== cell) return result.ok; // it was reset meanwhile
-    running = null;
-    const done = result.ok ? seconds(result.seconds) : "stopped by an error";
-    Object.assign(cell, { ran: result.ok ? code : null, last: code, done, failed: !result.ok, order: ++order });
-    if (result.began) Object.assign(cell, { of: code, from: cells.map((each) => each.of), used: null });
+    const result = await kernel.ask("run", cell.code);
+    book.end(cell, result, result.outputs.some(({ data }) => data?.[EXPLORER]));
     if (cell.element) {
       show(cell, result, pasted);
       cell.editor.mark(result.ok ? 0 : result.line);
@@ -220,6 +205,7 @@ export async function start(box) {
   /** Run what a list says when its turn comes, for cells that wait until then; the first error ends it. */
   const queue = (some, list) => {
     const asked = recalled, over = () => asked !== recalled || !some.some((cell) => cell.due);
+    book.ask(some);
     wait(some);
     last = last.then(async () => {
       if (over()) return; // stopped or reset meanwhile
@@ -246,36 +232,47 @@ export async function start(box) {
       } catch (error) {
         if (!(error instanceof Ended)) down(`Python could not go on: ${error.message}.`);
       } finally {
-        if (asked === recalled) drop([...some, ...chosen]);
+        if (asked === recalled) book.drop([...some, ...chosen]);
         await learn().then(marks, () => {}); // Python may be gone
         if (kernel) state("ready");
         document.documentElement.dataset.liveRuns = ++runs;
       }
     });
   };
+  /** Start Python before a reader runs a cell. */
+  const begin = async (quiet) => {
+    try {
+      await up(quiet);
+      await learn();
+      marks();
+    } catch (error) {
+      if (!(error instanceof Ended)) down(`Python could not start: ${error.message}.`);
+    }
+  };
   /** Run a cell, and those before it that it needs and whose names are not as in the book's order. */
   const run = (cell) => cell.due || queue([cell], async () => {
-    const place = cells.indexOf(cell);
-    const well = [...cells.keys()].filter((n) => cells[n].ran === cells[n].code);
-    return (await kernel.ask("due", cells.map((c) => c.code), place, log, well)).map((n) => cells[n]);
+    const codes = cells.map((c) => c.code);
+    return (await kernel.ask("due", codes, cells.indexOf(cell), book.log, well(codes))).map((n) => cells[n]);
   });
   const all = () => queue(cells, async () => {
     await kernel.ask("fresh");
-    log = [];
-    for (const cell of cells) cell.ran = null;
+    book.fresh();
     return cells;
   });
   /** Put a cell back as it is in the book. */
   const back = (cell) => {
-    if (cell.code !== cell.original) cell.editor.text = cell.original;
+    book.back(cell);
+    for (const place of cell.glued) {
+      place.textContent = written.get(place);
+      place.classList.remove("live-changed");
+    }
+    if (!cell.element) return;
+    if (cell.editor.text !== cell.original) cell.editor.text = cell.original;
     kept.set(cell.id, null);
     cell.editor.mark(0);
     cell.output.replaceChildren(...cell.first);
     if (cell.image) cell.output.querySelector("figure img").replaceWith(cell.image);
     cell.fold?.querySelectorAll(".residual").forEach((place, i) => place.replaceChildren(...cell.residuals[i].map((node) => node.cloneNode(true))));
-    if (cell === running) running = null;
-    Object.assign(cell, { ran: null, done: null, failed: false, order: 0, due: false, of: cell.original, from: begin });
-    marks();
   };
 
   for (const [number, cell] of cells.entries()) {
@@ -288,16 +285,27 @@ export async function start(box) {
       cell.output.prepend(make("div", { className: "live-row" }, more));
     }
     cell.first = [...cell.output.childNodes];
+    cell.bare = !cell.first.length;
     cell.fold = cell.output.querySelector("details.check");
     cell.residuals = [...cell.fold?.querySelectorAll(".residual") ?? []].map((place) => [...place.childNodes].map((node) => node.cloneNode(true)));
     cell.alt = cell.output.querySelector("img")?.alt;
     cell.kept = kept.get(cell.id);
-    cell.code = cell.kept ?? cell.original;
+    book.edit(cell, cell.kept ?? cell.original);
+    cell.run = () => run(cell);
+    cell.ask = async (...given) => {
+      try {
+        const answer = await ask("answer", ...given);
+        book.answered(cell);
+        return answer;
+      } catch (error) {
+        if (!(error instanceof Ended)) words.textContent = `The explorer has no answer there: ${error.message}.`;
+        throw error;
+      }
+    };
     cell.editor = editor({
       text: cell.code, label: `code of cell ${number + 1}`, run: () => run(cell),
       changed: () => {
-        cell.code = cell.editor.text;
-        cell.other = false;
+        book.edit(cell, cell.editor.text);
         const asked = cell.code === cell.original ? null : cell.code;
         cell.kept = kept.set(cell.id, asked);
         if (cell.kept !== asked) words.textContent = "This browser does not keep what you change: download it before you leave.";
@@ -305,7 +313,11 @@ export async function start(box) {
       },
     });
     cell.state = make("span", { className: "live-words" });
-    cell.reset = button("Reset", () => back(cell), { title: "as it is in the book" });
+    cell.reset = button("Reset", () => {
+      if (cell === book.running) down("Stopped.");
+      back(cell);
+      marks();
+    }, { title: "as it is in the book" });
     cell.go = button("Run", () => run(cell), { title: "Shift-Enter; those that it needs are run before it" });
     cell.halt = button("Stop", () => down("Stopped."), { hidden: true });
     for (const press of [cell.go, cell.reset, cell.halt]) press.setAttribute("aria-label", `${press.textContent} cell ${number + 1}`);
@@ -328,11 +340,13 @@ export async function start(box) {
   for (const event of ["storage", "pageshow", "visibilitychange"]) addEventListener(event, meet);
   const stop = button("Stop", () => down("Stopped."));
   const again = button("Reset all", () => {
-    const busy = running ? " Python still ends what it was about, which is not shown." : "";
+    const anew = kernel && (book.running || book.foreign); // nobody knows what became of Python
+    if (anew) down("");
     recalled++;
-    for (const cell of cells) cell.element ? back(cell) : Object.assign(cell, { ran: null, due: false });
-    for (const [place, said] of written) { place.textContent = said; place.classList.remove("live-changed"); }
-    words.textContent = `All is as it is in the book.${busy}`;
+    cells.forEach(back);
+    marks();
+    words.textContent = "All is as it is in the book.";
+    if (anew) begin(true);
   });
   const take = button("Download", () => {
     const copy = structuredClone(notebook);
@@ -345,6 +359,5 @@ export async function start(box) {
   box.replaceChildren(make("span", { className: "live-told", textContent: "Each cell below can be changed and run. Shift-Enter runs the one you are in; Escape, then Tab leaves it." }));
   document.querySelector("article").append(live);
   marks();
-  await up().then(learn).catch((error) => error instanceof Ended || down(`Python could not start: ${error.message}.`));
-  marks();
+  await begin();
 }

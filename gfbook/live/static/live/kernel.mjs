@@ -1,5 +1,7 @@
 // Python as a page sees it: it is started, asked one thing after another, and ended.
 
+export { seconds } from "./states.mjs";
+
 /** The parts, where the page says that they are. */
 export const parts = JSON.parse(document.getElementById("live-parts").textContent);
 export const root = new URL(document.documentElement.dataset.content_root, document.baseURI);
@@ -73,8 +75,6 @@ export function progress() {
   };
   return { bar, words, told };
 }
-
-export const seconds = (s) => s < 0.095 ? `${Math.round(1000 * s)} ms` : `${s.toFixed(s < 9.95 ? 1 : 0)} s`;
 
 /** A number as the book prints it. */
 export const power = (value) => {
