@@ -134,7 +134,7 @@ def names(source: str) -> Names:
                 made.update(_base(node))
             case ast.Expr(value=ast.Call(func=ast.Attribute())):
                 called.update(_base(node.value))
-            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name in stored:
                 if "default_rng" in ast.unparse(value):
                     generators.add(name)
     read, anew = _in_turn(tree)
