@@ -4,8 +4,8 @@ The page runs the very lines that it gives away. Each is executed as it is writt
 and values that gfcore takes, so that what gfcore says of a bad one is what the reader is told.
 """
 
+import csv
 import re
-import string
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -22,16 +22,18 @@ Given = dict[str, str]
 Line = tuple[str, dict[str, Any], Array]
 
 POINTS = 240  # times that are shown
-MOST = {"rows": 30, "k": 20_000, "steps": 50_000}  # what a browser does in a few seconds
+# What a browser holds, and does in a few seconds.
+MOST = {"rows": 30, "k": 2_000, "steps": 50_000, "characters": 100_000}
+LARGEST = 1e30  # what is typed for weights: their products stay numbers
 INDICES = "₁₂₃₄"  # of the singular values and modes that are drawn
-BEYOND = 1e6  # what has left is not drawn
+BEYOND = 1e6  # times the sizes of target and start: what has left is not drawn
 ARRIVED = 0.01  # of the error
 DOUBTED = 1e-6  # of Y: an error of the integration that is told
 TINY = 1e-12  # what is told as 0
 GREY = "#6b7280"
 COMMA = r"[+-]?\d*,\d+"
 NARROW = "\u00a0\u2007\u2009\u202f"  # blanks that some write within a number
-BLANK = "\ufeff" + string.whitespace  # some programs put a mark before what they save as CSV
+MINUS = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d", "-"))
 SINGLE = ("k", "std", "scale", "lam", "q1", "q2")
 SEVERAL = ("u", "v", "sigma0")
 SHAPED = ("Y", "U", "V", "X0", "covariance")
@@ -54,6 +56,7 @@ STARTS = {
     "symmetric_spectral": "gf.initial.symmetric_spectral(Y, sigma0={sigma0})",
     "typed": "gf.Weights(U={U}, V={V})",
 }
+SIGNS = {"either": None, "1": 1, "-1": -1}
 
 
 class Lines:
@@ -70,6 +73,12 @@ class Lines:
 
     def __getitem__(self, name: str) -> Any:
         return self.names.get(name)
+
+    def left(self, X: Array) -> NDArray[np.bool_]:
+        """Return at which times products (T, m, n) have left what can be drawn, or are NaN."""
+        start = self["X0"] if self["start"] is None else self["start"].X
+        bound = BEYOND * max(np.abs(self["Y"]).max(), np.abs(start).max())
+        return np.asarray(~(np.abs(X).max((1, 2)) <= bound))
 
     def error(self, X: Array) -> Array:
         """Return the error of products, seen through inputs that are not white."""
@@ -90,10 +99,10 @@ def number(name: str, text: str) -> int | float:
     >>> number("k", "3"), number("lam", "\u22121e-3")
     (3, -0.001)
     """
-    text = text.strip().replace("\u2212", "-")
+    text = text.translate(MINUS).strip()
     try:
         if np.isfinite(value := float(text)):
-            return int(text) if re.fullmatch(r"[+-]?\d+", text) else value
+            return int(text) if re.fullmatch(r"[+-]?[\d_]+", text) else value
     except ValueError:
         pass
     point = "; a decimal has a point" * bool(re.fullmatch(COMMA, text))
@@ -109,7 +118,8 @@ def matrix(name: str, text: str) -> list[list[float]]:
     r"""Return rows, one a line or between semicolons, of numbers between commas or blanks.
 
     Rows in brackets, as Python and NumPy write them, are rows too; and lines with semicolons or
-    tabs between decimals that have a comma, as spreadsheets of half of Europe save CSV.
+    tabs between decimals that have a comma, as spreadsheets of half of Europe save CSV. Numbers
+    may have quotes around them, and columns at the margins may be empty.
 
     Raises
     ------
@@ -120,93 +130,112 @@ def matrix(name: str, text: str) -> list[list[float]]:
     --------
     >>> matrix("Y", "1, 2; 3 4"), matrix("Y", "[[1, 2], [3, 4]]")
     ([[1.0, 2.0], [3.0, 4.0]], [[1.0, 2.0], [3.0, 4.0]])
-    >>> matrix("Y", "1,5;2\n3;0,25")
-    [[1.5, 2.0], [3.0, 0.25]]
+    >>> matrix("Y", "1,5;2\n3;0,25"), matrix("Y", '"1,5","2"')
+    ([[1.5, 2.0], [3.0, 0.25]], [[1.5, 2.0]])
+    >>> matrix("Y", "1,500;2,000\n3;4")
+    Traceback (most recent call last):
+    ValueError: Y has '1,500', a decimal or thousands: write it with a point, or without a comma
     """
-    text = re.sub(r"\]\s*,?\s*\[", ";", text.strip(BLANK)).strip("[]")
-    if found := re.search(rf"\d[{NARROW}]\d{{3}}(?!\d)", text):
-        raise ValueError(f"{name} has a narrow blank in {found[0]!r}: write thousands without")
-    by_lines = "\n" in text and re.search(r";[^\S\n]*[^\s;]", text)
-    lines = [
-        line for line in re.split("\n" if by_lines else "[;\n]", text) if line.strip("; \t\r")
-    ]
+    lines, mark = split(name, text)
     if not lines:
         raise ValueError(f"{name} must have numbers, and is empty")
     if len(lines) > 1 and not re.search(r"\d", lines[0]):
         said = lines[0].strip()
         raise ValueError(f"row 1 of {name} has no number: {said!r}; leave its words out")
-    rows = cells(name, lines, ";" if by_lines else "\t")
-    if by_lines and not rows:
-        raise ValueError(
-            f"{name} has semicolons within its lines: give each row a line of its own, "
-            "with commas, blanks or tabs between its numbers and a point in decimals"
-        )
-    rows = rows or [read(f"row {i} of {name}", line.strip()) for i, line in enumerate(lines, 1)]
-    for i, row in enumerate(rows, 1):
-        if len(row) != len(rows[0]):
-            said = f"row 1 has {len(rows[0])}, row {i} has {len(row)}"
-            raise ValueError(
-                f"{name} must have as many numbers in each row: {said}; "
-                "a decimal has a point, not a comma"
-            )
-    return rows
-
-
-def cells(name: str, lines: list[str], mark: str) -> list[list[float]]:
-    """Return the rows of CSV whose decimals have a comma; none if it is something else.
-
-    Examples
-    --------
-    >>> cells("Y", ["1,5;2", "3;4;"], ";"), cells("Y", ["1, 2; 3, 4"], ";")
-    ([[1.5, 2.0], [3.0, 4.0]], [])
-    >>> cells("Y", ["1,500;2,000"], ";")
-    Traceback (most recent call last):
-    ValueError: Y has '1,500', a decimal or thousands: write it with a point, or without a comma
-    """
-    table = [[cell.strip() for cell in line.split(mark)] for line in lines]
+    table = [cells(line, mark) for line in lines]
     for row in table:
         while not row[-1]:
             row.pop()
-    if len({(*map(bool, row),) for row in table}) > 1:  # a column may be empty
-        for i, row in enumerate(table, 1):
-            if not all(row):
-                raise ValueError(f"row {i} of {name} has an empty place: {short(lines[i - 1])}")
-    every = [cell for row in table for cell in row if cell]
+    while not any(row[0] for row in table):
+        for row in table:
+            del row[0]
+    every = [cell for row in table for cell in row if re.fullmatch(r"[+-]?[\d.,]+", cell)]
     commas = [cell for cell in every if "," in cell]
-    if not any(mark in line for line in lines) or (mark == "\t" and not commas):
-        return []
     if commas and any("." in cell for cell in every):
-        return []
-    try:
-        rows = [[float(number("", a.replace(",", "."))) for a in row if a] for row in table]
-    except ValueError:
-        return []
+        raise ValueError(
+            f"{name} has commas and points in its numbers, as in {commas[0]!r}: "
+            "write a point in decimals, and thousands without a mark"
+        )
     if commas and all(re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", cell) for cell in commas):
         said = f"{commas[0]!r}, a decimal or thousands"
         raise ValueError(f"{name} has {said}: write it with a point, or without a comma")
-    return rows
+    for i, (row, line) in enumerate(zip(table, lines, strict=True), 1):
+        if not all(row):
+            raise ValueError(f"row {i} of {name} has an empty place: {short(line)}")
+        for cell in row:
+            if not is_number(cell):
+                raise ValueError(amiss(name, i, line, cell, mark))
+        if len(row) != len(table[0]):
+            said = f"row 1 has {len(table[0])}, row {i} has {len(row)}"
+            point = "; a decimal has a point, not a comma" * ("," in text)
+            raise ValueError(f"{name} must have as many numbers in each row: {said}{point}")
+    return [[float(number("", cell.replace(",", "."))) for cell in row] for row in table]
 
 
-def read(where: str, line: str) -> list[float]:
-    """Return the numbers of a line.
+def split(name: str, text: str) -> tuple[list[str], str]:
+    r"""Return the lines that are not empty, and what stands between their numbers.
+
+    A comma stands for commas or blanks. Where semicolons are within lines they are not between
+    rows.
 
     Examples
     --------
-    >>> read("row 2 of Y", "1, two")
-    Traceback (most recent call last):
-    ValueError: row 2 of Y is not numbers alone: '1, two'
+    >>> split("Y", "1, 2; 3 4"), split("Y", "1;2\n;\n3;4\n"), split("Y", "1,5\t2")
+    ((['1, 2', ' 3 4'], ','), (['1;2', '3;4'], ';'), (['1,5\t2'], '\t'))
     """
-    shown = short(line)
+    if len(text) > MOST["characters"]:
+        raise ValueError(
+            f"{name} must have at most {MOST['characters']} characters on this page"
+        )
+    text = "\n".join(text.translate(MINUS).splitlines())
+    text, brackets = re.subn(r"\]\s*[,;]?\s*\[", ";", text)
+    text = (text.replace("\n", " ") if brackets else text).strip("[]\ufeff\n ")
+    if found := re.search(rf"\d[{NARROW}]\d{{3}}(?!\d)", text):
+        raise ValueError(f"{name} has a narrow blank in {found[0]!r}: write thousands without")
+    by_lines = "\n" in text and re.search(r";[^\S\n]*[^\s;]", text)
+    lines = re.split("\n" if by_lines else "[;\n]", text)
+    tabs = re.search(r"[^\s,][^\S\n]*\t[^\S\n]*\S", text)
+    mark = ";" if by_lines else "\t" if tabs else ","
+    return [line for line in lines if line.strip(",; \t")], mark
+
+
+def cells(line: str, mark: str) -> list[str]:
+    """Return what stands between the marks of a line."""
+    if line.count('"') % 2:
+        return [line]
+    if mark == "," and "," not in line:
+        line, mark = " ".join(line.split()), " "
+    (found,) = csv.reader([line], delimiter=mark, skipinitialspace=True)
+    return [cell.strip() for cell in found]
+
+
+def is_number(cell: str) -> bool:
+    """Return whether a place has a number, with a point or a comma."""
     try:
-        found = [float(number("", word)) for word in re.split(r"[,\s]+", line) if word]
+        number("", cell.replace(",", "."))
     except ValueError:
-        raise ValueError(f"{where} is not numbers alone: {shown}") from None
-    if re.search(r"(^|,)\s*,", line):
-        raise ValueError(f"{where} has an empty place before a comma: {shown}")
-    if "," in line and re.search(r"[^\s,]\s+[^\s,]", line):
-        said = "commas and blanks or tabs between its numbers"
-        raise ValueError(f"{where} has {said}: {shown}; a decimal has a point, not a comma")
-    return found
+        return False
+    return True
+
+
+def amiss(name: str, i: int, line: str, cell: str, mark: str) -> str:
+    """Return what is wrong with a place that has no number.
+
+    Examples
+    --------
+    >>> amiss("Y", 2, "1, two", "two", ",")
+    "row 2 of Y is not numbers alone: 'two'"
+    """
+    point = "; a decimal has a point, not a comma" * ("," in line)
+    if not all(map(is_number, re.split(r"[,\s]+", cell.strip(",")))):
+        return f"row {i} of {name} is not numbers alone: {short(cell)}"
+    if mark == ";":
+        return (
+            f"{name} has semicolons within its lines: give each row a line of its own, "
+            "with commas, blanks or tabs between its numbers and a point in decimals"
+        )
+    said = "more than one kind of mark between its numbers"
+    return f"row {i} of {name} has {said}: {short(line.strip())}{point}"
 
 
 def row(name: str, text: str) -> list[float]:
@@ -215,16 +244,24 @@ def row(name: str, text: str) -> list[float]:
 
 
 def twofold(given: Given) -> Iterator[str]:
-    """Yield a word on each field whose rows may be taken for decimals with a comma.
+    r"""Yield a word on each field whose commas may be taken for what they are not.
 
     Examples
     --------
     >>> [*twofold({"Y": "1,5;2,5", "U": "1, 5; 2, 5"})]
     ['Each row of Y is two numbers with a comma between; a decimal has a point.']
+    >>> [*twofold({"Y": "1,5;2,5\n3;4"})]
+    ['The commas of Y are taken for decimal points.']
     """
-    for name in {*SEVERAL, *SHAPED} & given.keys():
-        rows = re.split(r"\s*[;\n]+\s*", given[name].strip())
-        if all(re.fullmatch(COMMA, row) for row in rows):
+    for name in sorted({*SEVERAL, *SHAPED} & given.keys()):
+        lines, mark = split(name, given[name])
+        if mark != "," and any("," in line for line in lines):
+            yield f"The commas of {name} are taken for decimal points."
+        elif (
+            lines
+            and "[" not in given[name]
+            and all(re.fullmatch(COMMA, line.strip()) for line in lines)
+        ):
             said = "two numbers with a comma between; a decimal has a point"
             yield f"Each row of {name} is {said}."
 
@@ -232,6 +269,10 @@ def twofold(given: Given) -> Iterator[str]:
 def begin(given: Given) -> Lines:
     """Write the lines that make target, inputs and start."""
     lines = Lines()
+    for name, options in ("start", [*STARTS, "riccati"]), ("det_sign", [*SIGNS]):
+        if given.get(name, options[0]) not in options:
+            said = f"{', '.join(options)}, got {short(given[name])}"
+            raise ValueError(f"{name} must be one of {said}")
     lines.add("import numpy as np")
     lines.add("import gfcore as gf")
     lines.add(f"Y = {matrix('Y', given['Y'])}")
@@ -255,11 +296,14 @@ def begin(given: Given) -> Lines:
         if name in known and len(known[name]) != size:
             got = len(known[name])
             raise ValueError(f"{name} must have {size} rows, as Y has {what}, not {got}")
+    for name, value in known.items():
+        if np.max(np.abs(value)) > LARGEST:
+            raise ValueError(f"{name} must be at most {LARGEST:g} in size on this page")
     seed = number("seed", given.get("seed", "0"))
     if not isinstance(seed, int) or seed < 0:
         raise ValueError(f"seed must be an integer of at least 0, got {seed!r}")
     known |= {"rng": f"np.random.default_rng({seed})", "m": m, "n": n}
-    known["det_sign"] = {"1": 1, "-1": -1}.get(given.get("det_sign", ""))
+    known["det_sign"] = SIGNS[given.get("det_sign", "either")]
     made = STARTS[given["start"]].format_map(known)
     if given["start"] == "symmetric_spectral":
         lines.add(f"U0 = {made}")
@@ -303,17 +347,13 @@ def descend(lines: Lines, given: Given) -> str:
     if steps > MOST["steps"]:
         least = horizon / MOST["steps"]
         raise ValueError(f"step must be at least {least:.2g} for this time, got {step}")
-    every = max(1, steps // POINTS)
     why = ""
     try:
-        gf.descent.run(lines["Y"], lines["start"], step, steps, every)
+        gf.descent.run(lines["Y"], lines["start"], step, steps, steps)
     except ArithmeticError as error:
         why = f"Gradient descent leaves: {error}."
-        try:
-            gf.descent.run_many(lines["Y"], [lines["start"]], step, steps)
-        except gf.BatchError as batch:
-            steps = int(np.isfinite(batch.result[0].X).all((1, 2)).sum()) - 1
-            every = 1
+        steps = int(str(error).split()[-1]) - 1
+    every = max(1, steps // POINTS)
     each = f"gf.descent.run(Y, start, step={step}, steps={steps}, every={every})"
     lines.add(f"descent = {each}")
     lines.add("t = descent.t" if not why and steps >= POINTS / 2 else even)
@@ -330,7 +370,9 @@ def solve(lines: Lines, given: Given) -> tuple[str, gf.exact.Solvable | None]:
         if also:
             raise ValueError("Q0 must be empty with a covariance: (26) is for white inputs")
         lam = number("Q0", towards)
-        lines.add(f"regularized = gf.flow.solve_regularized(Y, start, Q0={lam!r}, t=t)")
+        lines.add(
+            f"regularized = gf.flow.solve_regularized(Y, start.compress(), Q0={lam!r}, t=t)"
+        )
         lines.add(f"closed = gf.exact.identity_product(Y, start, lam={lam!r}, t=t).X")
         said = (
             f"Closed form of the regularized flow: (30), exact.identity_product, lam = {lam}."
@@ -424,8 +466,7 @@ def curves(lines: Lines) -> dict[str, Array]:
     if lines["closed"] is not None:
         paths["closed form"] = lines["closed"]
     for kind, X in paths.items():
-        left = ~(np.abs(X).max((1, 2)) <= BEYOND)
-        paths[kind] = np.where(left[:, None, None], np.nan, X)
+        paths[kind] = np.where(lines.left(X)[:, None, None], np.nan, X)
     return paths
 
 
@@ -522,8 +563,8 @@ def drift(lines: Lines) -> Explorer:
     if lines["regularized"] is not None:
         found["regularized flow"] = lines["regularized"].Q_drift
     if (descent := lines["descent"]) is not None:
-        far = held(descent.t, descent.Q_drift, lines["t"])
-        found["descent"] = np.where(far > BEYOND, np.nan, far)
+        far = np.where(lines.left(descent.X), np.nan, descent.Q_drift)
+        found["descent"] = held(descent.t, far, lines["t"])
     q = np.sort(np.linalg.eigvalsh(lines["start"].compress().Q))[::-1] + 0.0
     some = [f"{a:.3g}" for a in q]
     some = some if len(q) <= 6 else [*some[:3], "…", *some[-3:]]
@@ -622,7 +663,7 @@ def measured(
         t = lines["t"]
         if kind == "descent":
             t, X = lines["descent"].t, lines["descent"].X
-        there = np.isfinite(X).all((1, 2)) & (np.abs(X).max((1, 2)) < BEYOND)
+        there = ~lines.left(X)
         try:
             found = gf.rates.measured(t[there], lines.error(X[there]))
             told = f"{found.rate:.4g} ± {found.uncertainty:.0e}", "rates.measured"
@@ -677,5 +718,5 @@ def show(given: Given) -> Shown:
     rows = [*predicted(lines, given, found), *measured(lines, paths, given)]
     last = "closed" if lines["flow"] is None else "flow.X"
     code = [*lines.text, f"print(np.linalg.svd({last}[-1], compute_uv=False))"]
-    said = [form, *([why] if why else []), *sorted(twofold(given))]
+    said = [form, *([why] if why else []), *twofold(given)]
     return Shown(panels, rows, said, "\n".join(code) + "\n")

@@ -7,6 +7,7 @@ every position of the controls.
 """
 
 import base64
+import io
 import itertools
 import json
 import os
@@ -25,6 +26,8 @@ from gfbook.glue import powers
 
 if TYPE_CHECKING:
     import anywidget
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
 SUBSCRIPTS = str.maketrans("0123456789aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ")
@@ -456,8 +459,17 @@ class Explorer:
             "<", "\\u003c"
         )
         words = escape(self.start["text"])
+        still = base64.b64encode(picture(self).encode()).decode()
+        views = [(self.x, self.y, self.lines)]
+        views += [(self.plane.x, self.plane.y, self.plane.lines)] if self.plane else []
+        alt = " ".join(
+            f"{y} against {x}: {', '.join(name for name, a in lines if not a.get('quiet'))}."
+            for x, y, lines in views
+        )
         return (
-            f'<div class="explorer" id="{escape(self.name)}"><p>{words}</p>'
+            f'<div class="explorer" id="{escape(self.name)}"><noscript><p>'
+            f'<img alt="{escape(_typeset(alt))}" src="data:image/svg+xml;base64,{still}"></p>'
+            f"</noscript><p>{words}</p>"
             "<p><em>The controls of this explorer need JavaScript on a page of the book, "
             "or a kernel: run this cell.</em></p>"
             f'<script type="application/json">{text}</script></div>'
@@ -469,6 +481,48 @@ class Explorer:
         if os.environ.get(PAGE):
             return text | {"text/html": self.page()}
         return self.widget()._repr_mimebundle_(**options)
+
+
+def draw(*explorers: Explorer) -> "Figure":
+    """Return what explorers show at first as one figure, one drawing below the other.
+
+    Those without controls have their names as titles.
+    """
+    from matplotlib.figure import Figure
+
+    from gfbook import plots
+
+    count = sum(1 + bool(explorer.plane) for explorer in explorers)
+    figure = Figure((plots.WIDTH, 2.9 * count), layout="constrained")
+    places = iter(np.ravel(figure.subplots(count)))
+    for explorer in explorers:
+        state, log = explorer.start, explorer.log
+        across = state["x"] if explorer.xlim else state["x"] * len(explorer.lines)
+        log = log and any(y is not None and y > 0 for ys in state["y"] for y in ys)
+        axes = next(places)
+        _draw(axes, explorer, across, state["y"])
+        title = "" if explorer.controls else explorer.name
+        axes.set(title=title, yscale="log" if log else "linear")
+        if explorer.plane:
+            _draw(next(places), explorer.plane, state["plane_x"], state["plane_y"])
+    plots.name(*figure.axes)
+    return figure
+
+
+def _draw(axes: "Axes", view: Explorer | Plane, across: list[Any], curves: list[Any]) -> None:
+    """Draw the lines of one drawing, with the names that they have."""
+    for (name, style), x, y in zip(view.lines, across, curves, strict=True):
+        known = {key: a for key, a in style.items() if key not in ("quiet", "points")}
+        points, label = np.array([x, y], float), "_" * style.get("quiet", False) + name
+        axes.plot(*points, **known, label=label, markersize=3, linewidth=1.4)
+    axes.set(xlabel=view.x, ylabel=view.y, xlim=view.xlim, ylim=view.ylim)
+
+
+def picture(*explorers: Explorer) -> str:
+    """Return what explorers show at first as SVG."""
+    file = io.StringIO()
+    draw(*explorers).savefig(file, format="svg", metadata={"Date": None})
+    return file.getvalue()
 
 
 def _short(values: Array) -> list[float | None]:

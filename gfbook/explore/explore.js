@@ -88,15 +88,20 @@ function shown(color) {
   return `rgb(${[r, g, b].map((part) => Math.round(part + (255 - part) * mix)).join(",")})`;
 }
 
+const ten = (power) => `10${[...String(power)].map((sign) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(sign)]).join("")}`;
+
 /** The labels of a logarithmic axis: powers of ten, only as many as the height has room for. */
 function decades(u, splits) {
   const { min, max } = u.scales.y;
   const every = Math.ceil((18 * Math.log10(max / min)) / Math.max(40, u.height - 90));
   return splits.map((v) => {
     const power = v > 0 ? Math.round(Math.log10(v) * 1e6) / 1e6 : NaN;
-    return power % every === 0 ? `10${[...String(power)].map((sign) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(sign)]).join("")}` : "";
+    return power % every === 0 ? ten(power) : "";
   });
 }
+
+/** An axis of logarithms has powers of ten, and is named after what these are. */
+const LOGARITHM = /^log₁₀ of /;
 
 /** Of a logarithmic axis the places of the grid: those that have a label. */
 const labelled = (u, splits) => decades(u, splits).map((label, i) => label ? splits[i] : null);
@@ -166,7 +171,7 @@ function cells(points, width, height) {
 /** A name, with a place near its middle where it may be broken: between words, in no formula. */
 function halves(name) {
   const spaces = [...name.matchAll(/(?<=[,:]) |(?<=[a-z]{2}) (?=[a-z]{2})/g)].map(({ index }) => index), middle = name.length / 2;
-  if (!spaces.length) return [name];
+  if (!spaces.length || name.length < 16) return [name]; // which is short enough
   const at = spaces.reduce((a, b) => (Math.abs(b - middle) < Math.abs(a - middle) ? b : a));
   return [name.slice(0, at + 1), make("br"), name.slice(at + 1)];
 }
@@ -292,8 +297,9 @@ function options(spec, size, log) {
   const ink = getComputedStyle(document.body).color;
   const grid = { stroke: dark() ? "#ffffff16" : "#00000014", width: 1 };
   const font = "14px system-ui, sans-serif";
-  const values = (u, splits) => splits.map((v) => String(+v.toFixed(6)).replace("-", "−"));
-  const axis = (label, more) => ({ label, stroke: ink, grid, ticks: grid, font, labelFont: font, labelSize: label ? 24 : 0, values, ...more });
+  const plain = (v) => String(v).replace("-", "−"), power = (v) => Number.isInteger(v) ? ten(v) : "";
+  const numbers = (label) => (u, splits) => splits.map((v) => (LOGARITHM.test(label) ? power : plain)(+v.toFixed(6)));
+  const axis = (label, more) => ({ label: label.replace(LOGARITHM, ""), stroke: ink, grid, ticks: grid, font, labelFont: font, labelSize: label ? 24 : 0, values: numbers(label), ...more });
   const range = log ? (u, low, high) => [bottom(low), high > 0 ? high * 1.2 : 1]
     : spec.ylim ? spec.ylim
     : (u, low, high) => [low - 0.05 * (high - low), high + 0.05 * (high - low) || 1];
@@ -302,7 +308,7 @@ function options(spec, size, log) {
     ...size,
     ...(spec.xlim && { mode: 2 }),
     scales: { x: { time: false, ...(spec.xlim && { range: spec.xlim }) }, y },
-    axes: [axis(spec.x, { size: 36 }), axis("", { size: 52, ...(log && { values: decades, filter: (u, splits) => splits, grid: { ...grid, filter: labelled }, ticks: { ...grid, filter: labelled } }) })],
+    axes: [axis(spec.x, { size: 36 }), axis("", { size: 52, values: numbers(spec.y), ...(log && { values: decades, filter: (u, splits) => splits, grid: { ...grid, filter: labelled }, ticks: { ...grid, filter: labelled } }) })],
     legend: { show: false },
     cursor: { show: false },
     series: [{}, ...spec.lines.map((line) => ({
@@ -314,7 +320,7 @@ function options(spec, size, log) {
 
 /** One drawing of an explorer: its first, or the one in the plane beside. */
 function drawing(view, spec, model, dragged) {
-  const row = make("div", { className: "explorer-axis" }, make("span", { textContent: view.y }));
+  const row = make("div", { className: "explorer-axis" }, make("span", { textContent: view.y.replace(LOGARITHM, "") }));
   const board = make("div", { className: "explorer-plot" }, row);
   board.setAttribute("role", "img");
   const beside = view !== spec;
@@ -343,7 +349,7 @@ function drawing(view, spec, model, dragged) {
   };
   const resized = new ResizeObserver(() => {
     const next = size();
-    if (plot && next.width !== plot.width) plot.setSize(next);
+    if (plot) next.width !== plot.width ? plot.setSize(next) : place(); // it may have been drawn before it was shown
   });
   resized.observe(board);
   return { board, draw, update, end: () => { resized.disconnect(); plot?.destroy(); } };

@@ -263,6 +263,7 @@ def names(source: str, shown: bool = False) -> Names:
         cell.now |= {name for act, name in top if act == "LOAD"}
         cell.made |= {name for act, name in top if act != "LOAD"} - (cell.imported - before)
         cell.anew |= _anew(statement)
+    cell.generators &= cell.made  # and none of a function's own
     return cell
 
 

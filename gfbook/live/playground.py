@@ -11,15 +11,12 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from gfbook.explore import Explorer
+from gfbook.explore import Explorer, picture
 from gfbook.glue import powers
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -73,28 +70,6 @@ def complete(fields: list[dict[str, Any]], state: dict[str, str]) -> dict[str, s
     return {name: every[name] for name in there}
 
 
-def draw(shown: Shown) -> "Figure":
-    """Return all pictures as one figure."""
-    from matplotlib.figure import Figure
-
-    from gfbook import plots
-
-    count = len(shown.panels)
-    figure = Figure((plots.WIDTH, 2.9 * count), layout="constrained")
-    for axes, panel in zip(np.ravel(figure.subplots(count)), shown.panels, strict=True):
-        state = panel.answer([])
-        across = state["x"] if panel.xlim else state["x"] * len(panel.lines)
-        for (name, style), x, y in zip(panel.lines, across, state["y"], strict=True):
-            known = {key: value for key, value in style.items() if key != "quiet"}
-            points, label = np.array([x, y], float), "_" * style.get("quiet", False) + name
-            axes.plot(*points, **known, label=label, markersize=3, linewidth=1.4)
-        axes.set(xlabel=panel.x, ylabel=panel.y, title=panel.name)
-        seen = panel.log and any(y is not None and y > 0 for ys in state["y"] for y in ys)
-        axes.set(xlim=panel.xlim, ylim=panel.ylim, yscale="log" if seen else "linear")
-    plots.name(*figure.axes)
-    return figure
-
-
 def table(shown: Shown) -> str:
     """Return all that is shown as CSV: the points of each line, then the table."""
     text = io.StringIO()
@@ -107,13 +82,6 @@ def table(shown: Shown) -> str:
             rows.writerows([panel.name, name, x, y] for x, y in zip(xs, ys, strict=True))
     rows.writerows(["table", what, value, source] for what, value, source in shown.rows)
     return text.getvalue()
-
-
-def picture(shown: Shown) -> str:
-    """Return all pictures as SVG."""
-    file = io.StringIO()
-    draw(shown).savefig(file, format="svg", metadata={"Date": None})
-    return file.getvalue()
 
 
 def answer(shown: Shown) -> dict[str, Any]:
@@ -155,4 +123,4 @@ class Playground:
     def take(self, what: str) -> str:
         """Return what was shown last as a text: CSV or SVG."""
         assert self.shown is not None
-        return {"csv": table, "svg": picture}[what](self.shown)
+        return table(self.shown) if what == "csv" else picture(*self.shown.panels)

@@ -85,6 +85,8 @@ def test_a_cell_needs_what_its_names_come_from():
     assert needs(["from c import a", "a = []", "a.append(1)", "a"], 3) == [0, 1, 2, 3]
     assert needs(["a = 1", "b =", "a"], 2) == [0, 1, 2]  # not to be known
     assert needs(["b =", "a"], 0) == [0]
+    local = "def f():\n    r = default_rng(0)\n    return r.normal()"
+    assert needs([local, "r = 1", "print(r)", "r"], 3) == [1, 3]  # that r is no generator
 
 
 FUNCTIONS = """

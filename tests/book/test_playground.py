@@ -8,6 +8,7 @@ import io
 import re
 import subprocess
 import sys
+import tracemalloc
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -23,6 +24,7 @@ from tests.conftest import ROOT
 
 DATA = written(built.FILE)
 TARGETS = DATA["fields"][0]["fill"]
+(STARTS,) = (field["options"] for field in DATA["fields"] if field["id"] == "start")
 PRESETS = {preset["id"]: preset for preset in DATA["presets"]}
 KINDS = ("flow", "regularized flow", "descent", "one layer", "closed form")
 
@@ -277,8 +279,7 @@ def test_weights_that_see_nothing_have_singular_values_in_closed_form(seen):
         assert np.allclose(lines[f"closed form σ{'₁₂₃'[i]}"], line, atol=1e-5)
 
 
-@pytest.mark.parametrize("start", [v for f in DATA["fields"] if f["id"] == "start"
-                                   for v in f["options"]])  # fmt: skip
+@pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("target", ["two strengths", "rank one", "more columns than rows"])
 def test_each_start_and_target_is_shown_or_refused_in_words(page, start, target):
     found = page.show(given(Y=TARGETS[target], start=start))
@@ -289,6 +290,36 @@ def test_each_start_and_target_is_shown_or_refused_in_words(page, start, target)
     assert ("error" not in found) == fits, found
     if not fits:
         assert found["field"] in ("Y", "V", "k", "lam", "X0"), found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("start", STARTS)
+def test_lines_of_each_start_target_and_option_run_from_nothing(page, start, target):
+    """A combination is refused with a word on a field, or its lines make what is shown."""
+    m, n = np.shape(page.module.matrix("Y", TARGETS[target]))
+    U, V = ("; ".join(["0.3, 0.1"] * rows) for rows in (m, n))
+    options = [{}, {"Q0": "2"}, {"covariance": np.array2string(np.eye(n))}]
+    options += [{"k": "1"}, {"k": "40"}, {"step": "1e3", "t": "1e4"}]
+    options += [{"det_sign": sign} for sign in ("1", "-1") if start == "balanced"]
+    shown = 0
+    for option in options:
+        state = {"Y": TARGETS[target], "start": start, "t": "2", "U": U, "V": V} | option
+        found = page.show(given(**state))
+        if "error" in found:
+            assert found["field"] in given(**state), (option, found)
+            continue
+        shown += 1
+        names = {}
+        exec(found["code"].replace("print(", "last = ("), names)
+        assert np.isfinite(names["last"]).all(), option
+        drawn = found["panels"][0]
+        lines = [line["name"] for line in drawn["spec"]["lines"]]
+        first = np.linalg.svd(names["one"][0], compute_uv=False)[0]
+        begun = drawn["state"]["y"][lines.index("one layer σ₁")][0]
+        assert begun == pytest.approx(first, rel=1e-4), option
+    symmetric = target in ("two strengths", "symmetric, one eigenvalue negative")
+    assert shown or (start in ("symmetric_spectral", "riccati") and not symmetric)
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -302,12 +333,26 @@ def test_each_target_of_the_book_is_learned(page, target):
     ("values", "field", "words"),
     [
         ({"Y": "1, 2; 3"}, "Y", "in each row: row 1 has 2, row 2 has 1"),
-        ({"Y": "1, two"}, "Y", "row 1 of Y is not numbers alone: '1, two'"),
+        ({"Y": "1, two"}, "Y", "row 1 of Y is not numbers alone: 'two'"),
         ({"Y": "a,b\n1,2\n3,4"}, "Y", "row 1 of Y has no number: 'a,b'; leave its words out"),
-        ({"Y": "1,2\n\nsum,6"}, "Y", "row 2 of Y is not numbers alone: 'sum,6'"),
+        ({"Y": "1,2\n\nsum,6"}, "Y", "row 2 of Y is not numbers alone: 'sum'"),
         ({"Y": "1, 2; 3, 4\n5, 6; 7, 8"}, "Y", "Y has semicolons within its lines"),
-        ({"Y": "1.5;2,5\n3;4"}, "Y", "a point in decimals"),
-        ({"Y": "1.234,5;2\n3;4"}, "Y", "a point in decimals"),
+        ({"Y": "1,2,3; 4,5,6\n7,8,9; 1,2,3"}, "Y", "Y has semicolons within its lines"),
+        ({"Y": "1.5;2,5\n3;4"}, "Y", "commas and points in its numbers, as in '2,5'"),
+        ({"Y": "1.234,5;2\n3;4"}, "Y", "commas and points in its numbers, as in '1.234,5'"),
+        ({"Y": "1,234.5\t2\n3\t4"}, "Y", "commas and points in its numbers"),
+        ({"Y": "1,234.5 2\n3 4"}, "Y", "more than one kind of mark between its numbers"),
+        ({"Y": "1 234\t2\n3\t4"}, "Y", "more than one kind of mark between its numbers"),
+        ({"Y": "1,5;x\n3;4"}, "Y", "row 1 of Y is not numbers alone: 'x'"),
+        (
+            {"Y": "1;2\n3;4\n;\nsum of all;6"},
+            "Y",
+            "row 3 of Y is not numbers alone: 'sum of all'",
+        ),
+        ({"Y": "1\t2\n3\tx"}, "Y", "row 2 of Y is not numbers alone: 'x'"),
+        ({"Y": "1 " * 29 + "x"}, "Y", "row 1 of Y is not numbers alone: 'x'"),
+        ({"Y": '1,"2\n3,4'}, "Y", "row 1 of Y is not numbers alone: '1,\"2'"),
+        ({"Y": "9" * 200_000}, "Y", "Y must have at most 100000 characters"),
         ({"Y": "1,234;2\n3;4,500"}, "Y", "Y has '1,234', a decimal or thousands"),
         ({"Y": "1,234\t2\n3\t4"}, "Y", "Y has '1,234', a decimal or thousands"),
         ({"Y": "1,234,5\t2\n3\t4"}, "Y", "a decimal has a point, not a comma"),
@@ -315,24 +360,30 @@ def test_each_target_of_the_book_is_learned(page, target):
         ({"Y": "1;;2\n3;4;5"}, "Y", "row 1 of Y has an empty place"),
         ({"Y": "1\t\t2\n3\t4\t"}, "Y", "row 1 of Y has an empty place"),
         ({"Y": "a;b\n1,5;2"}, "Y", "row 1 of Y has no number: 'a;b'"),
-        ({"Y": '"1,5","2"\n"3","4"'}, "Y", "row 1 of Y is not numbers alone"),
         ({"Y": "1'234 2\n3 4"}, "Y", "row 1 of Y is not numbers alone"),
-        ({"Y": "1j, 2\n3, 4"}, "Y", "row 1 of Y is not numbers alone: '1j, 2'"),
+        ({"Y": "1j, 2\n3, 4"}, "Y", "row 1 of Y is not numbers alone: '1j'"),
         ({"Y": "1, 2\n3, -inf"}, "Y", "row 2 of Y is not numbers alone"),
         ({"Y": "1 " + "9" * 400}, "Y", "row 1 of Y is not numbers alone"),
         ({"seed": "9" * 400}, "seed", "seed must be a number"),
         ({"Y": "1,5 2,5"}, "Y", "a decimal has a point, not a comma"),
         ({"Y": "1,,2\n3,,4"}, "Y", "row 1 of Y has an empty place"),
         ({"Y": "1,2\n,3"}, "Y", "row 2 of Y has an empty place"),
-        ({"Y": "1,nan\n2,3"}, "Y", "row 1 of Y is not numbers alone: '1,nan'"),
-        ({"Y": "1,2\n2,1e400"}, "Y", "row 2 of Y is not numbers alone: '2,1e400'"),
+        ({"Y": "1,nan\n2,3"}, "Y", "row 1 of Y is not numbers alone: 'nan'"),
+        ({"Y": "1,2\n2,1e400"}, "Y", "row 2 of Y is not numbers alone: '1e400'"),
         ({"Y": ""}, "Y", "Y must have numbers, and is empty"),
         ({"Y": "0, 0; 0, 0"}, "Y", "must not be zero"),
         ({"Y": "; ".join(["1 " * 31] * 2)}, "Y", "at most 30"),
         ({"k": "0"}, "k", "k must be an integer of at least 1"),
         ({"k": "many"}, "k", "k must be a number, got 'many'"),
         ({"k": "2.5"}, "k", "k must be an integer"),
-        ({"k": "30000"}, "k", "at most 20000"),
+        ({"k": "20000"}, "k", "at most 2000"),
+        ({"std": "1" + "0" * 200}, "std", "std must be at most 1e+30"),
+        ({"std": "1e40"}, "std", "std must be at most 1e+30"),
+        ({"start": "balanced", "scale": "1e40"}, "scale", "scale must be at most 1e+30"),
+        ({"start": "spectral", "v": "0, -1e40"}, "v", "v must be at most 1e+30"),
+        ({"start": "typed", "V": "1, 0; 0, 1e40"}, "V", "V must be at most 1e+30"),
+        ({"start": "zzz"}, "start", "start must be one of gaussian, orthogonal"),
+        ({"start": "balanced", "det_sign": "2"}, "det_sign", "must be one of either, 1, -1"),
         ({"std": "-1"}, "std", "std must be >= 0"),
         ({"std": "nan"}, "std", "std must be a number"),
         ({"std": "0,1"}, "std", "a decimal has a point"),
@@ -362,6 +413,25 @@ def test_a_bad_value_is_told_beside_its_field(page, values, field, words):
     found = page.show(given(**values))
     assert found["field"] == field, found
     assert words in found["error"]
+    if "Y" in values and "," not in values["Y"]:
+        assert "comma" not in found["error"].partition(":")[0]
+        assert "a decimal" not in found["error"]
+
+
+def test_a_large_start_is_drawn_whole(seen):
+    for more in ({"std": "1000"}, {"start": "spectral", "u": "1e6, 1e6", "v": "1e6, 1e6"}):
+        for name in ("Singular values", "Error"):
+            _, lines = seen(**more).panel(name)
+            assert np.isfinite(lines["flow" if name == "Error" else "flow σ₁"]).all()
+
+
+def test_the_widest_start_is_held(page):
+    tracemalloc.start()
+    found = page.show(given(k="2000", Q0="5", t="1"))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert "error" not in found
+    assert most < 2e8  # bytes; a phone's browser has ten times that
 
 
 def test_numbers_are_read_as_they_are_typed_or_pasted(page):
@@ -374,12 +444,18 @@ def test_numbers_are_read_as_they_are_typed_or_pasted(page):
         "1,2,\n3,4,\n",
         "\ufeff1,2\n3,4",
     ]
-    texts += ["\n1 2\n\n3 4", "[[1 2]\n [3 4]]", "1 ,2\n3 ,\t4"]
+    texts += ["\n1 2\n\n3 4", "[[1 2]\n [3 4]]", "1 ,2\n3 ,\t4", "1 2\r3 4", "[[1,\n2],[3, 4]]"]
+    # What spreadsheets put around a table, and around a number.
+    texts += ["\t1\t2\n\t3\t4", ";1;2\n;3;4", ",1,2\n,3,4", "1,2,,\n3,4,,", ",,\n1,2\n3,4\n,,"]
+    texts += ['"1","2"\n"3","4"', '\ufeff"1" "2"\r\n"3" "4"\r\n', "\t1,2\n\t3,4"]
     for text in texts:
         assert module.matrix("Y", text) == [[1, 2], [3, 4]], text
-    assert module.matrix("Y", "\u22123e-1") == [[-0.3]]
+    for minus in "\u2212\u2013\u2012\u2011\uff0d":
+        assert module.matrix("Y", f"{minus}3e-1") == [[-module.number("std", "0.3")]]
+        assert module.number("lam", f" {minus}2") == -2
     # As spreadsheets of half of Europe save CSV, or copy it.
-    for text in ("1,5;2\n-3;0,25\n", "1,5;2;\r\n;;\r\n\u22123;,25;\r\n", "1,5\t2\n-3\t0,25"):
+    for text in ("1,5;2\n-3;0,25\n", "1,5;2;\r\n;;\r\n\u22123;,25;\r\n", "1,5\t2\n-3\t0,25",
+                 '"1,5","2"\n"-3","0,25"', "\t1,5\t2\n\t-3\t,25"):  # fmt: skip
         assert module.matrix("Y", text) == [[1.5, 2], [-3, 0.25]], text
     assert module.matrix("Y", "0,125;1,500\n3;4") == [[0.125, 1.5], [3, 4]]
     assert module.matrix("Y", "1;2\n3;4") == [[1, 2], [3, 4]]
@@ -391,6 +467,11 @@ def test_numbers_are_read_as_they_are_typed_or_pasted(page):
         assert all(
             word.startswith("Each row of Y is two numbers with a comma") for word in said
         )
+    assert [*module.twofold(given(Y="[[1,5],[2,5]]"))] == []
+    # On lines it may be rows as well; what it is taken for is told.
+    assert module.matrix("Y", "1,5;2,5\n3,5;4,5") == [[1.5, 2.5], [3.5, 4.5]]
+    told = [*module.twofold(given(Y="1,5;2,5\n3,5;4,5"))]
+    assert told == ["The commas of Y are taken for decimal points."]
     assert module.covariance("4, 1", [[0.0, 2.0], [1.0, 0.0]]) == [[1, 0], [0, 4]]
 
 

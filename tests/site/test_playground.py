@@ -147,6 +147,45 @@ def test_an_address_has_the_whole_state(player, served):  # noqa: F811
     expect(player.field("step")).to_be_hidden()
 
 
+@pytest.mark.parametrize(
+    ("hash", "field", "words"),
+    [
+        ("#start=zzz", "start", "start must be one of gaussian, orthogonal"),
+        ("#start=", "start", "got ''"),
+        ("#start=balanced&det_sign=2", "det_sign", "must be one of either, 1, -1"),
+        ("#Y=", "Y", "Y must have numbers, and is empty"),
+        ("#Y=%zz%", "Y", "row 1 of Y is not numbers alone: '%zz%'"),
+        ("#k=many", "k", "k must be a number, got 'many'"),
+        ("#t=" + "9" * 5000, "t", "t must be a number, got '999"),
+        ("#zzz=1", None, "“zzz”, which is no field here"),
+        ("#__proto__=1&constructor=2", None, "“constructor”, which is no field here"),
+        ("#preset-zzz", None, "“preset-zzz”, which is no field here"),
+        ("#%", None, "“%”, which is no field here"),
+        ("#k=2&k=3", None, "“k” more than once: the last one counts"),
+    ],
+)
+def test_what_an_address_has_amiss_is_told_and_the_page_goes_on(player, hash, field, words):
+    player.open("#preset-order")
+    player.open(hash)
+    place = f"#play-{field}-wrong" if field else ".play-form > .play-wrong:not([hidden])"
+    expect(player.page.locator(place)).to_contain_text(words)
+    wrong = player.page.locator(".play-wrong:not([hidden])")
+    expect(wrong).to_have_count(1)
+    if field and player.field(field).evaluate("(field) => field.localName") == "select":
+        before = player.runs()
+        player.field(field).select_option(index=1)
+        player.after(before)
+    elif field:
+        player.set(field, "3")
+    else:
+        alike(player.shown(), expected(k="3") if "k=3" in hash else expected("order"))
+        player.set("t", "5")
+    expect(wrong).to_have_count(0)
+    player.open("#preset-blind")
+    alike(player.shown(), expected("blind"))
+    assert player.troubles == []
+
+
 def test_what_is_wrong_is_told_beside_its_field(player):
     player.open("#preset-identity")
     before = player.shown()
@@ -169,7 +208,8 @@ def test_what_is_wrong_is_told_beside_its_field(player):
     for text, words in (
         ("1, 2; 3", "row 1 has 2, row 2 has 1"),
         ("width,height\n1,2\n3,4", "row 1 of Y has no number: 'width,height'"),
-        ("1.5;2,5\n3;4", "Y has semicolons within its lines"),
+        ("1, 2; 3, 4\n5, 6; 7, 8", "Y has semicolons within its lines"),
+        ("1,5;x\n3;4", "row 1 of Y is not numbers alone: 'x'"),
         ("1,234;2\n3;4", "a decimal or thousands"),
     ):
         player.set("Y", text)

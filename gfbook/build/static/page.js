@@ -63,6 +63,12 @@ function pieces(row, width, display) {
   row.style.whiteSpace = "";
   const indent = (i) => !i || !costs[i] ? 0 : costs[i] < 14 ? 1.5 : 2.5;
   let starts = [...parts.keys()].filter((i) => i && costs[i] < 3);
+  /** Where in a line of text a piece that is too long may be broken: where it costs least, and so on in what is still too long. */
+  const broken = (from, to) => {
+    const inside = long(from, to - 1) > width ? [...parts.keys()].filter((i) => i > from && i < to && costs[i] < Infinity) : [];
+    const least = Math.min(...inside.map((i) => costs[i])), at = inside.filter((i) => costs[i] === least);
+    return at.length ? [from, ...at].flatMap((i, n) => [...(n ? [i] : []), ...broken(i, at[n] ?? to)]) : [];
+  };
   if (display) {
     const best = [{ cost: 0, starts: [] }];
     for (let j = 1; j <= parts.length; j++) {
@@ -74,7 +80,7 @@ function pieces(row, width, display) {
       }
     }
     starts = best.at(-1).starts.slice(1);
-  } else if ([0, ...starts].some((i, n) => long(i, (starts[n] ?? parts.length) - 1) > width)) starts = [...parts.keys()].filter((i) => i && (sign(parts[i]) || !costs[i]) && costs[i] < Infinity);
+  } else starts = [0, ...starts].flatMap((i, n) => [...(n ? [i] : []), ...broken(i, starts[n] ?? parts.length)]);
   [0, ...starts].forEach((from, n) => {
     const piece = Object.assign(document.createElement("span"), { className: "piece" });
     if (display) piece.style.paddingLeft = `${indent(from)}em`;

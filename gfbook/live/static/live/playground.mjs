@@ -13,20 +13,22 @@ const there = (values) => fields.filter(({ when }) => Object.entries(when ?? {})
 /** The values of these alone. */
 const given = (values) => Object.fromEntries(there(values).map(({ id }) => [id, values[id]]));
 /** Rows, each on a line; what has lines and semicolons as well may mean two things, and stays. */
-const lined = (text) => /\n/.test(text) && /;[^\S\n]*[^\s;]/.test(text) ? text : text.trim().split(/\s*[\n;]+\s*/).join("\n");
+const lined = (text) => /\n/.test(text) && /;[^\S\n]*[^\s;]/.test(text) ? text : text.replace(/^[^\S\t]+|\s+$/g, "").split(/[^\S\t]*[\n;]+[^\S\t]*/).join("\n");
 const same = (a, b) => JSON.stringify(given(a)) === JSON.stringify(given(b));
 const of = (preset) => ({ ...first, ...preset.state });
 
 /** Rows of two numbers with a comma between might be taken for decimals: in an address there is none. */
 const plain = (rows) => /^[+-]?\d*,\d+(;[+-]?\d*,\d+)*$/.test(rows) ? rows.replaceAll(",", " ") : rows;
 
-/** What an address asks for: nothing, a preset, or values; those too long for it are with the tab. */
+/** What an address asks for: a preset, or values; those too long for it are with the tab. What is amiss is said. */
 function asked() {
-  try { if (!location.hash) return { ...first, ...JSON.parse(sessionStorage.getItem(parts.key) ?? "") }; } catch {}
-  const preset = presets.find(({ id }) => location.hash === `#preset-${id}`);
-  if (preset) return of(preset);
-  const own = [...new URLSearchParams(location.hash.slice(1))].filter(([id]) => id in first);
-  return own.length ? { ...first, ...Object.fromEntries(own) } : null;
+  try { if (!location.hash) return { values: { ...first, ...JSON.parse(sessionStorage.getItem(parts.key) ?? "") } }; } catch {}
+  const hash = location.hash.slice(1), preset = presets.find(({ id }) => hash === `preset-${id}`);
+  if (preset) return { values: of(preset) };
+  if (!hash || document.getElementById(hash)) return null; // a place of the page
+  const pairs = [...new URLSearchParams(hash)], ids = pairs.map(([id]) => id), known = pairs.filter(([id]) => Object.hasOwn(first, id));
+  const amiss = [...new Set(ids)].map((id) => !Object.hasOwn(first, id) ? `The address has “${id.slice(0, 30)}”, which is no field here.` : ids.indexOf(id) < ids.lastIndexOf(id) ? `The address has “${id}” more than once: the last one counts.` : "");
+  return { values: known.length ? { ...first, ...Object.fromEntries(known) } : of(presets[0]), amiss: amiss.join(" ").trim() };
 }
 
 /** The address of some values. */
@@ -112,24 +114,25 @@ export async function start(box) {
   const state = (now) => { document.documentElement.dataset.live = now; };
   const source = await (await fetch(`${parts.scripts}playground.py`)).text();
 
-  let values = asked() ?? of(presets[0]), shown = null, judged = null, kernel = null, due = null, busy = false, later = 0, runs = 0, code = "";
+  let { values, amiss = "" } = asked() ?? { values: of(presets[0]) }, shown = null, judged = null, kernel = null, due = null, busy = false, later = 0, runs = 0, code = "";
   const general = make("p", { className: "play-wrong", hidden: true });
   general.setAttribute("role", "alert");
   const rows = fields.map((field) => row(field, (id, value, now) => {
     values = { ...values, [id]: value };
-    keep();
+    amiss = "";
     due = given(values);
     form();
+    keep();
     clearTimeout(later);
     later = setTimeout(run, now ? 0 : WAIT);
   }));
   const long = make("p", { className: "play-help", hidden: true, textContent: "These values are too long for an address: this tab has them, and who is given its address does not. Take the Python away, which has them too." });
   long.setAttribute("role", "status");
+  const odd = make("p", { className: "play-wrong", hidden: true });
+  odd.setAttribute("role", "status");
   /** Put what is typed into the address, or beside it where it is too long. */
   const keep = () => {
-    const hash = address(values);
-    long.hidden = hash.length <= LONGEST;
-    history.replaceState(null, "", long.hidden ? hash : location.pathname + location.search);
+    history.replaceState(null, "", long.hidden ? address(values) : location.pathname + location.search);
     try { long.hidden ? sessionStorage.removeItem(parts.key) : sessionStorage.setItem(parts.key, JSON.stringify(values)); } catch {}
   };
   const choose = make("select", { id: "play-preset" }, make("option", { value: "", textContent: "your own" }), ...presets.map(({ id, title }) => make("option", { value: id, textContent: title })));
@@ -137,7 +140,7 @@ export async function start(box) {
     const preset = presets.find(({ id }) => id === choose.value);
     if (!preset) return;
     history.pushState(null, "", `#preset-${preset.id}`);
-    enter(of(preset));
+    enter({ values: of(preset) });
   });
 
   const said = make("div", { className: "play-said" });
@@ -159,8 +162,11 @@ export async function start(box) {
   ];
   const stop = button("Stop", () => down("Stopped. Change a value, and Python starts anew."), { disabled: true });
 
-  /** Show the fields that there are, with their values. */
+  /** Show the fields that there are, with their values, and what is to be said of these. */
   const form = (all) => {
+    long.hidden = address(values).length <= LONGEST;
+    odd.textContent = amiss;
+    odd.hidden = !amiss;
     const now = new Set(there(values).map(({ id }) => id));
     for (const each of rows) { each.element.hidden = !now.has(each.id); each.put(values[each.id], all); }
     choose.value = presets.find((each) => same(of(each), values))?.id ?? "";
@@ -232,8 +238,7 @@ export async function start(box) {
   };
 
   const enter = (now) => {
-    values = now;
-    long.hidden = address(values).length <= LONGEST;
+    ({ values, amiss = "" } = now);
     form(true);
     run();
   };
@@ -243,7 +248,7 @@ export async function start(box) {
     make("h2", { textContent: "Take it away" }),
     make("div", { className: "live-row" }, ...taken), scrolled);
   const sides = make("form", { className: "play-form" },
-    make("div", { className: "play-field" }, make("label", { htmlFor: choose.id, textContent: "Example" }), choose), ...rows.map(({ element }) => element), general, long,
+    make("div", { className: "play-field" }, make("label", { htmlFor: choose.id, textContent: "Example" }), choose), odd, ...rows.map(({ element }) => element), general, long,
     make("div", { className: "live-row" }, stop));
   sides.addEventListener("submit", (event) => { event.preventDefault(); run(); });
   const place = document.getElementById("play");
@@ -254,7 +259,6 @@ export async function start(box) {
     place.scrollIntoView();
     enter(now);
   });
-  long.hidden = address(values).length <= LONGEST;
   form();
   await run();
 }
