@@ -230,6 +230,8 @@ def count(name: str, value: int, least: int) -> int:
     """Return `value` as an int of at least `least`, or raise ValueError."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+    if value > 2**53:
+        raise ValueError(f"{name} must be at most 2**53, as far as a float counts")
     return int(value)
 
 

@@ -540,11 +540,3 @@ def test_inputs_of_any_variance(variances, sigma):
         expected = mode if variance else 0.1 * v
         assert got[:, i, i] == pytest.approx(expected, rel=1e-13)
     assert not got[:, [0, 1], [1, 0]].any()
-
-
-def test_inputs_that_never_come_have_no_correlation():
-    start = gf.Weights(0.1 * np.eye(2), 0.1 * np.eye(2))
-    with pytest.raises(
-        ValueError, match="covariance must not be 0 along right singular vectors"
-    ):
-        exact.spectral(np.diag([2.0, 1.0]), start, 1.0, covariance=np.diag([1.0, 0.0]))
