@@ -17,6 +17,8 @@ EPS = float(np.finfo(np.float64).eps)
 
 # Beyond this the fourth powers that the flow is made of (E V V^T, squared in a norm) overflow.
 LARGEST = 1e75
+# With a lower learning rate a, U^T U / a may overflow.
+LEAST_RATE = 1e-155
 
 # Around every public function: what underflows is as good as 0 in all of them, and no error
 # even if the caller's np.seterr calls it one.
@@ -228,6 +230,8 @@ def count(name: str, value: int, least: int) -> int:
     """Return `value` as an int of at least `least`, or raise ValueError."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+    if value > 2**53:
+        raise ValueError(f"{name} must be at most 2**53, as far as a float counts")
     return int(value)
 
 
@@ -251,8 +255,8 @@ def rates(value: tuple[float, float]) -> tuple[float, float]:
     """Return the rates of both layers, two finite floats above 0, or raise ValueError."""
     pair = array("rates", value, 1)
     shape("rates", pair, (2,))
-    if (pair < 1 / LARGEST).any():
-        least = f" by {1 / LARGEST:g} or more" * bool((pair > 0).all())
+    if (pair < LEAST_RATE).any():
+        least = f", and at least {LEAST_RATE:g}" * bool((pair > 0).all())
         raise ValueError(f"rates must be above 0{least}, got {pair[0]:g} and {pair[1]:g}")
     return float(pair[0]), float(pair[1])
 

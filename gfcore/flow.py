@@ -572,7 +572,7 @@ def solve(
         Sigma of the inputs, symmetric and positive semidefinite, where they are not white; Y is
         the correlation of outputs and inputs. Then E = Y - U V^T Sigma.
     rates : (float, float)
-        Learning rates a of U and b of V, above 0: U' = a E V and V' = b E^T U.
+        Learning rates a of U and b of V, from 1e-155 on: U' = a E V and V' = b E^T U.
 
     Returns
     -------
@@ -786,18 +786,29 @@ def solve_regularized(
     else:
         imbalance = given * np.eye(k)
     moments, tol = _check.times(t), _tolerance(rtol)
-    B = _invariant_basis(weights0.R.T, imbalance)
-    (y,), (R,), bases = _few_rows(target[None], (weights0.R @ B)[None])
+    whole, m = weights0.R, len(target)
+    B, rank = _invariant_basis(whole.T, imbalance)
+    free, more = np.zeros(B.shape[1], bool), np.zeros((1, 1, 1))
+    if rank < min(whole.any(axis=0).sum(), whole.any(axis=1).sum()) and B.shape[1] < k:
+        # Units that are all rounding are turned off, and the second path has them again.
+        left = whole - whole @ B @ B.T
+        B = np.linalg.qr(np.hstack([B, left.T / positive(np.linalg.norm(left, axis=1))])).Q
+        free = np.arange(B.shape[1]) >= free.size
+        lost = np.abs(left).sum(1) + EPS * np.abs(whole).max(1)
+        more = _regained(target[None], lost[None], free[None])
+    (y,), (R,), bases = _few_rows(target[None], np.where(free, 0, whole @ B)[None])
     times = np.atleast_1d(moments)
     Phi, Psi, G, unseen = _order_of_learning(y[None], R[None], times)
-    both = np.stack([_nudged(Phi, Psi, G, R[None])[0], R])
+    if free.any():
+        more = _by(bases, more, m, lambda basis: basis.mT)
+    both = np.stack([(_nudged(Phi, Psi, G, R[None]) + more)[0], R])
     if (turn := _apart(y[None], R[None], G)) is not None:
         both, B = both @ turn[0], B @ turn[0]
     begun = [Reached(np.empty((times.size, *r.shape)), 0, 0.0, r, None) for r in both]
     R, error, _ = _finish(y, B.T @ imbalance @ B, begun, times, tol)
     (error,) = _lasting((error + unseen[0])[None], R[None], times, None)
     R = _by(bases, R, len(y), lambda basis: basis[0]) @ B.T
-    return _trajectory(len(target), moments, weights0.R, R, error, (1.0, 1.0))
+    return _trajectory(m, moments, weights0.R, R, error, (1.0, 1.0))
 
 
 def _tolerance(rtol: float) -> float:
@@ -831,15 +842,19 @@ def _starts(weights0: Weights | Iterable[Weights]) -> tuple[Array, Array]:
     return np.stack([start.U for start in starts]), np.stack([start.V for start in starts])
 
 
-def _invariant_basis(rows: Array, Q0: Array) -> Array:
-    """Return an orthonormal basis of the least invariant subspace of Q0 that holds `rows`."""
+def _invariant_basis(rows: Array, Q0: Array) -> tuple[Array, int]:
+    """Return an orthonormal basis of the least invariant subspace of Q0 that holds `rows`.
+
+    And their rank.
+    """
     from scipy.linalg import orth  # type: ignore[import-untyped]
 
     k = Q0.shape[0]
     basis, wider = np.empty((k, 0)), independent(rows.T)[1].T
+    rank = wider.shape[1]
     while basis.shape[1] < wider.shape[1] < k:
         basis = wider
         wider = orth(
             np.hstack([basis, 1 / max(float(np.linalg.norm(Q0)), 1e-150) * (Q0 @ basis)])
         )
-    return basis if 0 < wider.shape[1] < k else np.eye(k)
+    return basis if 0 < wider.shape[1] < k else np.eye(k), rank

@@ -34,7 +34,9 @@ def identity_imbalance(Y: ArrayLike, weights0: Weights, lam: float, t: ArrayLike
     -------
     (*stack, *t.shape, m+n, m+n) array
         R(t) R(t)^T, symmetric, with the accuracy of `symmetric`, whose formula this is with
-        Y replaced by S-tilde/2 and U0 by R0/2.
+        Y replaced by S-tilde/2 and U0 by R0/2. If Q0 = lam I that goes for each block, however
+        different U and V are in size; from other starts that of the two which is smaller by a
+        factor c loses its last log10(c) digits.
 
     Raises
     ------

@@ -185,6 +185,8 @@ def test_steps_just_beyond_the_edge_do_not_overflow():
         ({"step": np.nan}, "step has entries that are not finite"),
         ({"steps": -1}, "steps must be an integer of at least 0, got -1"),
         ({"steps": 1.5}, "steps must be an integer of at least 0, got 1.5"),
+        ({"steps": 10**400}, r"steps must be at most 2\*\*53"),
+        ({"every": np.uint64(2**63)}, r"every must be at most 2\*\*53"),
         ({"every": 0}, "every must be an integer of at least 1, got 0"),
     ],
 )

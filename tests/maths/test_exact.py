@@ -444,13 +444,18 @@ def test_scalars_vectors_and_many_times_agree():
 
 
 def mode(s, lam, x, t):
-    """x(t) of (17) from r' = (T - |r|^2/2) r, r = (u, v), T = [[lam/2, s], [s, -lam/2]]."""
-    s, lam, x, t = map(mp.mpf, (s, lam, x, t))
-    h, omega = lam / 2, mp.sqrt(s * s + lam * lam / 4)
-    small = mp.sqrt(mp.sqrt(x * x + h * h) + abs(h))
-    u, v = (small, x / small) if h > 0 else (x / small, small)
-    if omega * t > 900:
+    """x(t) of (17)."""
+    s, h, x, t = map(mp.mpf, (s, lam / 2, x, t))
+    large = mp.sqrt(mp.sqrt(x * x + h * h) + abs(h))
+    if mp.sqrt(s * s + h * h) * t > 900:
         return s if h != 0 or s * x > 0 else mp.mpf(0)
+    return product(s, h, *((large, x / large) if h > 0 else (x / large, large)), t)
+
+
+def product(s, h, u, v, t):
+    """u(t) v(t) of r' = (T - |r|^2/2) r, r = (u, v), T = [[h, s], [s, -h]]."""
+    s, h, u, v, t = map(mp.mpf, (s, h, u, v, t))
+    omega = mp.sqrt(s * s + h * h)
     cosh, sinh = mp.cosh(omega * t), mp.sinh(omega * t) / omega
     grown = mp.sinh(2 * omega * t) / (2 * omega) * (u * u + v * v)
     grown += sinh * sinh * (h * u * u + 2 * s * u * v - h * v * v)
@@ -461,7 +466,7 @@ def mode(s, lam, x, t):
 def test_modes_of_every_size():
     rng, sizes = np.random.default_rng(7), [(-307, 75), (-5, 5), (-160, -130), (5, 75)]
     with mp.workdps(800):
-        for _ in range(600):
+        for _ in range(250):
             s, lam, x = (
                 rng.choice([-1, 1]) * 10 ** rng.uniform(*sizes[rng.integers(4)])
                 for _ in range(3)
@@ -471,8 +476,9 @@ def test_modes_of_every_size():
             t = min(10 ** rng.uniform(-3, 3.3) / max(speed, 1e-70), 1e75)
             got = exact.spectral_modes(s, lam, x, t)
             # Near where it passes through zero, as at neighboring times.
-            size = max(abs(mode(s, lam, x, t * f)) for f in (0.999, 1, 1.001))
-            error = abs(mp.mpf(float(got)) - mode(s, lam, x, t))
+            want, near = mode(s, lam, x, t), (0.999, 1.001) if s * x < 0 else ()
+            size = max(abs(want), *(abs(mode(s, lam, x, t * f)) for f in near), 0)
+            error = abs(mp.mpf(float(got)) - want)
             assert error <= 2e-15 * (1 + min(speed * t, 2000)) * size + 1e-320, (s, lam, x, t)
 
 
@@ -483,3 +489,16 @@ def test_weights_that_are_tiny_leave_zero_when_they_should(size):
         with mp.workdps(800):
             want = float(mode(2, -8 * mp.mpf(size) ** 2, -3 * mp.mpf(size) ** 2, y / 4))
         assert got == pytest.approx(want, rel=1e-12, abs=1e-320)
+
+
+@pytest.mark.parametrize("ratio", [1e3, 1e6, 1e10])
+def test_layers_of_very_different_size_keep_the_imbalance_and_their_digits(ratio):
+    rng, eps = np.random.default_rng(0), np.finfo(float).eps
+    for u, v in rng.uniform(0.3, 2, (20, 2)) * [ratio**0.5, -(ratio**-0.5)]:
+        own = (u - v) * (u + v)
+        for lam, share in ((own, 300), (0.0, 40 * ratio), (-1.0, 40 * ratio)):
+            t = 10 ** rng.uniform(-3, 2) / own
+            M = exact.identity_imbalance([[1.7]], gf.Weights([[u]], [[v]]), lam, t)
+            with mp.workdps(60):
+                x = float(product(1.7, lam / 2, u, v, t))
+            assert abs(M[0, 1] / x - 1) <= share * eps

@@ -525,3 +525,18 @@ def test_the_distance_is_that_of_the_start():
     wide = [gf.initial.gaussian(2, 3, k, 1.0, rng) for k in (400, 40000)]
     far, near = (exact.solvable(np.ones((2, 3)), w).distances["two_imbalances"] for w in wide)
     assert 5 < far / near < 20
+
+
+@pytest.mark.parametrize(
+    ("variances", "sigma"),
+    [((1e8, 1e-8), (2, 1)), ((1e20, 1e-20), (2, 1)), ((1, 0), (2, 0)), ((0, 3), (0, 0.5))],
+)
+def test_inputs_of_any_variance(variances, sigma):
+    start, t = gf.Weights(0.1 * np.eye(2), np.diag([0.1, -0.2])), np.array([0, 0.5, 2, 6.0])
+    got = exact.spectral(np.diag(sigma), start, t, covariance=np.diag(variances))
+    for i, (s, variance, v) in enumerate(zip(sigma, variances, (0.1, -0.2), strict=True)):
+        scale = variance or 1.0
+        mode = exact.spectral_modes(s, scale * (0.01 - v * v), scale * 0.1 * v, t) / scale
+        expected = mode if variance else 0.1 * v
+        assert got[:, i, i] == pytest.approx(expected, rel=1e-13)
+    assert not got[:, [0, 1], [1, 0]].any()

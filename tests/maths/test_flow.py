@@ -429,7 +429,7 @@ def test_wide_regularized_flow_in_an_invariant_subspace(kind):
     }[kind]
     Q0 = G * eigenvalues @ G.T
     width = {"general": 17, "multiple of I": 5, "three eigenvalues": 13, "zero": 5}[kind]
-    assert flow._invariant_basis(start.R.T, (Q0 + Q0.T) / 2).shape == (k, width)
+    assert flow._invariant_basis(start.R.T, (Q0 + Q0.T) / 2)[0].shape == (k, width)
     path = flow.solve_regularized(Y, start, Q0, [0.0, 1.0, 2.0])
     R = by_scipy(Y, start, Q0, [0.0, 1.0, 2.0])
     assert np.abs(path.U - R[:, :m]).max() < 1e-10
@@ -1122,6 +1122,7 @@ def test_a_number_regularizes_towards_its_multiple_of_the_identity():
         ),
         ({"covariance": np.triu(np.ones((3, 3)))}, "covariance must be symmetric"),
         ({"rates": (1.0, 0.0)}, "rates must be above 0, got 1 and 0"),
+        ({"rates": (1e-320, 1.0)}, "rates must be above 0, and at least 1e-155, got 9.99"),
         ({"rates": (1.0,)}, r"rates must have shape \(2,\), got shape \(1,\)"),
         ({"rtol": 1e-14}, "rtol must be at least 1e-13"),
         ({"weights0": []}, "weights0 must not be empty"),
@@ -1300,3 +1301,17 @@ def test_singular_values_of_what_failed_are_not_numbers_and_others_are():
     assert values.shape == (200, 1)
     assert values[0, 0] == pytest.approx(1.0)
     assert np.isnan(values[-1]).all()
+
+
+@pytest.mark.parametrize("k", [2, 3, 5])
+def test_a_regularized_path_says_which_mode_of_its_start_is_all_rounding(k):
+    rng = np.random.default_rng(k)
+    P, B, G = (np.linalg.qr(rng.standard_normal((a, a))).Q for a in (2, 2, k))
+    Y = P * [3.0, 2.0] @ B.T
+    start = gf.Weights(P * [1, 1e-17] @ G[:, :2].T, B * [1, 1e-17] @ G[:, :2].T)
+    early, late = (flow.solve_regularized(Y, start, 0.0, t) for t in (1.0, 40.0))
+    assert early.error_estimate < 1e-12
+    # With that mode X would be Y by then, without it the first mode of Y.
+    assert late.error_estimate >= max(
+        np.linalg.norm(late.X - A) for A in (Y, 3 * np.outer(P[:, 0], B[:, 0]))
+    )
