@@ -330,12 +330,11 @@ def _asked(*_: Any, **more: Any) -> Any:
 def _awaited(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Run what a cell awaits, as far as it waits for nothing outside."""
     try:
-        while coroutine.send(None) is None:
-            pass
+        while True:
+            if coroutine.send(None) is not None:
+                coroutine.throw(RuntimeError("a page cannot wait: nothing runs beside a cell"))
     except StopIteration as end:
         return end.value
-    coroutine.close()
-    raise RuntimeError("a page cannot wait: nothing runs beside a cell")
 
 
 def _plain_artists() -> None:
