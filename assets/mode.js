@@ -86,12 +86,13 @@ function plane({ modes, law, field }, t) {
     const hyperbola = (s, sign) => lam >= 0 ? [sign * a * Math.cosh(s), a * Math.sinh(s)] : [a * Math.sinh(s), sign * a * Math.cosh(s)];
     return (law ? branches("law", hyperbola) : "") + branches("done", (s, sign) => [sign * root * Math.exp(s), sign * root * Math.exp(-s)])
       + line(`two two-${i}`, path(times(t).map((s) => at(mode, s)).map(({ u, v }) => [X(u), Y(v)])))
-      + `<circle class="end" cx="${X(end.u).toFixed(1)}" cy="${Y(end.v).toFixed(1)}" r="5"/>`
-      + (modes.length > 1 ? text(SIDE - 4, Y(sigma / R) - 7, `uv = ${typed(sigma, 1)}`, "", "end") : text(X(sigma / R) + 8, 13, "uv = σ: done"));
+      + `<circle class="end" cx="${X(end.u).toFixed(1)}" cy="${Y(end.v).toFixed(1)}" r="5"/>`;
   }).join("");
+  // On all lines: the ground around letters hides what is below.
+  const names = modes.map(({ sigma }) => modes.length > 1 ? text(SIDE - 4, Y(sigma / R) - 7, `uv = ${typed(sigma, 1)}`, "", "end") : text(X(sigma / R) + 8, 13, "uv = σ: done")).join("");
   const axes = line("axis", `M0,${Y(0)}H${SIDE}M${X(0)},0V${SIDE}`) + text(SIDE - 4, Y(0) + 16, "u", "letter", "end") + text(X(0) + 6, 13, "v", "letter");
   const said = law && modes.length === 1 ? text(4, SIDE - 6, `the law: u² − v² = ${typed(imbalance(modes[0]))}`, "law-said") : "";
-  return line("field", arrows) + axes + drawn + said;
+  return line("field", arrows) + axes + drawn + names + said;
 }
 
 function race({ modes, one }, t) {

@@ -139,10 +139,12 @@ function track(line) {
     ctx.fill();
     ctx.fillStyle = getComputedStyle(document.body).color;
     ctx.font = `${13 * scale}px system-ui, sans-serif`;
+    Object.assign(ctx, { strokeStyle: getComputedStyle(document.body).backgroundColor, lineWidth: 4 * scale, lineJoin: "round" });
+    ctx.setLineDash([]);
     const named = [];
     points.forEach((point, i) => { // of those that crowd the first has its name
       if (!point || !line.points?.[i] || named.some((x) => Math.abs(point[0] - x) < 22 * scale)) return;
-      ctx.fillText(line.points[i], point[0] + 4 * scale, point[1] - 13 * scale);
+      for (const write of ["strokeText", "fillText"]) ctx[write](line.points[i], point[0] + 4 * scale, point[1] - 13 * scale); // on the page's color
       named.push(point[0]);
     });
     ctx.restore();

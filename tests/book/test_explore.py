@@ -4,7 +4,9 @@ import base64
 import gzip
 import json
 import re
+import xml.etree.ElementTree as ET
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 
@@ -62,6 +64,27 @@ def test_page_holds_every_answer(log):
         )
         assert data["text"][state] == answer.text
     assert data["first"] == [made.controls["a"].first, 1]
+
+
+def test_page_without_a_script_has_a_picture_with_its_words():
+    def answer(a):
+        return explore.Answer([0, 1], [[0, a]], f"It ends at {a:g}.", [([0, 1], [0, a])])
+
+    beside = explore.Plane("u", "v", LINES[:1], (0, 2), (0, 2))
+    slider = explore.Slider("slope a", 0, 2, value=1, positions=3)
+    made = explore.Explorer(answer, {"a": slider}, "x", "y", LINES[:1], "e", plane=beside)
+    (still,) = re.findall(r"<noscript><p>(<img .*?>)</p></noscript>", made.page())
+    alt, source = ET.fromstring(f"{still[:-1]}/>").attrib.values()
+    name = LINES[0][0]
+    assert alt == f"y against x: {name}. v against u: {name}."
+    kind, _, data = source.partition(",")
+    assert kind == "data:image/svg+xml;base64"
+    drawn = ET.fromstring(base64.b64decode(data))
+    axes = [g for g in drawn.iter() if re.fullmatch(r"axes_\d+", g.get("id", ""))]
+    assert len(axes) == 2
+    with mpl.rc_context():
+        plots.style()  # as each chapter does
+        assert made.page() == made.page()
 
 
 def test_settings_may_differ_by_orders_and_some_have_no_curve():

@@ -590,6 +590,31 @@ def test_equations_break_where_print_would_break_them(page):
 
 
 @each_chapter
+def test_a_formula_in_the_text_is_broken_in_brackets_only_where_these_are_too_long(page):
+    look(page, "phone")
+    broken = page.evaluate(
+        """() => {
+          const read = row => [...row.querySelectorAll('mjx-c')].map(c =>
+            String.fromCodePoint(parseInt(/-c([0-9A-F]+)/.exec(c.className)[1], 16)));
+          return [...document.querySelectorAll('article span.math.long')].flatMap(formula => {
+            const found = [], width = formula.closest('p, li, td, dd').clientWidth;
+            let held = [], open = 0;
+            for (const piece of formula.querySelectorAll('.piece')) {
+              held.push(piece);
+              for (const c of read(piece)) open += '([{'.includes(c) - ')]}'.includes(c);
+              if (open > 0) continue;
+              const sum = held.reduce((all, e) => all + e.getBoundingClientRect().width, 0);
+              if (held.length > 1 && sum <= width) found.push(held.flatMap(read).join(''));
+              held = [];
+            }
+            return found;
+          });
+        }"""
+    )
+    assert broken == []
+
+
+@each_chapter
 def test_letters_in_pictures_can_be_read_on_a_phone(page):
     look(page, "phone")
     for picture in page.locator("article figure img").all():
