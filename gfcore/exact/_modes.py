@@ -77,7 +77,7 @@ def spectral_path(s: Array, lam: Array, x: Array, time: Array, unit: Array = ONE
         # Ut / u and Vt u
         Ut = (1 + kappa) * limit / positive((1 + kappa) * square + cosine * size)
         Ut = Ut + q_root * (cosine * (s / (omega + own) + slope))
-        Vt = s * (limit / (omega + own + s * slope)) - q_root * V_decay
+        Vt = limit * (LIFT * s / (omega + own + s * slope)) / LIFT - q_root * V_decay
         Vt = np.where(y < 0.7, unit * (y * mean * V_decay - 2 * size), Vt)
         path = np.where(crossing, Ut / 4 * (Vt / weight), path)
     return np.asarray(sign * path)

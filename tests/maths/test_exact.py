@@ -482,6 +482,14 @@ def test_modes_of_every_size():
             assert error <= 2e-15 * (1 + min(speed * t, 2000)) * size + 1e-320, (s, lam, x, t)
 
 
+def test_tiny_target_far_from_a_large_start():
+    s, lam, x, t = 1e-250, 1e-260, -1e48, 1e-48
+    both = exact.spectral_modes([s, 0.0], lam, x, t)
+    with mp.workdps(800):
+        for got, target in zip(both, (s, 0.0), strict=True):
+            assert mp.almosteq(mp.mpf(got), mode(target, lam, x, t), 1e-14)
+
+
 @pytest.mark.parametrize("size", [1e-80, 1e-120, 1e-200])
 def test_weights_that_are_tiny_leave_zero_when_they_should(size):
     for y in (0.5, 100.0, -4 * np.log(size), -5 * np.log(size)):

@@ -45,7 +45,7 @@ OWN = "book.css ledger.css rests.css page.js search.js previews.js mode.js book.
 OWN += "favicon.svg licenses/* live.css live.js live-*/chapters/* live-*/*.py "
 OWN += " ".join(
     f"live-*/{name}.mjs"
-    for name in ("cells", "kernel", "ledger", "playground", "python", "worker")
+    for name in ("cells", "kernel", "ledger", "playground", "python", "states", "worker")
 )
 
 
