@@ -614,25 +614,32 @@ def plane(lines: Lines) -> Explorer:
     )
 
 
+def shown(rate: float, size: float) -> str:
+    """Return a rate for the table; what is rounding beside a size is 0."""
+    return f"{rate if rate > TINY * size else 0:.4g}"
+
+
 def predicted(
     lines: Lines, given: Given, found: gf.exact.Solvable | None
 ) -> Iterator[tuple[str, str, str]]:
     """Yield the rates that are known beforehand: of what, the number, and where it is from."""
     Y, start = np.array(lines["Y"]), lines["start"]
-    if given["start"] in ("symmetric_spectral", "riccati"):
+    largest = 0.0 if start is None else float(start.R.size and np.linalg.norm(start.R, 2) ** 2)
+    if given["start"] == "riccati":
         yield "predicted", f"{gf.rates.symmetric(Y):.4g}", "rates.symmetric (Proposition 2)"
     elif found and found.formula == "identity_imbalance":
         rate = gf.rates.identity_imbalance(Y, found.parameters["lam"], "X")
         yield (
             "predicted",
-            f"{rate:.4g}",
-            "rates.identity_imbalance (Proposition 5), of almost every such start",
+            shown(rate, np.linalg.norm(Y, 2)),
+            "rates.identity_imbalance (Proposition 5), of almost every start that arrives",
         )
     if found and found.distances["spectral"] < TINY:
         Phi, sigma, PsiT = np.linalg.svd(Y, full_matrices=False)
         u, v = Phi.T @ start.U, PsiT @ start.V
         size, lam, x = (u * u + v * v).sum(1), (u * u - v * v).sum(1), (u * v).sum(1)
         never = (np.abs(lam) <= TINY * size) & (x <= TINY * size)
+        never |= size <= TINY**2 * largest  # what the turn to the modes leaves of none
         each = [
             "none" if not_so else f"{rate:.4g}"
             for rate, not_so in zip(gf.rates.spectral(sigma, lam), never, strict=True)
@@ -644,7 +651,7 @@ def predicted(
         )
     if start is not None and lines["covariance"] is None:
         rate = gf.rates.a_priori(Y, start).item()
-        yield "guaranteed", f"{rate:.4g}", "rates.a_priori, from the start alone"
+        yield "guaranteed", shown(rate, largest), "rates.a_priori, from the start alone"
 
 
 def measured(

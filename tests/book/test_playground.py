@@ -165,6 +165,16 @@ def test_a_direction_is_never_learned(seen, id):
         assert lines["flow"][-1] < 1e-6
 
 
+def test_what_is_predicted_is_of_the_flow_that_is_shown(seen):
+    rows = seen(Y="2,1;1,1", start="spectral", u="0.3,0", v="0.3,0").rows
+    assert rows["predicted, by mode"] == "5.236, none"
+    assert rows["guaranteed"] == "0"
+    rows = seen(start="symmetric_spectral").rows
+    slowest = min(map(float, rows["predicted, by mode"].split(", ")))
+    assert slowest == pytest.approx(float(rows["at the end"]), rel=1e-2)
+    assert rows["predicted"] == "2"  # of (12), where Proposition 2 has twice that for (5)
+
+
 def test_what_rounding_becomes_near_a_saddle_is_told(seen):
     assert "may be off" not in seen("negative").said
     found = seen("negative", t="40")
