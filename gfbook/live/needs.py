@@ -108,6 +108,9 @@ def _see(node: ast.AST, effects: Effects) -> None:
             effects.stored.update(_base(node))
         case ast.Subscript(ctx=ast.Store() | ast.Del()):
             effects.stored.update(_base(node))
+        case ast.AugAssign(target=target, value=value):
+            if not isinstance(value, ast.List | ast.ListComp):  # an array, in place
+                effects.changed.update(_base(target))
         case ast.Assign(targets=targets, value=value):
             for target in targets:
                 if isinstance(target, ast.Tuple) or not isinstance(value, ast.Tuple | ast.List):

@@ -218,6 +218,21 @@ def test_a_function_draws_where_it_is_called():
 
 
 @pytest.mark.parametrize(
+    "change",
+    [
+        "Z = X\nZ -= 1",
+        "Z = X.T\nZ *= 2",
+        "for row in X:\n    row /= 2",
+        "a, b = X, 1\na += 1",
+        "def twice(A):\n    A *= 2\ntwice(X)",
+    ],
+)
+def test_what_is_calculated_in_place_by_another_name_is_changed(change):
+    assert needs(["X = np.ones(3)", change, "X"], 2) == [0, 1, 2]
+    assert needs(["X = np.ones(3)", change.replace("X", "Y"), "X"], 2) == [0, 2]
+
+
+@pytest.mark.parametrize(
     "chapter", sorted((ROOT / "chapters").glob("*.ipynb")), ids=attrgetter("stem")
 )
 def test_no_cell_changes_what_an_explorer_above_reads(chapter):
