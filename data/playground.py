@@ -281,7 +281,9 @@ def begin(given: Given) -> Lines:
     if max(m, n) > MOST["rows"]:
         raise ValueError(f"Y must have at most {MOST['rows']} rows and columns on this page")
     if given.get("covariance", "").strip():
-        lines.add(f"covariance = {covariance(given['covariance'], lines['Y'])}")
+        Sigma = covariance(given["covariance"], lines["Y"])
+        if not np.array_equal(Sigma, np.eye(len(Sigma))):  # which are white
+            lines.add(f"covariance = {Sigma}")
     if given["start"] == "riccati":
         lines.add(f"X0 = {matrix('X0', given['X0'])}")
         return lines

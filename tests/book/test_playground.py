@@ -279,6 +279,10 @@ def test_inputs_that_are_not_white_are_divided_by(seen):
     assert found.panel("Error")[1]["flow"][-1] < 1e-8
 
 
+def test_inputs_of_equal_variance_one_are_white(seen):
+    assert seen(covariance="1, 1").answer == seen().answer
+
+
 def test_weights_that_see_nothing_have_singular_values_in_closed_form(seen):
     weights = {"U": "0, 0; 1, 0.5; 0.2, 1", "V": "0, 0; 0.3, 1; 1, -0.4"}
     found = seen(Y="3, 0, 0; 0, 0, 0; 0, 0, 0", start="typed", t="3", **weights)
