@@ -125,8 +125,11 @@ def spectral(
     Returns
     -------
     (*stack, *t.shape, m, n) array
-        X(t), to about 1e-14 of ||Y|| + ||U0|| ||V0|| at worst. Weights of a mode below 1e-13
-        of those that share its rows, and an imbalance below its rounding error, count as 0.
+        X(t), to about 1e-14 of ||Y|| + ||U0|| ||V0||, or what relative changes of that size in
+        Y, weights0, covariance and t do to it, if that is more: a mode that grows from weights
+        far smaller than those that share its rows is known only as well as these are. Weights
+        of a mode below 1e-13 of those that share its rows, and an imbalance below its rounding
+        error, count as 0.
 
     Raises
     ------
