@@ -38,6 +38,8 @@ def in_modes(
     found = (common_basis(A, U, V, *weights) for weights in MIXTURES)
     defect, left, right, d = min(found, key=lambda basis: basis[0])
     u, v = left.conj().T @ U, right.conj().T @ V
+    # A product may be known where one of its weights is lost in what leaks from other modes.
+    known = np.abs((u[:r] * v[:r].conj()).sum(1)) > rounding
     length_u = size_U * lengths(u, left, d / rounding)[:r]
     length_v = size_V * lengths(v, right, d / rounding)[:r]
     # Of weights whose products are far from underflow, the unit is 1.
@@ -48,7 +50,7 @@ def in_modes(
     root = np.sqrt(unit)[:, None]
     u, v = (size / root * a[:r] / root for size, a in ((size_U, u), (size_V, v)))
     x = (u * v.conj()).sum(1).real
-    x[length_u * length_v == 0] = 0
+    x[(length_u * length_v == 0) & ~known] = 0
     lam = (length_u - length_v) * (length_u + length_v)
     lam[np.abs(lam) <= rounding * length_u**2] = 0
     left, right = left[:, :r], right[:, :r]

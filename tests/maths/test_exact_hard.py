@@ -540,6 +540,16 @@ def test_a_covariance_chooses_the_vectors_that_target_and_weights_leave_open():
                 exact.spectral(Y, gf.Weights(W, W), t, covariance=Sigma)
 
 
+@pytest.mark.parametrize("small", [1e-3, 1e-6, 1e-9, 1e-12])
+def test_a_product_is_kept_where_a_larger_weight_is_beside_it(small):
+    P = np.linalg.qr(np.random.default_rng(1).standard_normal((2, 2))).Q
+    start = gf.Weights(P * [small, 1.0], [[0.5, 0.0]])
+    for sigma in (0.0, small):
+        x = exact.spectral_modes(sigma, small**2 - 0.25, small / 2, [0.0, 0.5, 9.0])
+        X = exact.spectral(sigma * P[:, :1], start, [0.0, 0.5, 9.0])
+        assert np.abs(X - x[:, None, None] * P[:, :1]).max() < 1e-15
+
+
 def test_an_input_that_never_comes_moves_nothing():
     start = gf.Weights(np.diag([0.5, 2.0]), np.diag([1.0, 3.0]))
     Sigma, t = np.diag([4.0, 0.0]), [0.0, 1.0, 1e6]
