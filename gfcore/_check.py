@@ -75,12 +75,14 @@ def real(name: str, value: ArrayLike) -> NDArray[Any]:
     try:
         given = np.asanyarray(value)
     except Exception as error:  # whatever the conversion of an object raises
-        raise ValueError(f"{name} must be a real array: {error}") from None
+        ragged = "inhomogeneous" in str(error)
+        why = ", but its rows are not of one length" if ragged else f": {error}"
+        raise ValueError(f"{name} must be a real array{why}") from None
     _whole(name, given)  # an object may become an array that has a mask or a unit
     if given.dtype.kind not in "iuf":
-        raise ValueError(
-            f"{name} must be real numbers, got {given.dtype} entries, shape {given.shape}"
-        )
+        none = given.dtype == object and any(entry is None for entry in given.flat)
+        got = "None" if none else f"{given.dtype} entries"
+        raise ValueError(f"{name} must be real numbers, got {got}, shape {given.shape}")
     return np.asarray(given)
 
 

@@ -21,6 +21,16 @@ def _sizes(m: int, n: int, k: int) -> tuple[int, int, int]:
     return _check.count("m", m, 1), _check.count("n", n, 1), _check.count("k", k, 1)
 
 
+def _drawn(name: str, spread: float, U: Array, V: Array) -> Weights:
+    """Return weights drawn with this spread, or raise ValueError where it is too large."""
+    if max(np.abs(U).max(), np.abs(V).max()) > _check.LARGEST:
+        raise ValueError(
+            f"{name} must be smaller, so that no weight is beyond {_check.LARGEST:g}, "
+            f"got {spread:g}"
+        )
+    return Weights(U, V)
+
+
 @_check.quiet
 def gaussian(m: int, n: int, k: int, std: float, rng: np.random.Generator) -> Weights:
     """Draw weights with independent N(0, std^2) entries, as in Section 6.
@@ -42,7 +52,7 @@ def gaussian(m: int, n: int, k: int, std: float, rng: np.random.Generator) -> We
     Raises
     ------
     ValueError
-        If a size is below 1, std is negative, or rng is not a Generator.
+        If a size is below 1, std is negative or too large, or rng is not a Generator.
 
     Examples
     --------
@@ -53,7 +63,7 @@ def gaussian(m: int, n: int, k: int, std: float, rng: np.random.Generator) -> We
     m, n, k = _sizes(m, n, k)
     std, rng = _check.nonnegative("std", std), _check.generator(rng)
     U = std * rng.standard_normal((m, k))
-    return Weights(U, std * rng.standard_normal((n, k)))
+    return _drawn("std", std, U, std * rng.standard_normal((n, k)))
 
 
 @_check.quiet
@@ -138,8 +148,8 @@ def balanced(
     Raises
     ------
     ValueError
-        If a size is below 1, scale is negative, rng is not a Generator, or det_sign is asked
-        for where X0 has no determinant or det(X0) = 0.
+        If a size is below 1, scale is negative or too large, rng is not a Generator, or
+        det_sign is asked for where X0 has no determinant or det(X0) = 0.
 
     Examples
     --------
@@ -164,7 +174,8 @@ def balanced(
     if det_sign is not None:
         # det(X0) = det(U U^T) det(O).
         O[:, 0] *= det_sign * np.linalg.slogdet(O).sign
-    return Weights(small, O @ small) if m <= n else Weights(O @ small, small)
+    large = O @ small
+    return _drawn("scale", scale, *((small, large) if m <= n else (large, small)))
 
 
 @_check.quiet
@@ -296,8 +307,8 @@ def imbalanced(
     Raises
     ------
     ValueError
-        If no weights have this Q, a size is below 1, scale is negative, lam is not a finite
-        number, or rng is not a Generator.
+        If no weights have this Q, a size is below 1, scale is negative or too large, lam is
+        not a finite number, or rng is not a Generator.
 
     Examples
     --------
@@ -325,4 +336,4 @@ eigenvalues of that sign; got k = 4, m = 3, lam = 2.0
     # The R of this QR has R^T R = small^T small + |lam| I, without forming that sum.
     R = np.linalg.qr(np.vstack([small, np.sqrt(abs(lam)) * np.eye(k)]), mode="r")
     large = _orthonormal(rows, k, rng) @ R
-    return Weights(large, small) if lam > 0 else Weights(small, large)
+    return _drawn("scale", scale, *((large, small) if lam > 0 else (small, large)))

@@ -347,6 +347,17 @@ def tangent_kernel(weights: Weights, covariance: ArrayLike | None = None) -> Arr
     return np.asarray(K.reshape(*A.shape[:-2], m * n, m * n))
 
 
+def _samples(t: ArrayLike, error: ArrayLike) -> tuple[Array, Array]:
+    """Return increasing times and the errors >= 0 at them, or raise ValueError."""
+    t, error = _check.times(t), _check.array("error", error, 1)
+    _check.shape("t", t, error.shape)
+    if (stays := np.diff(t) <= 0).any():
+        raise ValueError(f"t must be increasing, got {t[stays.argmax()]} twice")
+    if (error < 0).any():
+        raise ValueError(f"error must be >= 0, got a smallest entry of {error.min()}")
+    return t, error
+
+
 def _clean(error: Array) -> tuple[slice, float]:
     """Find where `error` falls, after its last rise and above its floor; return both."""
     # Some 500 samples, or the fall from one to the next drowns in rounding too early.
@@ -415,12 +426,7 @@ def measured(t: ArrayLike, error: ArrayLike) -> MeasuredRate:
     ValueError: no clean exponential window: above a floor of 0e+00, the last part of the fall \
 spans 0.65 e-foldings, fewer than 1
     """
-    t, error = _check.times(t), _check.array("error", error, 1)
-    _check.shape("t", t, error.shape)
-    if (np.diff(t) <= 0).any():
-        raise ValueError(f"t must be increasing, got shape {t.shape}")
-    if (error < 0).any():
-        raise ValueError(f"error must be >= 0, got a smallest entry of {error.min()}")
+    t, error = _samples(t, error)
     refused = "no clean exponential window: "
     if not error.any():
         raise ValueError(f"{refused}error is zero at every time, shape {error.shape}")
@@ -431,12 +437,16 @@ spans 0.65 e-foldings, fewer than 1
     t, y = t[clean][positive], np.log(error[clean][positive])
     if t.size < 9:
         raise ValueError(f"{refused}{t.size} samples fall, above a floor of {floor:.1e}")
+    # In a unit in which no square of a time underflows.
+    unit = float(np.ldexp(1.0, np.frexp(t[-1])[1]))
+    t = t / unit
     # The last 60% in time, and no more than the last half of the fall.
     begin = max(t[0] + 0.4 * (t[-1] - t[0]), t[np.argmax(y <= (y[0] + y[-1]) / 2)])
     edges = np.linspace(begin, t[-1], 4)
     windows = [(t >= lo) & (t <= hi) for lo, hi in pairwise(edges)]
     if min(w.sum() for w in windows) < 3:
-        raise ValueError(f"{refused}a third of the last {t[-1] - begin:.3g} has < 3 samples")
+        last = (t[-1] - begin) * unit
+        raise ValueError(f"{refused}a third of the last {last:.3g} has < 3 samples")
     # Clustered samples can leave a window without a slope; it is then not a number.
     with np.errstate(all="ignore"):
         center = np.array([t[w].mean() for w in windows])
@@ -465,11 +475,16 @@ spans 0.65 e-foldings, fewer than 1
             f"{folds:.2g} e-foldings, fewer than 1"
         )
     if not (settled and uncertainty < rate):
-        slopes = ", ".join(f"{s:.4g}" for s in slope)
+        slopes = ", ".join(f"{float(s) / unit:.4g}" for s in slope)
         raise ValueError(
             f"{refused}the slope of log(error) still drifts, {slopes} in three windows"
         )
-    return MeasuredRate(float(rate), float(uncertainty))
+    found = MeasuredRate(float(rate) / unit, float(uncertainty) / unit)
+    if found.rate == float("inf"):
+        raise ValueError(
+            f"{refused}the rate is beyond all numbers, of times up to {t[-1] * unit}"
+        )
+    return found
 
 
 def _slope(t: Array, y: Array) -> tuple[float, float]:
@@ -513,11 +528,8 @@ def reach(t: ArrayLike, error: ArrayLike, level: float) -> float:
     >>> [reach(t, np.exp(-t), level) for level in (2.0, np.exp(-1.5), 0.1)]
     [0.0, 1.5, inf]
     """
-    t, error = _check.times(t), _check.array("error", error, 1)
-    _check.shape("t", t, error.shape)
+    t, error = _samples(t, error)
     level = _check.positive("level", level)
-    if (error < 0).any():
-        raise ValueError(f"error must be >= 0, got a smallest entry of {error.min()}")
     if not (error < level).any():
         return float("inf")
     i = int(np.argmax(error < level))

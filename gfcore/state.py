@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from gfcore import _check
 from gfcore._check import Array
-from gfcore._gauge import narrowed
+from gfcore._gauge import narrowed, positive
 from gfcore._scale import norm, sized
 
 
@@ -358,6 +358,8 @@ def laws(weights: Weights) -> int:
     """Return how many independent conserved quantities Q of (13) has at these weights.
 
     It is the rank of the derivative of Q, found numerically; r k - r (r-1)/2 for R of rank r.
+    Neither depends on the units of an output, an input or a hidden unit, and each is taken in
+    its own.
 
     Parameters
     ----------
@@ -380,6 +382,8 @@ def laws(weights: Weights) -> int:
     6
     """
     R = _check.weights("weights", weights).R
+    for axis in (1, 0):
+        R = R / positive(np.abs(R).max(axis, keepdims=True))
     moves = np.eye(R.size).reshape(-1, *R.shape)
     signs = np.repeat([1.0, -1.0], [len(weights.U), len(weights.V)])
     half = moves.mT @ (signs[:, None] * R)

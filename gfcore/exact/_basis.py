@@ -19,21 +19,27 @@ MIXTURES = ((1.57, 1.36, 1.41), (-0.81, 1.93, -0.63), (0.58, -1.21, 0.37))
 
 
 def in_modes(
-    Y: Array, U: Array, V: Array
+    Y: Array, U: Array, V: Array, Sigma: Array | None = None
 ) -> tuple[NDArray[Any], NDArray[Any], float, tuple[Array, Array, Array, Array]]:
     """Return the bases of the modes, (m, r) and (n, r), with their sigma, lam, x0 and unit.
 
     The defect that comes before these is above 1 if there are no such bases but for rounding.
+    Where Sigma is given, it is diagonal in the bases as well, along modes that Y or X0 has.
     """
     m, n = Y.shape
     r = min(m, n)
     R = narrowed(U, V)
     size_Y, size_U, size_V = (np.linalg.norm(A, 2) or 1.0 for A in (Y, R[:m], R[m:]))
     A, U, V = Y / size_Y, R[:m] / size_U, R[m:] / size_V
+    if Sigma is not None:
+        # Y Sigma and X0 Sigma have the same vectors, and tell apart what is equal in Y and X0.
+        A = A + (A + U @ V.T) @ Sigma / (np.linalg.norm(Sigma, 2) or 1.0)
     rounding = 4 * (m + n) * EPS
     found = (common_basis(A, U, V, *weights) for weights in MIXTURES)
     defect, left, right, d = min(found, key=lambda basis: basis[0])
     u, v = left.conj().T @ U, right.conj().T @ V
+    # A product may be known where one of its weights is lost in what leaks from other modes.
+    known = np.abs((u[:r] * v[:r].conj()).sum(1)) > rounding
     length_u = size_U * lengths(u, left, d / rounding)[:r]
     length_v = size_V * lengths(v, right, d / rounding)[:r]
     # Of weights whose products are far from underflow, the unit is 1.
@@ -44,7 +50,7 @@ def in_modes(
     root = np.sqrt(unit)[:, None]
     u, v = (size / root * a[:r] / root for size, a in ((size_U, u), (size_V, v)))
     x = (u * v.conj()).sum(1).real
-    x[length_u * length_v == 0] = 0
+    x[(length_u * length_v == 0) & ~known] = 0
     lam = (length_u - length_v) * (length_u + length_v)
     lam[np.abs(lam) <= rounding * length_u**2] = 0
     left, right = left[:, :r], right[:, :r]

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gfcore import _check
 from gfcore._check import EPS, Array
+from gfcore._scale import norm
 from gfcore.exact._basis import in_modes
 from gfcore.exact._modes import agreeing, quotient, spectral_path
 from gfcore.state import Weights
@@ -118,14 +119,17 @@ def spectral(
     covariance : (n, n) array_like, optional
         Sigma of the inputs, symmetric and positive semidefinite, where they are not white; Y is
         the correlation of outputs and inputs, whose right singular vectors are eigenvectors of
-        Sigma. Where singular values of Y are equal, Sigma has a say in choosing them. Where
-        Sigma is 0, so is Y, as is every correlation with inputs that do not vary.
+        Sigma. Where singular values of Y repeat or vanish, Sigma has a say in choosing them.
+        Where Sigma is 0, so is Y, as is every correlation with inputs that do not vary.
 
     Returns
     -------
     (*stack, *t.shape, m, n) array
-        X(t), to about 1e-14 of ||Y|| + ||U0|| ||V0|| at worst. Weights of a mode below 1e-13
-        of those that share its rows, and an imbalance below its rounding error, count as 0.
+        X(t), to about 1e-14 of ||Y|| + ||U0|| ||V0||, or what relative changes of that size in
+        Y, weights0, covariance and t do to it, if that is more: a mode that grows from weights
+        far smaller than those that share its rows is known only as well as these are. Weights
+        of a mode below 1e-13 of those that share its rows, and an imbalance below its rounding
+        error, count as 0.
 
     Raises
     ------
@@ -154,10 +158,7 @@ def spectral(
     Sigma = None if covariance is None else _check.covariance(covariance, n)
     for i in np.ndindex(*stack):
         U, V, where = weights0.U[i], weights0.V[i], f" in problem {i}" if i else ""
-        # Y Sigma has the same vectors, and tells apart what is equal in Y.
-        size = 0.0 if Sigma is None else np.linalg.norm(Sigma, 2)
-        mixed = target[i] if Sigma is None else target[i] + target[i] @ Sigma / (size or 1.0)
-        left, right, defect, (sigma, lam, x, unit) = in_modes(mixed, U, V)
+        left, right, defect, (sigma, lam, x, unit) = in_modes(target[i], U, V, Sigma)
         if defect > 1:
             both = "Y" if Sigma is None else "Y and covariance"
             raise ValueError(
@@ -168,7 +169,10 @@ def spectral(
         if Sigma is None:
             path = spectral_path(sigma, lam, x, time, unit)
         else:
-            path = coloured(target[i], Sigma, left, right, (lam, x, unit), time, where)
+            # Of the largest product of weights; what has neither that nor a target rests.
+            share = x * (unit / (norm(U) or 1.0)) * (unit / (norm(V) or 1.0))
+            start = sigma, lam, x, unit
+            path = coloured(target[i], Sigma, left, right, start, share, time, where)
         path = path[..., None, :]
         X[i] = (left * path @ right.conj().T).real
     return X
@@ -179,17 +183,19 @@ def coloured(
     Sigma: Array,
     left: NDArray[Any],
     right: NDArray[Any],
-    start: tuple[Array, Array, Array],
+    start: tuple[Array, Array, Array, Array],
+    share: Array,
     time: Array,
     where: str,
 ) -> Array:
     """x(t) of each mode where the variances of the inputs are the eigenvalues of Sigma."""
-    sigma, s = (
-        (a.conj() * b).sum(0).real for a, b in ((left, Y @ right), (right, Sigma @ right))
-    )
+    sigma, lam, x, unit = start
+    s = (right.conj() * (Sigma @ right)).sum(0).real
     size_Y, size = (np.linalg.norm(A, 2) or 1.0 for A in (Y, Sigma))
     seen = ~_check.unvaried(Sigma, right)
-    off = np.abs(Sigma @ right - right * s).max() / size
+    # Vectors that Y and X0 hardly see need not be right: along them X hardly moves.
+    moving = np.maximum(np.abs(sigma) / size_Y, np.abs(share))
+    off = np.abs((Sigma @ right - right * s) * moving).max() / size
     off = max(off, np.abs(Y @ right - left * sigma).max() / size_Y)
     if off > 1e-12:
         raise ValueError(
@@ -201,7 +207,7 @@ def coloured(
             f"covariance must not be 0 along right singular vectors of Y{where}, as it is for "
             f"that of {lost:.3g}: the weights grow for ever, shape {Sigma.shape}"
         )
-    scale, (lam, x, unit) = np.where(seen, s, 1), start
+    scale = np.where(seen, s, 1)
     path = spectral_path(np.where(seen, sigma, 0), scale * lam, scale * x, time, unit)
     # An input that never comes moves nothing.
     return np.where(seen, path / scale, x * unit * unit)

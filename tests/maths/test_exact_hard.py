@@ -515,6 +515,41 @@ def test_spectral_starts_with_inputs_that_are_not_white(shape, equal):
     assert np.abs(white - exact.spectral(Y, start, t)).max() < 1e-13
 
 
+def test_a_covariance_chooses_the_vectors_that_target_and_weights_leave_open():
+    t = np.array([0.0, 0.3, 2.0])
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        m, n = rng.integers(1, 5, 2)
+        r, k = min(m, n), int(rng.integers(max(m, n), 7))
+        Phi, Psi, G = (np.linalg.qr(rng.standard_normal((a, a))).Q for a in (m, n, k))
+        sigma, s = rng.choice([0.0, 0.0, 1.0, 0.5], r), rng.choice([0.0, 2.0, 2.0, 0.3], n)
+        sigma[s[:r] == 0] = 0
+        u, v = rng.choice([0.0, 0.5, 1.0, -1.0, 1e-3], m), rng.choice([0.0, 0.5, 1.0, 1e-3], n)
+        Y, Sigma = (Phi[:, :r] * sigma) @ Psi[:, :r].T, (Psi * s) @ Psi.T
+        start = gf.Weights((Phi * u) @ G[:m], (Psi * v) @ G[:n])
+        X = exact.spectral(Y, start, t, covariance=Sigma)
+        path = gf.flow.solve(Y, start, t, 1e-12, covariance=Sigma)
+        assert np.abs(X - path.X).max() < 1e-12, seed
+    # What the weights or the target see has to be of the covariance as well.
+    Sigma, E = [[1.0, 0.0, 0.0], [0.0, 2.0, 1.0], [0.0, 1.0, 2.0]], np.diag([1.0, 0.0, 0.0])
+    assert np.abs(exact.spectral(E, gf.Weights(E, E), t, covariance=Sigma) - E).max() < 1e-15
+    for diagonal in ([1.0, 1.0, 0.0], [0.0, 1.0, 2.0], [0.0, 0.0, 1e-3]):
+        D = np.diag(diagonal)
+        for Y, W in ((D, E), (E, D)):
+            with pytest.raises(ValueError, match="covariance"):
+                exact.spectral(Y, gf.Weights(W, W), t, covariance=Sigma)
+
+
+@pytest.mark.parametrize("small", [1e-3, 1e-6, 1e-9, 1e-12])
+def test_a_product_is_kept_where_a_larger_weight_is_beside_it(small):
+    P = np.linalg.qr(np.random.default_rng(1).standard_normal((2, 2))).Q
+    start = gf.Weights(P * [small, 1.0], [[0.5, 0.0]])
+    for sigma in (0.0, small):
+        x = exact.spectral_modes(sigma, small**2 - 0.25, small / 2, [0.0, 0.5, 9.0])
+        X = exact.spectral(sigma * P[:, :1], start, [0.0, 0.5, 9.0])
+        assert np.abs(X - x[:, None, None] * P[:, :1]).max() < 1e-15
+
+
 def test_an_input_that_never_comes_moves_nothing():
     start = gf.Weights(np.diag([0.5, 2.0]), np.diag([1.0, 3.0]))
     Sigma, t = np.diag([4.0, 0.0]), [0.0, 1.0, 1e6]

@@ -128,8 +128,8 @@ def initial_spectral(d, given):
 
 
 def reach(d, given):
-    t, error = np.sort(d.positive((d.k,))), d.positive((d.k,))
-    return {"t": t, "error": error, "level": abs(d.number()) or 1.0}
+    t = np.unique(d.positive((d.k,)))
+    return {"t": t, "error": d.positive(t.shape), "level": abs(d.number()) or 1.0}
 
 
 def measured(d, given):

@@ -242,3 +242,15 @@ def test_sizes_and_scales_are_checked_before_anything_is_drawn(arguments, messag
         ValueError, match=r"rng must be a numpy\.random\.Generator, got NoneType"
     ):
         initial.gaussian(2, 3, 4, 1.0, None)
+
+
+def test_a_spread_too_large_is_named():
+    for sizes in ((2, 3, 2), (3, 2, 2)):
+        rng = np.random.default_rng(0)
+        with pytest.raises(ValueError, match=r"std must be smaller.* 1e\+75, got 1e\+75"):
+            initial.gaussian(*sizes, 1e75, rng)
+        with pytest.raises(ValueError, match="scale must be smaller"):
+            initial.balanced(*sizes, 1e75, rng)
+        for lam in (1e75, 0.0, -1e75):
+            with pytest.raises(ValueError, match="scale must be smaller"):
+                initial.imbalanced(*sizes, lam, 1e75, rng)

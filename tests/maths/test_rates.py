@@ -1,5 +1,7 @@
 """Rates: predictions against 120-digit solutions, the bound against draws, measurements."""
 
+import re
+
 import mpmath as mp
 import numpy as np
 import pytest
@@ -359,9 +361,10 @@ def test_measured_refuses_an_algebraic_decay(power, shift):
 @pytest.mark.parametrize(
     ("t", "error", "message"),
     [
-        ([0, 1, 1], [3, 2, 1], r"t must be increasing, got shape \(3,\)"),
+        ([0, 1, 1], [3, 2, 1], r"t must be increasing, got 1\.0 twice"),
         ([0, 1], [3, 2, 1], r"t must have shape \(3,\), got shape \(2,\)"),
         ([0, 1, 2], [3, 2, -1], r"error must be >= 0, got a smallest entry of -1"),
+        (1e-320 * np.arange(99), np.exp(-np.arange(99.0)), "the rate is beyond all numbers"),
         (range(8), np.exp(-np.arange(8)), r"at least 9 samples are needed, got shape \(8,\)"),
         (range(50), np.ones(50), "0 samples fall, above a floor of 1.0e"),
         (range(50), np.zeros(50), "error is zero at every time"),
@@ -378,6 +381,19 @@ def test_measured_refuses_an_algebraic_decay(power, shift):
 def test_measured_says_why_there_is_no_window(t, error, message):
     with pytest.raises(ValueError, match=message):
         rates.measured(t, error)
+
+
+@pytest.mark.parametrize("unit", [2.0**-1000, 2.0**-500, 2.0**200])
+def test_measured_has_no_unit_of_its_own(unit):
+    t = np.linspace(0, 40, 401)
+    error = np.exp(-t) + 0.1 * np.exp(-0.5 * t)
+    rate, uncertainty = rates.measured(t, error)
+    assert rates.measured(t * unit, error) == (rate / unit, uncertainty / unit)
+    t = np.linspace(0, 1, 401)
+    with pytest.raises(ValueError, match="still drifts") as refusal:
+        rates.measured(t * unit, np.exp(-10 * t) + 1e-4 * np.exp(-0.5 * t))
+    slopes = [float(s) * unit for s in re.findall(r"\d\S*\d", str(refusal.value))]
+    assert slopes == pytest.approx([9.88, 9.4, 6.4], abs=0.6)
 
 
 def test_reach_is_exact_for_an_exponential_and_brackets_any_error():
@@ -397,6 +413,7 @@ def test_reach_is_exact_for_an_exponential_and_brackets_any_error():
 @pytest.mark.parametrize(
     ("t", "error", "level", "named"),
     [([0, 1], [1, 2, 3], 1, "t must have shape"), ([1, 0], [1, 2], 1, "t must be"),
+     ([0, 1, 1, 1], [1, 0.9, 0.5, 0.1], 0.3, r"t must be increasing, got 1\.0 twice"),
      ([0, 1], [1, -1], 1, "error must be"), ([0, 1], [1, 1], 0, "level must be")],
 )  # fmt: skip
 def test_reach_names_a_bad_argument(t, error, level, named):

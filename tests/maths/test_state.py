@@ -190,6 +190,17 @@ def test_laws_are_counted_by_the_rank_of_the_weights(m, n, k):
     assert gf.state.laws(gf.Weights(U, V)) == r * k - r * (r - 1) // 2
 
 
+@pytest.mark.parametrize("least", [1e-20, 1e-300])
+def test_laws_are_counted_in_any_units(least):
+    D = np.diag([1.0, least])
+    assert gf.state.laws(gf.Weights(D, D)) == 3
+    U, V = draw(2, 3, 4)
+    V[-1] = V[0]  # of rank 4, with 10 laws
+    rows, units = np.array([[1.0], [least]]), np.array([1.0, least, 1.0, least])
+    assert gf.state.laws(gf.Weights(rows * U, least * V)) == 10
+    assert gf.state.laws(gf.Weights(U * units, V * units)) == 10
+
+
 def test_blocks_are_those_of_a_stack_too():
     U, V = np.random.default_rng(0).standard_normal((2, 5, 3, 4))
     R = np.concatenate([U, V[:, :2]], axis=1)
