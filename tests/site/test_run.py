@@ -681,6 +681,12 @@ def test_a_check_that_fails_here_is_not_said_to_hold(reader):
     reader.page.get_by_role("button", name="Reset all").click()
 
 
+def test_parameters_are_shown_without_their_heading_where_they_can_be_changed(reader):
+    cell = reader.page.locator("div.cell.tag_parameters")
+    expect(cell.locator(".cm-content")).to_be_visible()
+    expect(cell.locator("summary")).to_be_hidden()
+
+
 def test_without_a_server_there_is_a_word_and_no_button(visit):
     page = visit(CHAPTER, "desk")
     assert page.get_by_role("button", name="Run this page").count() == 0
