@@ -249,6 +249,18 @@ def test_rows_in_brackets_are_the_same_by_their_address(player, text):
     expect(player.page.locator(".play-wrong:not([hidden])")).to_have_count(0)
 
 
+def test_the_name_of_an_example_leads_to_the_form(player):
+    player.open("#preset-order")
+    name = player.page.locator("#preset-blind a")
+    before = player.runs()
+    name.click()
+    player.after(before)
+    assert player.hash == "#preset-blind"
+    expect(name).not_to_be_in_viewport()
+    expect(player.field("preset")).to_be_in_viewport()
+    expect(player.field("preset")).to_have_value("blind")
+
+
 def test_what_is_too_long_for_an_address_stays_in_the_tab(player):
     player.open("#preset-order")
     word = player.page.get_by_text("too long for an address")

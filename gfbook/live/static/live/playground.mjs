@@ -258,7 +258,7 @@ export async function start(box) {
   addEventListener("popstate", () => { // and whenever the hash changes
     const now = asked();
     if (!now) return;
-    place.scrollIntoView();
+    requestAnimationFrame(() => place.scrollIntoView()); // after the browser went to what the hash names
     enter(now);
   });
   form();
