@@ -46,6 +46,17 @@ def told(residual: float, tol: float) -> str:
     return f"The residual is {below} below the tolerance."
 
 
+def tolerance(tol: float) -> str:
+    """Return a tolerance to two digits, as a float whose power of ten can be raised.
+
+    Examples
+    --------
+    >>> tolerance(1e-12), tolerance(0.0095), tolerance(1.5)
+    ('1e-12', '9.5e-03', '1.5e+00')
+    """
+    return f"{tol:.1e}".replace(".0e", "e")
+
+
 def escaped(text: str) -> str:
     """Return a text for HTML: an apostrophe is no number 39, which the search would find."""
     return escape(text, quote=False).replace('"', "&quot;")
@@ -194,7 +205,12 @@ class Book:
         jinja = Environment(
             loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
-        jinja.filters |= {"place": place, "powers": powers, "counted": ledger.counted}
+        jinja.filters |= {
+            "place": place,
+            "powers": powers,
+            "tolerance": tolerance,
+            "counted": ledger.counted,
+        }
         jinja.filters |= {"page": playground.page, "tex": tex, "slug": slug, "e": escaped}
         used = Counter(claim["section"] for claim in self.claims)
         totals, own = (ledger.totals(self.claims, by) for by in ("paper", "book"))

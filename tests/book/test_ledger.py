@@ -399,6 +399,26 @@ def rows(site, name):
     return dict(re.findall(r'<tr id="([\w-]+)".*?>(.*?)</tr>', text, re.S))
 
 
+def number(shown):
+    """Return the number that is printed with a power of ten, or without."""
+    typed = shown.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789"))
+    if shown == typed:
+        return float(shown)
+    digits, power = re.fullmatch(r"(?:(.+)·)?10(-?\d+)", typed).groups()
+    return float(f"{digits or 1}e{power}")
+
+
+def test_tolerances_are_shown_to_two_digits(site):
+    shown = rows(site, "record/claims")
+    for claim in json.loads((site / "claims.json").read_bytes())["claims"]:
+        page = (site / claim["url"].partition("#")[0]).read_text(encoding="utf-8")
+        fold = page.partition(f"<code>{claim['id']}</code> residual ")[2].partition("</p>")[0]
+        for text in (fold, shown[claim["id"]].replace("</span>", ",")):
+            tolerance = re.search("tolerance ([^,]+)", text)[1]
+            assert number(tolerance) == float(f"{claim['tol']:.1e}"), claim["id"]
+            assert ".0·" not in tolerance
+
+
 def test_ledger_has_every_claim(site):
     shown = rows(site, "record/claims")
     assert list(shown) == [entry["id"] for entry in entries()]

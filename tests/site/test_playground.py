@@ -233,6 +233,34 @@ def test_what_is_wrong_is_told_beside_its_field(player):
     assert player.hash == "#preset-identity"
 
 
+@pytest.mark.parametrize(
+    "text", ["[[1,2],\n [3,4]]", "[[1.\n  2.]\n [3. 4.]]", "[[1, 2],[3,\n4]]"]
+)
+def test_rows_in_brackets_are_the_same_by_their_address(player, text):
+    code = player.page.locator(".play-code")
+    player.open("#preset-identity")
+    player.set("Y", text)
+    expect(code).to_contain_text("Y = [[1.0, 2.0], [3.0, 4.0]]")
+    hash = player.hash
+    player.open("#preset-identity")
+    expect(code).not_to_contain_text("Y = [[1.0, 2.0], [3.0, 4.0]]")
+    player.open(hash)
+    expect(code).to_contain_text("Y = [[1.0, 2.0], [3.0, 4.0]]")
+    expect(player.page.locator(".play-wrong:not([hidden])")).to_have_count(0)
+
+
+def test_the_name_of_an_example_leads_to_the_form(player):
+    player.open("#preset-order")
+    name = player.page.locator("#preset-blind a")
+    before = player.runs()
+    name.click()
+    player.after(before)
+    assert player.hash == "#preset-blind"
+    expect(name).not_to_be_in_viewport()
+    expect(player.field("preset")).to_be_in_viewport()
+    expect(player.field("preset")).to_have_value("blind")
+
+
 def test_what_is_too_long_for_an_address_stays_in_the_tab(player):
     player.open("#preset-order")
     word = player.page.get_by_text("too long for an address")

@@ -653,6 +653,40 @@ def test_a_check_is_made_again_where_it_stands(reader):
     expect(fold.locator(".residual").first).not_to_contain_text(", here")
 
 
+def test_a_check_that_fails_here_is_not_said_to_hold(reader):
+    changed, cell = (reader.page.locator(f"div.cell.tag_id-cell-{n}") for n in ("04", "11"))
+    fold = cell.locator("details.check")
+    bar, figures = fold.locator(".claim"), fold.locator(".residual")
+    book = bar.evaluate("bar => bar.outerHTML"), figures.inner_html()
+    fold.locator("summary").click()
+    code = changed.locator(".cm-content").inner_text()
+    reader.write(changed, f"{code}\nsigma *= 2")
+    reader.run(changed)
+    reader.run(cell)
+    expect(cell.locator(".live-error > p")).to_contain_text("ClaimError")
+    expect(bar).to_have_class("claim claim-fails")
+    expect(bar.locator(".verdict")).to_have_text("check failed here")
+    expect(figures).to_contain_text(re.compile(r" residual \S+ exceeds \S+, here$"))
+    # Run well again, it says so; run without its check, it says nothing of it.
+    press(changed, "Reset")
+    reader.run(cell)
+    expect(bar.locator(".verdict")).to_have_text("holds")
+    expect(figures).to_have_text(re.compile(r"residual .+ when altered, here$"))
+    reader.write(cell, "np.eye(2)")
+    reader.run(cell)
+    expect(bar.locator(".verdict")).to_have_text("not checked here")
+    expect(figures).to_contain_text("not measured here")
+    press(cell, "Reset")
+    assert (bar.evaluate("bar => bar.outerHTML"), figures.inner_html()) == book
+    reader.page.get_by_role("button", name="Reset all").click()
+
+
+def test_parameters_are_shown_without_their_heading_where_they_can_be_changed(reader):
+    cell = reader.page.locator("div.cell.tag_parameters")
+    expect(cell.locator(".cm-content")).to_be_visible()
+    expect(cell.locator("summary")).to_be_hidden()
+
+
 def test_without_a_server_there_is_a_word_and_no_button(visit):
     page = visit(CHAPTER, "desk")
     assert page.get_by_role("button", name="Run this page").count() == 0

@@ -66,9 +66,34 @@ function drawn(output, cell) {
   return data["text/plain"] ? box("text_plain", make("pre", { textContent: text(data["text/plain"]) })) : null;
 }
 
+/** Put the bars and the figures of a cell's checks back as they are in the book. */
+const unchecked = (cell) => cell.claims.forEach(([place, book]) => {
+  place.className = book.className;
+  place.replaceChildren(...book.cloneNode(true).childNodes);
+});
+
+/** Show for each claim of a cell what its check measured, or in its bar as well that there is no such result. */
+function judge(cell, outputs) {
+  unchecked(cell);
+  const wrong = outputs.find(({ ename }) => ename === "ClaimError")?.evalue;
+  for (const place of cell.fold?.querySelectorAll(".residual") ?? []) {
+    const name = place.querySelector("code"), id = name.textContent, bar = document.getElementById(`claim-${id}`);
+    const claim = outputs.map(({ metadata }) => metadata?.claim).findLast((c) => c?.id === id), fails = wrong?.startsWith(`${id}: `);
+    if (claim && !fails) {
+      const said = `residual ${power(claim.residual)}, tolerance ${power(claim.tol).replace(".0·", "·")}`;
+      place.replaceChildren(name, ` ${said}${claim.altered === null ? "" : `, ${power(claim.altered)} when altered`}, here`);
+      continue;
+    }
+    place.replaceChildren(name, fails ? ` ${wrong.slice(id.length + 2)}, here` : " not measured here");
+    bar.className = `claim claim-${fails ? "fails" : "unchecked"}`;
+    bar.querySelector(".verdict").textContent = fails ? "check failed here" : "not checked here";
+  }
+}
+
 /** Show what a cell did: pictures in their figures, figures of checks in their folds, numbers in the text. */
 function show(cell, { outputs, line }, pasted) {
   cell.line = line;
+  judge(cell, outputs);
   const rest = [];
   for (const output of outputs) {
     const { scrapbook, claim } = output.metadata ?? {};
@@ -81,12 +106,7 @@ function show(cell, { outputs, line }, pasted) {
       }
       if (scrapbook.mime_prefix) continue;
     }
-    if (claim && cell.fold) {
-      const place = [...cell.fold.querySelectorAll(".residual")].find((p) => p.querySelector("code").textContent === claim.id);
-      const said = `residual ${power(claim.residual)}, tolerance ${power(claim.tol)}`;
-      place?.replaceChildren(make("code", { textContent: claim.id }), ` ${said}${claim.altered === null ? "" : `, ${power(claim.altered)} when altered`}, here`);
-      continue;
-    }
+    if (claim && cell.fold) continue;
     const made = drawn(output, cell);
     if (made) rest.push(made);
   }
@@ -272,7 +292,7 @@ export async function start(box) {
     cell.editor.mark(0);
     cell.output.replaceChildren(...cell.first);
     if (cell.image) cell.output.querySelector("figure img").replaceWith(cell.image);
-    cell.fold?.querySelectorAll(".residual").forEach((place, i) => place.replaceChildren(...cell.residuals[i].map((node) => node.cloneNode(true))));
+    unchecked(cell);
   };
 
   for (const [number, cell] of cells.entries()) {
@@ -287,7 +307,7 @@ export async function start(box) {
     cell.first = [...cell.output.childNodes];
     cell.bare = !cell.first.length;
     cell.fold = cell.output.querySelector("details.check");
-    cell.residuals = [...cell.fold?.querySelectorAll(".residual") ?? []].map((place) => [...place.childNodes].map((node) => node.cloneNode(true)));
+    cell.claims = [...cell.fold?.querySelectorAll(".claim, .residual") ?? []].map((place) => [place, place.cloneNode(true)]);
     cell.alt = cell.output.querySelector("img")?.alt;
     cell.kept = kept.get(cell.id);
     book.edit(cell, cell.kept ?? cell.original);

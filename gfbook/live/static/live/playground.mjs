@@ -14,6 +14,8 @@ const there = (values) => fields.filter(({ when }) => Object.entries(when ?? {})
 const given = (values) => Object.fromEntries(there(values).map(({ id }) => [id, values[id]]));
 /** Rows, each on a line; what has lines and semicolons as well may mean two things, and stays. */
 const lined = (text) => /\n/.test(text) && /;[^\S\n]*[^\s;]/.test(text) ? text : text.replace(/^[^\S\t]+|\s+$/g, "").split(/[^\S\t]*[\n;]+[^\S\t]*/).join("\n");
+/** The same on one line, for an address; where each row has brackets, lines are blanks. */
+const flat = (text) => /\]\s*[,;]?\s*\[/.test(text) ? text.replace(/\s+/g, " ") : lined(text).replaceAll("\n", ";");
 const same = (a, b) => JSON.stringify(given(a)) === JSON.stringify(given(b));
 const of = (preset) => ({ ...first, ...preset.state });
 
@@ -36,7 +38,7 @@ function address(values) {
   const preset = presets.find((each) => same(of(each), values));
   if (preset) return `#preset-${preset.id}`;
   const every = Object.entries(given(values)), own = every.filter(([id, value]) => value !== first[id]);
-  const short = (own.length ? own : every.slice(0, 1)).map(([id, value]) => [id, lined(value).includes(";") ? value : plain(lined(value).replaceAll("\n", ";").replace(/,\s+/g, ","))]);
+  const short = (own.length ? own : every.slice(0, 1)).map(([id, value]) => [id, lined(value).includes(";") ? value : plain(flat(value).replace(/,\s+/g, ","))]);
   return `#${new URLSearchParams(short)}`.replaceAll("%2C", ",").replaceAll("%3B", ";");
 }
 
@@ -256,7 +258,7 @@ export async function start(box) {
   addEventListener("popstate", () => { // and whenever the hash changes
     const now = asked();
     if (!now) return;
-    place.scrollIntoView();
+    requestAnimationFrame(() => place.scrollIntoView()); // after the browser went to what the hash names
     enter(now);
   });
   form();
