@@ -633,7 +633,7 @@ def predicted(
         rate = gf.rates.identity_imbalance(Y, found.parameters["lam"], "X")
         yield (
             "predicted",
-            shown(rate, np.linalg.norm(Y, 2)),
+            shown(rate, float(np.linalg.norm(Y, 2))),
             "rates.identity_imbalance (Proposition 5), of almost every start that arrives",
         )
     if found and found.distances["spectral"] < TINY:
