@@ -165,6 +165,34 @@ PLACE = [entry["id"] for entry in entries()].index("fn-1") + 1
         ),
         ("text-1-balanced", "[def-2]", "[]", "text-1-balanced: about: [] should be non-empty"),
         ("text-1-balanced", "about: [def-2]", "rank: 0", "rank: 0 is less than"),
+        (
+            "fn-1",
+            "Footnote 1 1.2",
+            "Footnote 1 1",
+            "fn-1: sentences: 0: 'Footnote 1 1' does not",
+        ),
+        (
+            "fn-1",
+            "Footnote 1 1.2",
+            "footnote 1 1.2",
+            "fn-1: sentences: 0: 'footnote 1 1.2' does",
+        ),
+        ("fn-1", "Footnote 1 1.2", "Footnote 1, 1.2", "fn-1: sentences: 0: 'Footnote 1' does"),
+        (
+            "fn-1",
+            "Footnote 1 1.2",
+            "Footnote 1 1.0",
+            "fn-1: sentences: 0: 'Footnote 1 1.0' does",
+        ),
+        ("fn-1", "Footnote 1 1.2", "1.2", "fn-1: sentences: 0: 1.2 is not of type 'string'"),
+        (
+            "fn-1",
+            "[Footnote 1 1.2]",
+            "Footnote 1 1.2",
+            "fn-1: sentences: 'Footnote 1 1.2' is not",
+        ),
+        ("fn-1", "[Footnote 1 1.2]", "[]", "fn-1: sentences: [] should be non-empty"),
+        ("fn-1", "1.2]", "1.2, Footnote 1 1.2]", "has non-unique elements"),
     ],
 )
 def test_altered_ledger_stops_the_build(root, id, old, new, said):
