@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urldefrag, urljoin
 
-import yaml
 from bs4 import BeautifulSoup, Tag
 from playwright.sync_api import Page, sync_playwright
 from sphinx_external_toc.parsing import parse_toc_yaml
@@ -21,6 +20,7 @@ from sphinx_external_toc.parsing import parse_toc_yaml
 from gfbook.build import BuildError, ledger
 from gfbook.build.book import BUILD, HTML
 from gfbook.build.browser import chromium
+from gfbook.build.site import TEMPLATES
 
 PDF = BUILD / "book.pdf"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
@@ -48,13 +48,6 @@ FIT = """() => document.querySelectorAll("div.math, span.math, table").forEach((
 NUMBER = """(places) => document.querySelectorAll("nav a").forEach((link) => {
   link.lastElementChild.textContent = places[link.hash.slice(1)];
 })"""
-FRAME = """<!doctype html>
-<html lang="en" data-theme="light"><head><meta charset="utf-8"><title>{title}</title></head>
-<body class="book"><section class="cover"><h1>{title}</h1>
-{cover}
-<p>{author}, v{version}</p>
-<p>Its code runs, with checks, plots and explorers, on {pages}.</p></section>
-<nav class="toc"><h1>Contents</h1></nav><main class="bd-content"></main></body></html>"""
 
 
 def anchor(name: str, fragment: str = "") -> str:
@@ -111,8 +104,8 @@ def parts(names: list[str]) -> Iterator[tuple[str, list[str]]]:
             yield part.caption or "", found
 
 
-def cited(book: BeautifulSoup) -> Tag | None:
-    """Take the references from the pages and return one list of them, each work once."""
+def cited(book: BeautifulSoup) -> list[Tag]:
+    """Take the references from the pages and return them, each work once."""
     works: dict[str, tuple[str, Tag]] = {}
     same = {}
     for entry in book.select("div.citation"):
@@ -123,48 +116,35 @@ def cited(book: BeautifulSoup) -> Tag | None:
         link["href"] = same.get(str(link["href"]), link["href"])
     for lists in book.select("section:has(> * > .citation-list)"):
         lists.extract()
-    found = book.new_tag("section", id="references")
-    found.append(book.new_tag("h1", string="References"))
-    found.extend(work for _, work in sorted(works.values(), key=lambda each: each[0]))
-    return found if works else None
+    return [work for _, work in sorted(works.values(), key=lambda each: each[0])]
 
 
-def joined(site: Path, names: list[str]) -> BeautifulSoup:
+def joined(site: Path, names: list[str]) -> str:
     """Return one document of all pages, with a cover and a table of contents."""
-    config = yaml.safe_load(Path("_config.yml").read_text(encoding="utf-8"))
-    version = ledger.read(Path("CITATION.cff"))["version"]
-    cover = "\n".join(f"<p>{line}</p>" for line in ledger.read(Path(ledger.PAPER))["cover"])
     first = parsed(site / f"{names[0]}.html")
-    home = first.select_one("link[rel=canonical]")
-    pages = (
-        f'its pages: <a href="{home["href"]}">{home["href"]}</a>'
-        if home
-        else "its pages, which this file lies beside"
-    )
-    frame = FRAME.format(**config, version=version, cover=cover, pages=pages)
-    book = BeautifulSoup(frame, "html.parser")
-    head, contents, main = book.select("head, nav, main")
-    for part in first.select("head link[rel=stylesheet], script"):
-        if part.name == "link" or "mathjax" in str(part).lower():
-            for key in {"src", "href"} & part.attrs.keys():
-                part[key] = f"html/{posixpath.normpath(posixpath.join('x', str(part[key])))}"
-            head.append(part)
-
-    def listed(place: str, title: str) -> None:
-        contents.append(link := book.new_tag("a", href=f"#{place}"))
-        link.extend([title, book.new_tag("span")])
-
+    loaded = [
+        part
+        for part in first.select("head link[rel=stylesheet], script")
+        if part.name == "link" or "mathjax" in str(part).lower()
+    ]
+    for part in loaded:
+        for key in {"src", "href"} & part.attrs.keys():
+            part[key] = f"html/{posixpath.normpath(posixpath.join('x', str(part[key])))}"
+    book, contents = BeautifulSoup("", "html.parser"), []
     for caption, found in parts(names):
-        contents.append(book.new_tag("h2", string=caption))
-        for name in found:
-            main.append(said := article(site, name, names))
-            title = said.select_one("h1")
-            listed(anchor(name), title.get_text() if title else name)
-    if works := cited(book):
-        main.append(said := book.new_tag("article", attrs={"class": "bd-article"}))
-        said.append(works)
-        listed("references", "References")
-    return book
+        said = [article(site, name, names) for name in found]
+        book.extend(said)
+        contents.append((caption, [(each["id"], each.select("h1")[0].text) for each in said]))
+    return TEMPLATES.get_template("print.html").render(
+        config=ledger.read(Path("_config.yml")),
+        version=ledger.read(Path("CITATION.cff"))["version"],
+        cover=ledger.read(Path(ledger.PAPER))["cover"],
+        home=first.select_one("link[rel=canonical]"),
+        loaded=loaded,
+        contents=contents,
+        works=cited(book),
+        book=book,
+    )
 
 
 def begins(pdf: bytes) -> dict[str, int]:
@@ -186,7 +166,7 @@ def make(names: list[str]) -> None:
     if path is None:
         raise BuildError("Chromium is needed: install the package chromium, or set CHROMIUM")
     source = BUILD / "print.html"
-    source.write_text(str(joined(HTML, names)), encoding="utf-8")
+    source.write_text(joined(HTML, names), encoding="utf-8")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         # Three dots a pixel, for what the explorers draw.

@@ -15,9 +15,8 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from html import escape
+from html import unescape
 from html.entities import codepoint2name
-from html.parser import HTMLParser
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,7 +36,6 @@ from gfbook.build.place import project, repository
 HERE = Path(__file__).parent
 TEMPLATES = Environment(loader=PackageLoader(__package__), trim_blocks=True, lstrip_blocks=True)
 SAID: Any = TEMPLATES.get_template("site.html").module
-DATA = {"application/json", "application/ld+json"}  # never run
 RULES = (
     "default-src 'self'; script-src 'self'{}; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; font-src 'self' data:; object-src 'none'; base-uri 'none'; "
@@ -47,10 +45,16 @@ PARTS = ["accessible-pygments", "myst-nb", "pydata-sphinx-theme", "sphinx", "sph
 PARTS += [
     f"sphinx-{part}" for part in ("copybutton", "design", "exercise", "proof", "togglebutton")
 ]
+PICTURE = "book.png"  # shown where others lead to the book
 START = '<meta charset="utf-8" />'
 POLICY = '<meta http-equiv="Content-Security-Policy"'
 # The theme's fonts have every icon; this script, half of a first load, draws them once more.
 ICONS = re.compile(r'\s*<script src="[^"]*scripts/fontawesome\.js[^"]*"></script>')
+# Scripts that are written into a page, but for data; what an element does when it is pressed.
+SCRIPT = re.compile(
+    r'<script(?![^>]*\s(?:src=|type="application/(?:ld\+)?json"))[^>]*>(.*?)</script>', re.S
+)
+HANDLER = re.compile(r'\son[a-z]+="([^"]+)"')
 NAMED = re.compile(r'(<[a-z][^<>]*?)\sid="([^"]*)"')
 # An address within the site, and not one that begins at its root, elsewhere, or on the page.
 ADDRESS = re.compile(
@@ -61,7 +65,7 @@ LETTERS = {chr(c): codepoint2name[c].removesuffix("f") for c in range(0x3B1, 0x3
 
 
 def locate(app: Sphinx, config: Config) -> None:
-    """Say to Sphinx and the theme where the repository is, or that there is none."""
+    """Say to Sphinx and the theme where repository, templates and pictures are."""
     options = config.html_theme_options
     if found := repository(project(Path(app.srcdir))):
         options |= {"repository_url": found.url, "repository_branch": found.branch}
@@ -72,42 +76,16 @@ def locate(app: Sphinx, config: Config) -> None:
             options.pop(name, None)
     if config.html_baseurl:
         config.html_baseurl = config.html_baseurl.rstrip("/") + "/"
+    if any(Path(app.confdir, path, PICTURE).is_file() for path in config.html_static_path):
+        config.html_context["picture"] = f"{config.html_baseurl}_static/{PICTURE}"
+    own = os.path.relpath(
+        HERE / "templates", app.confdir
+    )  # or the folder would be on the pages
+    config.templates_path = [*config.templates_path, own]
 
 
-class _Head(HTMLParser):
-    """The scripts written into a page, its title, and its first paragraph."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.scripts: list[str] = []
-        self.handlers: set[str] = set()
-        self.parts = {"title": "", "p": ""}
-        self._in = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = dict(attrs)
-        self.handlers |= {value for name, value in attrs if name.startswith("on") and value}
-        if tag == "script" and "src" not in values and values.get("type") not in DATA:
-            self.scripts.append("")
-            self._in = "script"
-        elif self.parts.get(tag) == "" and (tag == "title" or "h1" in self.parts):
-            self._in = tag
-        elif tag == "h1":
-            self.parts["h1"] = "seen"
-
-    def handle_endtag(self, tag: str) -> None:
-        self._in = "" if tag == self._in else self._in
-
-    def handle_data(self, data: str) -> None:
-        if self._in == "script":
-            self.scripts[-1] += data
-        elif self._in:
-            self.parts[self._in] += data
-
-
-def _allowed(head: _Head, handlers: set[str]) -> str:
-    found = [*dict.fromkeys(head.scripts), *sorted(handlers)]
+def _allowed(page: str, handlers: list[str]) -> str:
+    found = [*dict.fromkeys(SCRIPT.findall(page)), *handlers]
     digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()) for text in found]
     allowed = "".join(f" 'sha256-{digest.decode()}'" for digest in digests)
     return (" 'unsafe-hashes'" if handlers else "") + allowed
@@ -281,31 +259,22 @@ def _licenses() -> dict[str, bytes]:
     return {f"{name}.txt": file.read_bytes() for name, file in licenses.items()}
 
 
-def _preview(head: _Head, title: str, home: str, name: str, pictured: bool) -> str:
-    told = " ".join(re.sub(r"\\[()]", " ", head.parts["p"]).split())[:300]
-    named = re.split(" [—-] ", head.parts["title"])[0].strip()
-    said: str = SAID.preview(*map(escape, (title, named, told)), home, name, pictured)
-    return said
-
-
-def finish(site: Path, title: str, home: str = "") -> None:
-    """Put policy and preview into every page of a site, and the licenses beside them."""
+def finish(site: Path) -> None:
+    """Put its policy into every page of a site, and the licenses beside them."""
     put(site / "_static/licenses", _licenses())
     paths = sorted(site.rglob("*.html"))
     pages = {path: ICONS.sub("", path.read_text(encoding="utf-8")) for path in paths}
     for file in site.glob("_static/scripts/fontawesome.js*"):
         file.unlink()
     # Not those that are parts of the theme.
-    heads = {path: _Head(text) for path, text in pages.items() if START in text}
+    whole = {path: text for path, text in pages.items() if START in text}
     # The search page reads the others, and so has to allow what the buttons on them do.
-    handlers = set().union(*(head.handlers for head in heads.values()))
-    pictured = (site / "_static/book.png").is_file()
-    for path, head in heads.items():
-        if POLICY in pages[path]:
+    handlers = sorted({unescape(h) for text in whole.values() for h in HANDLER.findall(text)})
+    for path, text in whole.items():
+        if POLICY in text:
             continue  # finished by an earlier build, and not written again
-        policy = f'{POLICY} content="{RULES.format(_allowed(head, handlers))}">'
-        tags = _preview(head, title, home, path.relative_to(site).as_posix(), pictured)
-        text = pages[path].replace(START, "\n".join([START, policy, tags]), 1)
+        policy = f'{POLICY} content="{RULES.format(_allowed(text, handlers))}">'
+        text = text.replace(START, f"{START}\n{policy}", 1)
         # docutils calls this a list, but its parts are no list items.
         text = text.replace(
             '<div role="list" class="citation-list">', '<div class="citation-list">'
@@ -320,7 +289,7 @@ def complete(app: Sphinx, error: Exception | None) -> None:
     if error or app.builder.name != "html":
         return
     site, home = Path(app.outdir), app.config.html_baseurl
-    finish(site, app.config.html_title, home)
+    finish(site)
     if how := app.config.html_context.get("install"):
         offer(site, how)
     policy = f'{POLICY} content="{RULES.format("")}">'

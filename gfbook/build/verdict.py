@@ -14,7 +14,6 @@ from html import escape
 from typing import Any
 
 from docutils import nodes
-from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
@@ -138,11 +137,9 @@ class Again(SphinxDirective):
             raise self.error(f"no chapter has an explorer {name}")
         chapter, html = explorers[name]
         html = html.replace('"../_static', f'"{"../" * page.count("/")}_static')
-        to: dict[str, Any] = {"refdomain": "std", "reftype": "doc", "reftarget": f"/{chapter}"}
-        to |= {"refexplicit": False, "refwarn": True, "refdoc": page}
-        link = addnodes.pending_xref("", nodes.inline(), **to)
-        where = nodes.paragraph("", "", nodes.Text("From "), link, classes=["from"])
-        return [nodes.raw("", html, format="html"), where]
+        where, _ = self.parse_inline(f"From {{doc}}`/{chapter}`")
+        shown = nodes.raw("", html, format="html")
+        return [shown, nodes.paragraph("", "", *where, classes=["from"])]
 
 
 class Verdict(SphinxRole):

@@ -148,7 +148,9 @@ def test_only_what_changed_is_done_again_and_a_book_with_faults_is_not_published
     stated.write_text(yaml.safe_dump([CLAIM | {"id": "eqn-5"}]))
     code, said, done = again()
     assert (code, done) == (2, set())
-    assert "data/claims.yml: entry eqn-5: id: no item and no kind of sentence" in said
+    assert (
+        "data/claims.yml: entry eqn-5: id: 'eqn-5' is not an item or a kind of sentence" in said
+    )
     assert built.pages() == pages
 
 

@@ -106,7 +106,7 @@ def test_altered_recording_stops_the_build(root, change, said):
     assert f"chapters/{SECOND}: {said}" in str(error.value).splitlines()
 
 
-NO_ITEM = "no item and no kind of sentence of data/paper.yml, with its number or words"
+NO_ITEM = "is not an item or a kind of sentence of data/paper.yml, with its number or words"
 
 
 def first(field):
@@ -131,11 +131,11 @@ PLACE = [entry["id"] for entry in entries()].index("fn-1") + 1
         ("eq-5", "id: eq-5", "id: eq-5-x", f"chapters/{SECOND}: eq-5-x: no checks of this"),
         ("eq-5", "id: eq-5", "id: eq-5-x", f"chapters/{SECOND}: eq-5: a check of no claim"),
         ("eq-5", SECOND, "09-none", "chapters/09-none: eq-5: no checks"),
-        ("eq-5", "id: eq-5", "id: eqn-5", f"entry eqn-5: id: {NO_ITEM}"),
-        ("eq-5", "id: eq-5", "id: eq-40", f"entry eq-40: id: {NO_ITEM}"),
-        ("eq-5", "id: eq-5", "id: eq-05", f"entry eq-05: id: {NO_ITEM}"),
-        ("eq-5", "id: eq-5", "id: text", f"entry text: id: {NO_ITEM}"),
-        ("eq-5", "id: eq-5", "id: Eq-5", f"entry Eq-5: id: {NO_ITEM}"),
+        ("eq-5", "id: eq-5", "id: eqn-5", f"entry eqn-5: id: 'eqn-5' {NO_ITEM}"),
+        ("eq-5", "id: eq-5", "id: eq-40", f"entry eq-40: id: 'eq-40' {NO_ITEM}"),
+        ("eq-5", "id: eq-5", "id: eq-05", f"entry eq-05: id: 'eq-05' {NO_ITEM}"),
+        ("eq-5", "id: eq-5", "id: text", f"entry text: id: 'text' {NO_ITEM}"),
+        ("eq-5", "id: eq-5", "id: Eq-5", f"entry Eq-5: id: 'Eq-5' {NO_ITEM}"),
         ("eq-5", "id: eq-5", "id: 5", "entry 5: id: 5 is not of type 'string'"),
         ("fn-1", "  method: symbolic\n", "", "entry fn-1: 'method' is a required property"),
         ("fn-1", "symbolic", "symbols", "method: 'symbols' is not one of ['symbolic',"),
@@ -150,9 +150,9 @@ PLACE = [entry["id"] for entry in entries()].index("fn-1") + 1
         ("fn-1", "sharp: 0.01", "sharp: 0", "entry fn-1: sharp: 0 is not valid"),
         ("fn-1", "  sharp: 0.01\n", "", "entry fn-1: 'sharp' is a required property"),
         ("fn-1", "sharp: 0.01", "sharp: qualitative", "fn-1: 'why' is a required"),
-        ("fn-1", "  sharp:", "  note: of $x\n  sharp:", "note: 'of $x' does not match: a text"),
+        ("fn-1", "  sharp:", "  note: of $x\n  sharp:", "note: 'of $x' is not a text"),
         ("fn-1", "sharp: 0.01", "sharp: 0.1", "fn-1: 'why' is a required"),
-        ("fn-1", "  sharp:", "  note: ''\n  sharp:", "entry fn-1: note: '' does not match"),
+        ("fn-1", "  sharp:", "  note: ''\n  sharp:", "entry fn-1: note: '' is not a text"),
         ("fn-1", "id: fn-1", "id: eq-5", "data/claims.yml: entry eq-5: two entries share it"),
         ("fn-1", "id: fn-1", "[", "data/claims.yml: while parsing"),
         ("fn-1", "id: fn-1", "name: fn-1", f"entry {PLACE}: 'id' is a required property"),
@@ -161,7 +161,7 @@ PLACE = [entry["id"] for entry in entries()].index("fn-1") + 1
             "text-1-balanced",
             "about: [def-2]",
             "about: [def-9]",
-            "about: 0: 'def-9' is no numbered item of data/paper.yml",
+            "about: 0: 'def-9' is not a numbered item of data/paper.yml",
         ),
         ("text-1-balanced", "[def-2]", "[]", "text-1-balanced: about: [] should be non-empty"),
         ("text-1-balanced", "about: [def-2]", "rank: 0", "rank: 0 is less than"),
@@ -169,20 +169,25 @@ PLACE = [entry["id"] for entry in entries()].index("fn-1") + 1
             "fn-1",
             "Footnote 1 1.2",
             "Footnote 1 1",
-            "fn-1: sentences: 0: 'Footnote 1 1' does not",
+            "sentences: 0: 'Footnote 1 1' is not a place",
         ),
         (
             "fn-1",
             "Footnote 1 1.2",
             "footnote 1 1.2",
-            "fn-1: sentences: 0: 'footnote 1 1.2' does",
+            "sentences: 0: 'footnote 1 1.2' is not",
         ),
-        ("fn-1", "Footnote 1 1.2", "Footnote 1, 1.2", "fn-1: sentences: 0: 'Footnote 1' does"),
+        (
+            "fn-1",
+            "Footnote 1 1.2",
+            "Footnote 1, 1.2",
+            "fn-1: sentences: 0: 'Footnote 1' is not",
+        ),
         (
             "fn-1",
             "Footnote 1 1.2",
             "Footnote 1 1.0",
-            "fn-1: sentences: 0: 'Footnote 1 1.0' does",
+            "sentences: 0: 'Footnote 1 1.0' is not",
         ),
         ("fn-1", "Footnote 1 1.2", "1.2", "fn-1: sentences: 0: 1.2 is not of type 'string'"),
         (
@@ -206,9 +211,12 @@ def test_altered_ledger_stops_the_build(root, id, old, new, said):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("prop-9: Right.", "data/verdicts.yml: 'prop-9' is no numbered item of data/paper.yml"),
-        ("text-2-rank: Right.", "data/verdicts.yml: 'text-2-rank' is no numbered item"),
-        ("prop-1: ' '", "data/verdicts.yml: prop-1: ' ' does not match"),
+        (
+            "prop-9: Right.",
+            "data/verdicts.yml: 'prop-9' is not a numbered item of data/paper.yml",
+        ),
+        ("text-2-rank: Right.", "data/verdicts.yml: 'text-2-rank' is not a numbered item"),
+        ("prop-1: ' '", "data/verdicts.yml: prop-1: ' ' is not a text"),
         ("prop-1: 3", "data/verdicts.yml: prop-1: 3 is not of type 'string'"),
         ("[prop-1]", "data/verdicts.yml: ['prop-1'] is not of type 'object'"),
     ],

@@ -34,7 +34,7 @@ def test_every_numbered_item_says_what_it_rests_on():
     [
         ("eq-5: [eq-1, eq-3]", "eq-5: [eq-1, eq-30]", "a circle: "),
         ("eq-1: []", "eq-1: [eq-1]", "a circle: eq-1 rests on eq-1"),
-        ("eq-5: [eq-1, eq-3]", "eq-5: [eq-1, eq-40]", "'eq-40' is no numbered item"),
+        ("eq-5: [eq-1, eq-3]", "eq-5: [eq-1, eq-40]", "'eq-40' is not a numbered item"),
         ("eq-5: [eq-1", "eq-40: []\neq-5: [eq-1", "eq-40"),
         ("eq-5: [eq-1, eq-3]", "eq-5: [eq-1, eq-1]", "eq-5"),
         ("eq-5: [eq-1, eq-3]", "", "eq-5: is not there"),
