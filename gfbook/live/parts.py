@@ -94,7 +94,8 @@ def core(place: Path, about: dict[str, Any]) -> dict[str, bytes]:
     """Return the files of the core and its lock, from npm."""
     spec = f"{about['name']}@{about['version']}"
     quiet = ["--silent", "--fetch-retries=0", "--no-audit", "--no-fund", "--no-update-notifier"]
-    run(f"npm pack {spec}", [*node("npm"), "pack", spec, *quiet], place)
+    here = ["--dry-run=false", "--pack-destination=."]  # whatever a file of the user says
+    run(f"npm pack {spec}", [*node("npm"), "pack", spec, *quiet, *here], place)
     (packed,) = place.glob("*.tgz")
     data = packed.read_bytes()
     found = "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()

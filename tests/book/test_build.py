@@ -801,6 +801,33 @@ def test_pip_puts_things_into_the_venv_whatever_it_is_told_elsewhere(tmp_path):
     assert {*done.stdout.split()} == {"PIP_USER=0", "PIP_INDEX_URL=mine"}, done.stderr
 
 
+def test_npm_puts_everything_into_the_folder_whatever_it_is_told_elsewhere(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    part = {"name": "part", "version": "1.0.0"}
+    packages = {"": {"devDependencies": {"part": "file:part"}}, "part": part | {"dev": True}}
+    packages["node_modules/part"] = {"resolved": "part", "link": True}
+    lock = {"lockfileVersion": 3, "requires": True, "packages": packages}
+    for name, content in (
+        ("part/package.json", part),
+        ("package.json", packages[""]),
+        ("package-lock.json", lock),
+        (".venv/tools", {}),
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(json.dumps(content))
+    told = {"NODE_ENV": "production", "npm_config_dry_run": "true", "npm_config_omit": "dev"}
+    told |= {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    goal = (
+        "make",
+        f"BIN={Path(sys.executable).parent}",
+        "--old-file=.venv/tools",
+        "node_modules/locked",
+    )
+    done = subprocess.run(goal, cwd=tmp_path, env=told, capture_output=True, text=True)
+    assert (tmp_path / "node_modules/part/package.json").is_file(), done.stdout + done.stderr
+    assert done.returncode == 0
+
+
 def test_what_sphinx_says_of_a_line_is_told_as_its_author_sees_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     made = book.SITE / "_sources/record/a.md"
