@@ -151,7 +151,7 @@ def main() -> None:
     try:
         if not notebook.is_file():
             raise BuildError(f"no chapter {notebook}")
-        if words[0] == str(notebook):
+        if words == [str(notebook)]:
             return build(notebook)
         if twice := {name for name in names if names.count(name) > 1}:
             raise BuildError(f"given more than once: {', '.join(sorted(twice))}")

@@ -385,9 +385,10 @@ def test_missing_data_file_is_one_error(built, name):
 
 def test_unknown_parameter_is_one_error(tree):
     run = "gfbook.build.execute"
-    code, said = tree.run(run, "one", "-p", "b", "3")
-    assert code == 1
-    assert said == "no parameter b in chapters/one.ipynb; it has a\n"
+    for name in ("one", str(ONE)):
+        code, said = tree.run(run, name, "-p", "b", "3")
+        assert code == 1
+        assert said == "no parameter b in chapters/one.ipynb; it has a\n"
     assert tree.run(run, "three") == (1, "no chapter chapters/three.ipynb\n")
     twice = (1, "given more than once: a\n")
     assert tree.run(run, "one", "-p", "a", "3", "-p", "a", "4") == twice
