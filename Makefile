@@ -37,7 +37,7 @@ PARAMETERS :=
 STALE :=
 MARK :=
 # One make at a time in a checkout, and nothing left running when this one is stopped.
-ALONE := $(PYTHON) -I gfbook/build/alone.py _build/lock $(shell echo $$PPID) \
+ALONE := $(PYTHON) -X utf8 -I gfbook/build/alone.py _build/lock $(shell echo $$PPID) \
   $(MAKE) --no-print-directory
 BOOK := $(BIN)/python -m gfbook.build.book
 # Python in the page is fetched where the rest is set up; without it the pages have no button.
@@ -53,6 +53,8 @@ endif
 
 # Nothing that steers the Python of the user steers that of the book.
 unexport $(filter-out PYTHON,$(filter PYTHON%,$(.VARIABLES)))
+# A path is the same text to each, in whatever locale.
+export PYTHONUTF8 := 1
 # Nor where pip puts things; where it takes them from is the user's to say.
 unexport PIP_TARGET PIP_PREFIX PIP_ROOT PIP_DRY_RUN
 
