@@ -22,7 +22,7 @@ FIREFOX ?= firefox-esr
 INSTALL = { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null && echo "installing $1" \
   && apt-get update --quiet=2 \
   && apt-get install --quiet=2 --yes --no-install-recommends $1 > /dev/null; }
-PIP := PIP_USER=0 $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP := PIP_USER=0 PIP_DRY_RUN=0 $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade \
   --fork-strategy fewest --no-strip-extras --generate-hashes --no-annotate --no-header --quiet
 
@@ -56,7 +56,7 @@ unexport $(filter-out PYTHON,$(filter PYTHON%,$(.VARIABLES)))
 # A path is the same text to each, in whatever locale.
 export PYTHONUTF8 := 1
 # Nor where pip puts things; where it takes them from is the user's to say.
-unexport PIP_TARGET PIP_PREFIX PIP_ROOT PIP_DRY_RUN
+unexport PIP_TARGET PIP_PREFIX PIP_ROOT
 
 .DELETE_ON_ERROR:
 .PHONY: book test test-slow test-all pdf serve lab chapter bench mutants check links lock clean browser firefox ready set-up \
