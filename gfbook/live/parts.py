@@ -94,7 +94,7 @@ def core(place: Path, about: dict[str, Any]) -> dict[str, bytes]:
     """Return the files of the core and its lock, from npm."""
     spec = f"{about['name']}@{about['version']}"
     quiet = ["--silent", "--fetch-retries=0", "--no-audit", "--no-fund", "--no-update-notifier"]
-    here = ["--dry-run=false", "--pack-destination=."]  # whatever a file of the user says
+    here = ["--dry-run=false", "--pack-destination=.", "--cache=npm"]  # nothing of the user's
     run(f"npm pack {spec}", [*node("npm"), "pack", spec, *quiet, *here], place)
     (packed,) = place.glob("*.tgz")
     data = packed.read_bytes()

@@ -824,7 +824,7 @@ def test_npm_puts_everything_into_the_folder_whatever_it_is_told_elsewhere(tmp_p
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(json.dumps(content))
     told = {"NODE_ENV": "production", "npm_config_dry_run": "true", "npm_config_omit": "dev"}
-    told |= {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    told |= {"PATH": os.environ["PATH"], "HOME": os.devnull}
     goal = (
         "make",
         f"BIN={Path(sys.executable).parent}",

@@ -69,6 +69,18 @@ def test_a_part_that_cannot_be_had_is_told_in_a_line(tmp_path, monkeypatch, caps
     assert not [*tmp_path.rglob("made")]
 
 
+def test_npm_packs_here_whatever_it_is_told_elsewhere(tmp_path, monkeypatch):
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part/package.json").write_text('{"name": "part", "version": "1.0.0"}')
+    monkeypatch.setenv("HOME", os.devnull)
+    monkeypatch.setenv("npm_config_dry_run", "true")
+    monkeypatch.setenv("npm_config_pack_destination", str(tmp_path.parent))
+    about = {"name": "part", "version": "file:part", "integrity": "sha512-"}
+    with pytest.raises(parts.PartError, match="has the digest"):
+        parts.core(tmp_path, about)
+    assert (tmp_path / "part-1.0.0.tgz").is_file()
+
+
 def test_a_cell_needs_what_its_names_come_from():
     chapter = json.loads((ROOT / "chapters/02-symmetric-factorization.ipynb").read_bytes())
     sources = ["".join(c["source"]) for c in chapter["cells"] if c["cell_type"] == "code"]
