@@ -65,7 +65,7 @@ LETTERS = {chr(c): codepoint2name[c].removesuffix("f") for c in range(0x3B1, 0x3
 
 
 def locate(app: Sphinx, config: Config) -> None:
-    """Say to Sphinx and the theme where repository, templates and pictures are."""
+    """Say to Sphinx and the theme where the repository, if any, and our templates are."""
     options = config.html_theme_options
     if found := repository(project(Path(app.srcdir))):
         options |= {"repository_url": found.url, "repository_branch": found.branch}
@@ -78,9 +78,8 @@ def locate(app: Sphinx, config: Config) -> None:
         config.html_baseurl = config.html_baseurl.rstrip("/") + "/"
     if any(Path(app.confdir, path, PICTURE).is_file() for path in config.html_static_path):
         config.html_context["picture"] = f"{config.html_baseurl}_static/{PICTURE}"
-    own = os.path.relpath(
-        HERE / "templates", app.confdir
-    )  # or the folder would be on the pages
+    # Not from the root: Sphinx puts a digest of these names into the site.
+    own = os.path.relpath(HERE / "templates", app.confdir)
     config.templates_path = [*config.templates_path, own]
 
 
