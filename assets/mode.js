@@ -90,7 +90,7 @@ function plane({ modes, law, field }, t) {
   }).join("");
   // Right of their curves: at the top, and the second's where the first leaves it room.
   const names = modes.map(({ sigma }, i) => text(X(sigma / (i ? 1.4 : R)) + 8, i ? Y(1.4) : 13, modes.length > 1 ? `uv = ${typed(sigma, 1)}` : "uv = σ: done")).join("");
-  const axes = line("axis", `M0,${Y(0)}H${SIDE}M${X(0)},0V${SIDE}`) + text(SIDE - 4, Y(0) + 16, "u", "letter", "end") + text(X(0) + 6, 13, "v", "letter");
+  const axes = line("axis", `M0,${Y(0)}H${SIDE}M${X(0)},0V${SIDE}`) + text(SIDE - 4, Y(0) + 16, "u", "letter", "end") + text(X(0) - 6, 13, "v", "letter", "end");
   const said = law && modes.length === 1 ? text(4, SIDE - 6, `u² − v² = ${typed(imbalance(modes[0]))}`, "law-said") : "";
   return line("field", arrows) + axes + drawn + names + said;
 }
