@@ -6,7 +6,7 @@
 (() => {
 const R = 2.4, SIDE = 340, LEFT = 30, BOTTOM = 300, END = 6; // of the plane; pixels; the last time
 const PICTURES = {
-  start: { modes: [{ sigma: 1, u: 1.5, v: -0.8 }], law: true, field: true, sliders: ["sigma", "time"] },
+  start: { modes: [{ sigma: 1, u: 1.45, v: -0.75 }], law: true, field: true, sliders: ["sigma", "time"] },
   one: { one: { sigma: 1.5, x: -0.3 }, sliders: ["target", "time"] },
   two: { modes: [{ sigma: 1, u: 0.12, v: 0.08 }], field: true, sliders: ["sigma", "time"] },
   law: { modes: [{ sigma: 1, u: 1.25, v: 0.08 }], law: true, sliders: ["lambda", "time"] },
@@ -88,15 +88,15 @@ function plane({ modes, law, field }, t) {
       + line(`two two-${i}`, path(times(t).map((s) => at(mode, s)).map(({ u, v }) => [X(u), Y(v)])))
       + `<circle class="end" cx="${X(end.u).toFixed(1)}" cy="${Y(end.v).toFixed(1)}" r="5"/>`;
   }).join("");
-  // On all lines: the ground around letters hides what is below.
-  const names = modes.map(({ sigma }) => modes.length > 1 ? text(SIDE - 4, Y(sigma / R) - 7, `uv = ${typed(sigma, 1)}`, "", "end") : text(X(sigma / R) + 8, 13, "uv = σ: done")).join("");
-  const axes = line("axis", `M0,${Y(0)}H${SIDE}M${X(0)},0V${SIDE}`) + text(SIDE - 4, Y(0) + 16, "u", "letter", "end") + text(X(0) + 6, 13, "v", "letter");
-  const said = law && modes.length === 1 ? text(4, SIDE - 6, `the law: u² − v² = ${typed(imbalance(modes[0]))}`, "law-said") : "";
+  // Right of their curves: at the top, and the second's where the first leaves it room.
+  const names = modes.map(({ sigma }, i) => text(X(sigma / (i ? 1.4 : R)) + 8, i ? Y(1.4) : 13, modes.length > 1 ? `uv = ${typed(sigma, 1)}` : "uv = σ: done")).join("");
+  const axes = line("axis", `M0,${Y(0)}H${SIDE}M${X(0)},0V${SIDE}`) + text(SIDE - 4, Y(0) + 16, "u", "letter", "end") + text(X(0) - 6, 13, "v", "letter", "end");
+  const said = law && modes.length === 1 ? text(4, SIDE - 6, `u² − v² = ${typed(imbalance(modes[0]))}`, "law-said") : "";
   return line("field", arrows) + axes + drawn + names + said;
 }
 
 function race({ modes, one }, t) {
-  const [low, high] = one ? [-1, 2.4] : [-0.6, 1.5], y = (x) => (high - x) / (high - low) * BOTTOM;
+  const [low, high] = one ? [-1, 2.4] : [-1.3, 1.5], y = (x) => (high - x) / (high - low) * BOTTOM;
   const curve = (name, f) => line(name, path(times(t).map((s) => [T(s), y(Math.max(-3, Math.min(3, f(s))))])));
   const kept = one ?? { sigma: 1, x: modes[0].u * modes[0].v / modes[0].sigma }; // of one layer
   const decays = (s) => kept.sigma + (kept.x - kept.sigma) * Math.exp(-s);
@@ -106,11 +106,12 @@ function race({ modes, one }, t) {
     + text(SIDE - 6, BOTTOM + 33, "time t", "", "end");
   const inside = (curves) => `<svg width="${SIDE - 4}" height="${BOTTOM}">${curves}</svg>`;
   if (one) return frame + text(SIDE - 8, y(one.sigma) - 7, "target σ", "done-said", "end") + text(LEFT + 6, 13, "x", "letter") + inside(curve("one", decays)) + text(SIDE - 8, y(-0.6), "one layer, x", "one-said", "end");
+  const begin = modes.length > 1 || (kept.x >= low && kept.x <= high) ? "" : text(SIDE - 8, kept.x < low ? BOTTOM - 8 : 13, `from ${typed(kept.x)}`, "", "end");
   const several = modes.length > 1, share = (mode) => (s) => { const { u, v } = at(mode, s); return u * v / mode.sigma; };
-  return frame + text(LEFT + 6, 13, "share learned, uv / σ")
+  return frame + text(LEFT + 6, 13, "share learned, uv / σ") + begin
     + inside((several ? "" : curve("one", decays)) + modes.map((mode, i) => curve(`two two-${i}`, share(mode))).join(""))
-    + modes.map((mode, i) => text(SIDE - 8, y(-0.22 - 0.2 * i), several ? `${i ? "•••" : "—"} σ = ${typed(mode.sigma, 1)}` : "two layers", `two-said two-${i}`, "end")).join("")
-    + (several ? "" : text(SIDE - 8, y(-0.42), "one layer", "one-said", "end"));
+    + modes.map((mode, i) => text(SIDE - 8, y(-0.3 - 0.3 * i), several ? `${i ? "•••" : "—"} σ = ${typed(mode.sigma, 1)}` : "two layers", `two-said two-${i}`, "end")).join("")
+    + (several ? "" : text(SIDE - 8, y(-0.6), "one layer", "one-said", "end"));
 }
 
 const handle = (i, u, v) => `<g class="handle" data-mode="${i}" transform="translate(${X(u).toFixed(1)},${Y(v).toFixed(1)})"><circle r="22"/><circle r="8"/></g>`;

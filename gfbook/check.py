@@ -24,7 +24,7 @@ class Check:
     altered: float | None
 
     def __repr__(self) -> str:
-        text = f"{self.id}: residual {self.residual:.1e} <= {self.tol:.0e}"
+        text = f"{self.id}: residual {self.residual:.1e} <= {self.tol:g}"
         if self.altered is not None:
             text += f"; altered statement {self.altered:.1e}"
         return text

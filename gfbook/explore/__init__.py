@@ -470,8 +470,7 @@ class Explorer:
             f'<div class="explorer" id="{escape(self.name)}"><noscript><p>'
             f'<img alt="{escape(_typeset(alt))}" src="data:image/svg+xml;base64,{still}"></p>'
             f"</noscript><p>{words}</p>"
-            "<p><em>The controls of this explorer need JavaScript on a page of the book, "
-            "or a kernel: run this cell.</em></p>"
+            "<p><em>Its controls need JavaScript, or a notebook with a kernel.</em></p>"
             f'<script type="application/json">{text}</script></div>'
             '<script defer src="../_static/explore.js"></script>'
         )

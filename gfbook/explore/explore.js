@@ -144,7 +144,7 @@ function track(line) {
     const named = [];
     points.forEach((point, i) => { // of those that crowd the first has its name
       if (!point || !line.points?.[i] || named.some((x) => Math.abs(point[0] - x) < 22 * scale)) return;
-      for (const write of ["strokeText", "fillText"]) ctx[write](line.points[i], point[0] + 4 * scale, point[1] - 13 * scale); // on the page's color
+      for (const write of ["strokeText", "fillText"]) ctx[write](line.points[i], point[0] + 4 * scale, point[1] - 24 * scale); // on the page's color, above a ring
       named.push(point[0]);
     });
     ctx.restore();

@@ -108,10 +108,10 @@ def test_check_records_its_figures_and_shows_a_line(capsys):
     assert capsys.readouterr().out == (
         "eq-4: residual 2.0e-16 <= 1e-12; altered statement 3.0e-01\n"
     )
-    data, metadata = checking.Check("eq-4", 2e-16, 1e-12, None)._repr_mimebundle_()
-    assert data == {"text/plain": "eq-4: residual 2.0e-16 <= 1e-12"}
+    data, metadata = checking.Check("eq-4", 2e-16, 2.5e-13, None)._repr_mimebundle_()
+    assert data == {"text/plain": "eq-4: residual 2.0e-16 <= 2.5e-13"}
     assert metadata == {
-        METADATA: {"id": "eq-4", "residual": 2e-16, "tol": 1e-12, "altered": None}
+        METADATA: {"id": "eq-4", "residual": 2e-16, "tol": 2.5e-13, "altered": None}
     }
 
 
