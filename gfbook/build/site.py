@@ -14,12 +14,14 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import defaultdict
 from collections.abc import Iterator
 from html import escape
 from html.entities import codepoint2name
 from html.parser import HTMLParser
 from importlib.metadata import distribution
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -30,8 +32,9 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.search.en import SearchEnglish
 from sphinx.transforms import SphinxTransform
+from sphinx_proof.nodes import unenumerable_node
 
-from gfbook.build import BuildError, put
+from gfbook.build import BuildError, put, typeset
 from gfbook.build.place import project, repository
 
 HERE = Path(__file__).parent
@@ -212,21 +215,28 @@ class Statements(SphinxTransform):
     default_priority = 800  # before the index is collected
 
     def apply(self, **options: Any) -> None:
-        """Put an entry before each whose label ends in its number, or that has a tag."""
+        """Put an entry before each that has a number, a tag or a letter."""
+        title = next(self.document.findall(nodes.title), None)
+        section = title and typeset.section(title.astext())
+        letters = defaultdict[str, Iterator[str]](lambda: iter(ascii_uppercase))
         for node in [*self.document.findall(nodes.Element)]:
             tag = None
             if "realtype" in node:  # of sphinx-proof
-                named = {node["label"]: node["realtype"].capitalize()}
+                kind = node["realtype"].capitalize()
+                named = {node["label"]: kind}
+                if section and not isinstance(node, unenumerable_node):
+                    tag = f"{section}.{next(letters[kind])}"
             elif isinstance(node, nodes.math_block):
-                tag = re.search(r"\\tag\{([\w.]+)\}", node.astext())
-                if tag and not node["ids"]:  # of which the text has no reference
-                    node["ids"] = [nodes.make_id(f"eq-{tag[1]}")]
+                if found := re.search(r"\\tag\{([\w.]+)\}", node.astext()):
+                    tag = found[1]
+                    node["ids"] = node["ids"] or [nodes.make_id(f"eq-{tag}")]  # to lead to
                 named = dict.fromkeys(node["ids"], "Equation")
             else:
                 continue
             for label, kind in named.items():
-                if numbered := re.fullmatch(r"[a-z]+-(\d+)", label) or tag:
-                    entry = ("single", f"{kind} {numbered[1]}", label, "main", None)
+                numbered = re.fullmatch(r"[a-z]+-(\d+)", label)
+                if number := numbered[1] if numbered else tag:
+                    entry = ("single", f"{kind} {number}", label, "main", None)
                     place = node.parent.index(node)
                     node.parent.insert(place, addnodes.index(entries=[entry]))
 
