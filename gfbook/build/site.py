@@ -199,7 +199,7 @@ def lost(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
 
 
 def counted(_: Sphinx, page: str, template: str, context: dict[str, Any], tree: Any) -> None:
-    """Put the entries of the index in the order of their numbers, 2 before 10."""
+    """Put the index in the order of its numbers, 2 before 10, and those of a kind into one."""
     for _letter, entries in context.get("genindexentries", ()):
         entries.sort(
             key=lambda entry: [
@@ -207,6 +207,15 @@ def counted(_: Sphinx, page: str, template: str, context: dict[str, Any], tree: 
                 for part in re.split(r"(\d+)", entry[0])
             ]
         )
+        kinds: list[tuple[str, Any]] = []
+        for name, said in entries:
+            if not (found := re.fullmatch(r"([A-Z][a-z]+) ([A-Z]?[\d.]*[\dA-Za-z])", name)):
+                kinds.append((name, said))
+                continue
+            if not kinds or kinds[-1][0] != found[1]:
+                kinds.append((found[1], [[], [], None]))
+            kinds[-1][1][1].append((found[2], said[0]))
+        entries[:] = kinds
 
 
 class Statements(SphinxTransform):
