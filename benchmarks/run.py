@@ -27,11 +27,13 @@ import matplotlib.pyplot as plt
 import mpmath
 import numpy as np
 import yaml
+from matplotlib.ticker import LogLocator
 from playwright.sync_api import Browser, Response, sync_playwright
 from scipy.integrate import odeint, solve_ivp
 
 import gfcore as gf
 from gfbook import plots
+from gfbook.glue import powers
 from gfbook.independent import precise
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -225,7 +227,7 @@ def exact_formula(quick: bool) -> str:
     truth = np.array([formula_30(Y, R, lam, t[i]) for i in some])
     spent = timed(calls, 1 if quick else 7)
     own = next(iter(spent.values()))
-    rows = [("(30) at 201 times", "milliseconds", "ratio to gfcore", "relative error")]
+    rows = [("(30) at 201 times", "ms", "ratio to gfcore", "relative error")]
     for name, call in calls.items():
         rows.append((name, f"{1e3 * spent[name]:.1f}", f"{spent[name] / own:.1f}",
                      f"{worst(call()[some], truth):.0e}"))  # fmt: skip
@@ -245,7 +247,7 @@ def exact_symmetric(quick: bool) -> str:
         1 if quick else 7,
     )
     gap = worst(by_eigenvalues(Y, U, t, 2), gf.exact.symmetric(Y, U, t))
-    rows = [("(8) at 201 times", "milliseconds", "ratio to gfcore", "apart by")]
+    rows = [("(8) at 201 times", "ms", "ratio to gfcore", "apart by")]
     own = next(iter(spent.values()))
     rows += [(name, f"{1e3 * a:.1f}", f"{a / own:.2f}", f"{gap:.0e}")
              for name, a in spent.items()]  # fmt: skip
@@ -278,7 +280,7 @@ def exact_beyond(quick: bool) -> str:
         "zero_target, of the norm of X": (nothing, small, lambda: norm_of(small)),
     }
     some = [1, TIMES // 20, TIMES // 4, TIMES - 1]
-    rows = [("formula, at 201 times", "k", "solver", "milliseconds", "ratio", "relative error")]
+    rows = [("formula, at 201 times", "k", "solver", "ms", "ratio", "relative error")]
     for name, (target, begin, formula) in cases.items():
         narrow, of = begin.compress().R, size if target is nothing else np.asarray
         truth = of(truth_of(target, narrow, t[[0, *some]])[1:])
@@ -349,7 +351,7 @@ def rivals(label, makers, wrong, targets, rounds):
     return rows, times
 
 
-HEAD = ("", "error", "solver", "milliseconds", "ratio to gfcore", "relative error")
+HEAD = ("", "error", "solver", "ms", "ratio to gfcore", "relative error")
 
 
 def width(quick: bool) -> tuple[str, dict[str, list[tuple[int, float]]]]:
@@ -651,14 +653,20 @@ def python_in_the_page(quick: bool) -> str:
 
 
 def plot(curves: dict[str, list[tuple[int, float]]], path: Path) -> None:
-    """Draw the time against the width for each solver."""
-    plots.style()
+    """Draw the time against the width for each solver, those of one method in one color."""
+    plots.style(height=4.2)
     fig, ax = plt.subplots()
-    for (name, points), look in zip(curves.items(), plots.components(len(curves)), strict=True):
+    for i, (name, points) in enumerate(curves.items()):
         k, seconds = np.array(points).T
-        ax.loglog(k, 1e3 * seconds, marker="o", label=name, **look)
-    ax.set(xlabel="width $k$", ylabel=f"milliseconds at an error of {TARGETS[0]:.0e}")
-    ax.legend()
+        look = plots.TWO_LAYER if "gfcore" in name else plots.ONE_LAYER
+        if "odeint" in name:
+            look = plots.THEORY
+        ax.loglog(k, 1e3 * seconds, marker="osDv^<>"[i % 7], ms=5, label=name, **look)
+    ax.set(xlabel="width $k$", ylabel=f"ms at an error of {powers(f'{TARGETS[0]:.0e}')}")
+    ax.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter("{x:g}")
+    fig.legend(loc="outside lower center", ncols=2, fontsize=8)
     fig.savefig(path, metadata={"Date": None})
 
 

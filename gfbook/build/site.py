@@ -14,11 +14,13 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import defaultdict
 from collections.abc import Iterator
 from html import unescape
 from html.entities import codepoint2name
 from importlib.metadata import distribution
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -29,8 +31,9 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.search.en import SearchEnglish
 from sphinx.transforms import SphinxTransform
+from sphinx_proof.nodes import unenumerable_node
 
-from gfbook.build import BuildError, put
+from gfbook.build import BuildError, put, typeset
 from gfbook.build.place import project, repository
 
 HERE = Path(__file__).parent
@@ -173,7 +176,7 @@ def lost(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
 
 
 def counted(_: Sphinx, page: str, template: str, context: dict[str, Any], tree: Any) -> None:
-    """Put the entries of the index in the order of their numbers, 2 before 10."""
+    """Put the index in the order of its numbers, 2 before 10, and those of a kind into one."""
     for _letter, entries in context.get("genindexentries", ()):
         entries.sort(
             key=lambda entry: [
@@ -181,6 +184,15 @@ def counted(_: Sphinx, page: str, template: str, context: dict[str, Any], tree: 
                 for part in re.split(r"(\d+)", entry[0])
             ]
         )
+        kinds: list[tuple[str, Any]] = []
+        for name, said in entries:
+            if not (found := re.fullmatch(r"([A-Z][a-z]+) ([A-Z]?[\d.]*[\dA-Za-z])", name)):
+                kinds.append((name, said))
+                continue
+            if not kinds or kinds[-1][0] != found[1]:
+                kinds.append((found[1], [[], [], None]))
+            kinds[-1][1][1].append((found[2], said[0]))
+        entries[:] = kinds
 
 
 class Statements(SphinxTransform):
@@ -189,21 +201,28 @@ class Statements(SphinxTransform):
     default_priority = 800  # before the index is collected
 
     def apply(self, **options: Any) -> None:
-        """Put an entry before each whose label ends in its number, or that has a tag."""
+        """Put an entry before each that has a number, a tag or a letter."""
+        title = next(self.document.findall(nodes.title), None)
+        section = title and typeset.section(title.astext())
+        letters = defaultdict[str, Iterator[str]](lambda: iter(ascii_uppercase))
         for node in [*self.document.findall(nodes.Element)]:
             tag = None
             if "realtype" in node:  # of sphinx-proof
-                named = {node["label"]: node["realtype"].capitalize()}
+                kind = node["realtype"].capitalize()
+                named = {node["label"]: kind}
+                if section and not isinstance(node, unenumerable_node):
+                    tag = f"{section}.{next(letters[kind])}"
             elif isinstance(node, nodes.math_block):
-                tag = re.search(r"\\tag\{([\w.]+)\}", node.astext())
-                if tag and not node["ids"]:  # of which the text has no reference
-                    node["ids"] = [nodes.make_id(f"eq-{tag[1]}")]
+                if found := re.search(r"\\tag\{([\w.]+)\}", node.astext()):
+                    tag = found[1]
+                    node["ids"] = node["ids"] or [nodes.make_id(f"eq-{tag}")]  # to lead to
                 named = dict.fromkeys(node["ids"], "Equation")
             else:
                 continue
             for label, kind in named.items():
-                if numbered := re.fullmatch(r"[a-z]+-(\d+)", label) or tag:
-                    entry = ("single", f"{kind} {numbered[1]}", label, "main", None)
+                numbered = re.fullmatch(r"[a-z]+-(\d+)", label)
+                if number := numbered[1] if numbered else tag:
+                    entry = ("single", f"{kind} {number}", label, "main", None)
                     place = node.parent.index(node)
                     node.parent.insert(place, addnodes.index(entries=[entry]))
 

@@ -27,14 +27,20 @@ def join(app: Sphinx, document: nodes.document, page: str) -> None:
             line[at - 1 : at + 1] = [both, nodes.Text(after[stop.end() :])]
 
 
+def section(title: str) -> str | None:
+    """Return the number, or the letter, that a title begins with."""
+    found = re.search(r"^\d+(\.\d+)*|(?<=^Appendix )[A-Z]\b", title)
+    return found[0] if found else None
+
+
 def number(app: Sphinx, env: Any) -> list[str]:
     """Give the statements of each page numbers of its section, if that has one."""
     for page, kinds in env.toc_fignumbers.items():
-        section = re.search(r"^\d+(\.\d+)*|(?<=^Appendix )[A-Z]\b", env.titles[page].astext())
+        own_number = section(env.titles[page].astext())
         own = [ids for kind, ids in kinds.items() if kind in NODE_TYPES]
-        for ids in own if section else ():
+        for ids in own if own_number else ():
             ids |= {
-                id: (section[0], letter)  # type: ignore[index]
+                id: (own_number, letter)
                 for id, letter in zip(ids, ascii_uppercase, strict=False)
             }
     return []

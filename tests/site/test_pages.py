@@ -482,6 +482,15 @@ def test_nothing_overflows(page, view):
         }).map(e => e.closest('span.math').textContent.slice(0, 80))"""
     )
     assert cut == []
+    # Nor is the stop behind it cut off.
+    cut = page.evaluate(
+        """[...document.querySelectorAll('article .together')].filter(e => {
+          const text = e.closest('p, li, td, dd');
+          return text && !e.closest('.pst-scrollable-table-container') && e.checkVisibility()
+            && e.getBoundingClientRect().right > text.getBoundingClientRect().right + 1;
+        }).map(e => e.textContent.slice(0, 80))"""
+    )
+    assert cut == []
     # So does a displayed one: none has to be scrolled.
     cut = page.evaluate(
         """[...document.querySelectorAll('article div.math')].filter(e =>

@@ -145,8 +145,11 @@ def test_index_has_the_terms(site):
     terms = re.findall(r'<a href="chapters/[\w-]+\.html#index-\d+">([^<]+)</a>', index)
     assert len(set(terms)) >= 40
     assert {"Riccati equation", "imbalance", "sharpness", "cobweb"} <= set(terms)
-    assert index.index(">Equation 9<") < index.index(">Equation 10<")
-    assert all(f">Equation {tag}<" in index for tag in ("5.1", "7.4", "12a", "C5", "D2"))
+    of_equations = re.search(r"<li>\s*Equation\s*<ul>(.*?)</ul>", index, re.DOTALL)[1]
+    numbers = re.findall(r"<strong>\s*([\w.]+)\s*</strong>", of_equations)
+    assert numbers.index("9") < numbers.index("10") < numbers.index("12a") < numbers.index("C5")
+    assert {"5.1", "7.4", "D2"} < {*numbers}
+    assert re.search(r"<li>\s*Theorem\s*<ul>.*?9\.A.*?</ul>", index, re.DOTALL)
     assert not [*site.glob("*-*.html")]  # no other list of what the index has
 
 
@@ -506,6 +509,17 @@ FOUND = {
     "hyperbola": ("chapters/03-spectral-initialization.html#index-", "Conservation laws"),
     "catapult": ("chapters/05-discrete-time.html#index-", "Gradient descent"),
     "eq. (12b)": ("chapters/12-lazy-or-rich.html#c12-gram", "Lazy or rich"),
+    "Prop. 5": ("chapters/04-general-initialization.html#prop-5", "Any start"),
+    "def 2": ("chapters/03-spectral-initialization.html#def-2", "spectral"),
+    "Fig. 3": ("chapters/06-figure-3.html", "Figure 3"),
+    "Theorem 9.A": ("chapters/09-wide-networks.html#thm-9-two", "Wide networks"),
+    "lemma e.a": ("chapters/appendix-e-quadratures.html#lem-e-taylor", "quadratures"),
+    "λ₀": ("chapters/notation.html", "Notation"),
+    r"\lambda_0": ("chapters/notation.html", "Notation"),
+    "misprints": ("record/errata.html", "Errata"),
+    "imbalances": ("chapters/03-spectral-initialization.html#index-", "Conservation laws"),
+    "counterexamples": ("record/playground.html", "Playground"),
+    "initialisation": ("chapters/09-wide-networks.html#index-", "Wide networks"),
 }
 
 
@@ -556,6 +570,19 @@ def test_search_finds_what_a_reader_calls_things_and_shows_sentences(site, brows
                 assert len(text) > 10
                 assert not re.search(r"\\|[{}$]|\b\w_\w", title + text), text
                 assert re.search(r"[.?!…]$", text)
+        # A sign is shown as such; its name only where that is what one reads.
+        formulas = re.findall(
+            r'class="math [^>]*>(.*?)</(?:span|div)>',
+            "".join(file.read_text() for file in site.glob("*/*.html")),
+            re.DOTALL,
+        )
+        named = sorted({*re.findall(r"\\([a-z]{3,})", "".join(formulas))})
+        assert len(named) > 50
+        words = page.evaluate(
+            "all => all.filter(name => plain(`\\\\${name} xy`).includes(name))", named
+        )
+        assert {*words} <= {"sin", "cos", "arccos", "sinh", "cosh", "tanh", "exp", "log", "max",
+                            "min", "det", "ker", "lim", "arg", "Tr", "tag"}  # fmt: skip
         assert page.goto(f"{address}book/search.html?q=nosuchword").ok
         expect(page.locator(".search-summary")).to_contain_text("did not match")
     page.goto((site / "search.html").as_uri() + "?q=Proposition 5")

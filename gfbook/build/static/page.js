@@ -100,18 +100,20 @@ function breaks() {
     formula.style.fontSize = "";
   }
   const over = (box) => box.scrollWidth > box.clientWidth + 1;
+  const text = (formula) => formula.closest("p, li, td, dd, section") ?? formula;
   const wide = (formula) => formula.matches("span") ? formula.querySelector("mjx-math")?.offsetWidth > formula.clientWidth + 1
+    || formula.closest(".together")?.getBoundingClientRect().right > text(formula).getBoundingClientRect().right + 1 // the stop behind it
     : [formula, ...formula.querySelectorAll("mjx-container, mjx-table")].some(over);
   for (const formula of all.filter(wide)) {
     const display = formula.matches("div"), rows = [...formula.querySelectorAll("mjx-math, mjx-mtd:last-child")].filter((row) => !row.closest("mjx-mrow, mjx-labels") && !row.querySelector("mjx-mtd:not(mjx-mrow *)"));
-    const text = formula.closest("p, li, td, dd, section") ?? formula, number = formula.querySelector("mjx-labels mjx-mtd");
+    const number = formula.querySelector("mjx-labels mjx-mtd");
     formula.classList.add("long");
     const lines = (size) => {
       whole(formula);
       formula.style.fontSize = size;
-      const ends = [display ? formula : text, ...(number ? [formula.querySelector("mjx-table")] : [])].map((box) => box.getBoundingClientRect().right);
+      const ends = [display ? formula : text(formula), ...(number ? [formula.querySelector("mjx-table")] : [])].map((box) => box.getBoundingClientRect().right);
       const end = Math.min(...ends, number ? number.getBoundingClientRect().left - 6 : Infinity);
-      const inside = rows.map((row) => pieces(row, display ? end - row.getBoundingClientRect().left : text.clientWidth, display)).some(Boolean);
+      const inside = rows.map((row) => pieces(row, display ? end - row.getBoundingClientRect().left : text(formula).clientWidth, display)).some(Boolean);
       return display && (wide(formula) ? 2 : Number(inside));
     };
     const amiss = lines(""); // then smaller, for a long fraction or bracket

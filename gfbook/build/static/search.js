@@ -5,7 +5,8 @@ const SIGNS = {
   le: "≤", leq: "≤", ge: "≥", geq: "≥", ne: "≠", neq: "≠", approx: "≈", to: "→", infty: "∞", cdot: "·",
   times: "×", in: "∈", sum: "Σ", prod: "Π", int: "∫", sqrt: "√", pm: "±", ll: "≪", gg: "≫", succeq: "⪰",
   succ: "≻", top: "ᵀ", ell: "ℓ", partial: "∂", nabla: "∇", dots: "…", ldots: "…", quad: " ", qquad: " ",
-  preceq: "⪯", prec: "≺", cap: "∩", cup: "∪", star: "*", circ: "∘", mid: "|", Vert: "‖", lVert: "‖", rVert: "‖", lvert: "|", rvert: "|", vert: "|",
+  cdots: "⋯", mapsto: "↦", leftarrow: "←", equiv: "≡", simeq: "≃", propto: "∝", subset: "⊂", perp: "⊥", parallel: "∥", odot: "⊙",
+  angle: "∠", langle: "⟨", rangle: "⟩", preceq: "⪯", prec: "≺", cap: "∩", cup: "∪", star: "*", circ: "∘", mid: "|", Vert: "‖", lVert: "‖", rVert: "‖", lvert: "|", rvert: "|", vert: "|",
 };
 for (const [letter, name] of Object.entries(LETTERS)) {
   SIGNS[name] = SIGNS[`var${name}`] = letter;
@@ -13,7 +14,7 @@ for (const [letter, name] of Object.entries(LETTERS)) {
 }
 // These say how their argument looks, and not what it is.
 const LOOKS = /^(math\w*|text\w*|operatorname|left|right|[bB]ig+[lrm]?|begin|end|displaystyle|limits)$/;
-const KEPT = /^(ddot|dot|tilde|bar|hat|[dt]?frac)$/; // for the lines below
+const KEPT = /^(ddot|dot|tilde|bar|hat|[dt]?frac|binom)$/; // for the lines below
 const OVER = { dot: "\u0307", ddot: "\u0308", tilde: "\u0303", bar: "\u0304", hat: "\u0302" };
 const RAISED = { 0: "⁰", 1: "¹", 2: "²", 3: "³", T: "ᵀ", "-": "⁻", "+": "⁺", t: "ᵗ", n: "ⁿ", k: "ᵏ" };
 const LOWERED = (text) => text.replace(/[_{}]/g, "").replace(/\d/g, (digit) => String.fromCharCode(0x2080 + Number(digit)));
@@ -36,7 +37,8 @@ function plain(formula) {
       return all.every((sign) => sign in RAISED) ? all.map((sign) => RAISED[sign]).join("") : `^${all.join("")}`;
     })
     .replace(/√\s*\{([^{}]*)\}/g, "√($1)")
-    .replace(/\\[dt]?frac\s*(\{[^{}]*\}|\w)\s*(\{[^{}]*\}|\w)/g, (_, ...parts) => parts.slice(0, 2).map(one).join("/"))
+    .replace(/\\binom\s*(\{[^{}]*\}|[\p{L}\d])\s*(\{[^{}]*\}|[\p{L}\d])/gu, "($1, $2)")
+    .replace(/\\[dt]?frac\s*(\{[^{}]*\}|[\p{L}\d])\s*(\{[^{}]*\}|[\p{L}\d])/gu, (_, ...parts) => parts.slice(0, 2).map(one).join("/"))
     .replace(/[{}\\&]/g, "")
     .replace(/\s+/g, " ");
 }
@@ -48,7 +50,7 @@ function paragraphs(html, anchor, has) {
   const said = (el) => el.textContent.replace(/\s+/g, " ").trim();
   if (!read.has(html)) {
     const page = new DOMParser().parseFromString(html, "text/html");
-    page.querySelectorAll(".headerlink, script, style, .admonition-title, .verdicts, .beside, thead").forEach((el) => el.remove());
+    page.querySelectorAll(".headerlink, script, style, .admonition-title, .verdicts, .beside, .rests, .residual, thead").forEach((el) => el.remove());
     page.querySelectorAll(".math").forEach((el) => (el.textContent = plain(el.textContent)));
     const found = [...(page.querySelector("article") ?? page.body).querySelectorAll("p:not(td p), li, dd, figcaption, tr, div.math")];
     const heading = (el) => (el.previousElementSibling?.matches("h2, h3, h4") ? `${said(el.previousElementSibling)}: ` : "");
@@ -81,9 +83,19 @@ Search.makeSearchSummary = (html, terms, anchor) => {
   return summary;
 };
 
-/** A query; that of an equation by its number, or as one abbreviates it, by its name in the index. */
-const named = (query) => query.trim().replace(/^(?:eq(?:uation|n|s)?\.?)?\s*\(?(\d+[a-z]?)\)?$/i, "equation $1")
-  .replace(RegExp(`(${Object.entries(LETTERS).flat().join("|")})_`, "gi"), "$1 ");
+const FULL = { prop: "proposition", cor: "corollary", def: "definition", thm: "theorem", fig: "figure", tab: "table" };
+const SPELLED = [[/counter\s?example/gi, "counter-example"], [/over-?paramet(e?)ri[sz]/gi, "overparameteriz"], [/isation/gi, "ization"]];
+
+/** A query as this book spells it: that of a statement or an equation as one abbreviates it by its
+ * name in the index, a letter apart from what stands below it, and one for several of a thing. */
+function named(typed) {
+  const said = typed.trim().replace(/\\/g, "").replace(/_?[₀-₉]/g, (low) => ` ${low.at(-1).charCodeAt() - 0x2080}`)
+    .replace(/^(?:eq(?:uation|n|s)?\.?)?\s*\(?(\d+[a-z]?)\)?$/i, "equation $1")
+    .replace(/^(prop|cor|def|thm|fig|tab)\.?\s*(?=\d)/i, (_, name) => `${FULL[name.toLowerCase()]} `)
+    .replace(RegExp(`(${Object.entries(LETTERS).flat().join("|")})_`, "gi"), "$1 ");
+  const query = SPELLED.reduce((text, [other, own]) => text.replace(other, own), said), one = query.replace(/s$/i, "");
+  return one.toLowerCase() in Search._index.indexentries ? one : query;
+}
 const { query } = Search;
 Search.query = (typed) => {
   // Each place that the index leads to is about its word, whether it is the main one or not.
