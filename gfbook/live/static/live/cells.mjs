@@ -92,7 +92,7 @@ function judge(cell, outputs) {
 
 /** Show what a cell did: pictures in their figures, figures of checks in their folds, numbers in the text. */
 function show(cell, { outputs, line }, pasted) {
-  cell.line = line;
+  Object.assign(cell, { line, marked: null });
   judge(cell, outputs);
   const rest = [];
   for (const output of outputs) {
@@ -184,6 +184,9 @@ export async function start(box) {
       if (!cell.element) continue;
       const now = cell === book.running, due = now || cell.due, said = book.said(cell);
       const late = due || cell.other ? "" : book.late(cell) || (cell.lost ? book.said(cell) : "");
+      const marked = JSON.stringify([now, due, said, late, cell.lost, book.as(cell)]);
+      if (marked === cell.marked) continue; // or each page with many cells is laid out anew
+      cell.marked = marked;
       cell.element.classList.toggle("live-running", now);
       cell.element.classList.toggle("live-due", due);
       cell.element.classList.toggle("live-old", Boolean(late));
@@ -192,7 +195,7 @@ export async function start(box) {
       for (const press of cell.output.querySelectorAll(".live-again > button")) press.hidden = !late;
       hide(cell, cell.reset, !due && book.as(cell));
       hide(cell, cell.halt, !now);
-      if (cell.state.textContent !== said) cell.state.textContent = said; // or each page with many cells is laid out anew
+      cell.state.textContent = said;
     }
     stop.disabled = !kernel;
     again.disabled = !book.running && !book.foreign && cells.every((cell) => !cell.due && book.as(cell));
