@@ -159,6 +159,7 @@ export async function start(box) {
     kernel = new Kernel({ told: quiet ? () => {} : told, lost: down });
     const began = performance.now();
     await kernel.ask("ready");
+    await kernel.ask("warm", cells.map((cell) => cell.original));
     bar.hidden = true;
     state("ready");
     if (!quiet) words.textContent = `Python runs in this page. It was ready after ${seconds((performance.now() - began) / 1e3)}.`;
@@ -275,7 +276,7 @@ export async function start(box) {
   /** Run a cell, and those before it that it needs and whose names are not as in the book's order. */
   const run = (cell) => cell.due || queue([cell], async () => {
     const codes = cells.map((c) => c.code);
-    return (await kernel.ask("due", codes, cells.indexOf(cell), book.log, well(codes))).map((n) => cells[n]);
+    return (await kernel.ask("begin", codes, cells.indexOf(cell), book.log, well(codes))).map((n) => cells[n]);
   });
   const all = () => queue(cells, async () => {
     await kernel.ask("fresh");
