@@ -17,6 +17,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
+from itertools import accumulate
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -249,7 +250,8 @@ class Kernel:
     def warm(self, sources: list[str]) -> None:
         """Import what cells will, but for what is loaded when it is wanted."""
         for name in {name for source in sources for name in imported(source)}:
-            if not self.later(f"import {name}"):
+            above = [*accumulate(name.split("."), "{}.{}".format)]
+            if not any(self.later(f"import {module}") for module in above):
                 _imports(name)
                 with suppress(ImportError):  # of a module, and none itself
                     importlib.import_module(name)
