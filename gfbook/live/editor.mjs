@@ -38,6 +38,7 @@ export function editor({ text, label, run, changed }) {
     element: view.dom,
     get text() { return view.state.doc.toString(); },
     set text(insert) { view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert } }); },
-    mark(line) { view.dispatch({ effects: wrong.of(line) }); },
+    // Where there is nothing to take off, the browser need not lay out the page for it.
+    mark(line) { if (line || view.state.field(marks).size) view.dispatch({ effects: wrong.of(line) }); },
   };
 }

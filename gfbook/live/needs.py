@@ -6,12 +6,13 @@ from collections.abc import (
     Collection,
     Iterable,
     Iterator,
+    Mapping,
     MutableMapping,
     MutableSequence,
     MutableSet,
     Set,
 )
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from inspect import isbuiltin
 from itertools import pairwise, permutations
@@ -30,6 +31,7 @@ CHANGING = {
     for kind in (MutableSequence, MutableSet, MutableMapping)
     for name in {*dir(kind)}.difference(*map(dir, kind.__bases__))
 }
+NONE: Mapping[str, "Seen"] = {}
 ACTS = {
     opmap[f"{act}_{where}"]: (act, where)
     for act in ("LOAD", "STORE", "DELETE")
@@ -59,6 +61,14 @@ class Function:
     effects: Effects
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What code did when it ran: the names that it changed, and those of which this is all."""
+
+    changed: frozenset[str] = frozenset()
+    known: frozenset[str] = frozenset()
+
+
 @dataclass
 class Names:
     """What the code of a cell does with names."""
@@ -72,6 +82,7 @@ class Names:
     imported: set[str] = field(default_factory=set)
     quiet: set[str] = field(default_factory=set)
     generators: set[str] = field(default_factory=set)
+    seen: Seen = Seen()
 
 
 def _base(node: ast.AST, calls: bool = True) -> Iterator[str]:
@@ -212,12 +223,11 @@ def _imported(node: ast.AST, cell: Names) -> None:
 
 
 @cache  # a notebook's cells are asked for again and again
-def names(source: str, shown: bool = False) -> Names:
+def names(source: str) -> Names:
     r"""Return the names that code makes or changes, and those that it reads from before.
 
     Told apart are those it makes anew, so that no cell before it matters; those that an import
     binds; generators of random numbers; and what its functions do when they are called.
-    `shown` says that its last line showed a value: it is there for that alone.
 
     Raises
     ------
@@ -246,8 +256,7 @@ def names(source: str, shown: bool = False) -> Names:
         before = {*cell.imported}
         for node in ast.walk(statement):
             _imported(node, cell)
-            if node is not tree.body[-1] or not shown:
-                _see(node, effects)
+            _see(node, effects)
             cell.generators.update(_drawn(node))
         if functions:
             inside = {act for part in _inside(code) for act in _acts(part)}
@@ -270,10 +279,10 @@ def names(source: str, shown: bool = False) -> Names:
     return cell
 
 
-def _names(source: str, valued: Collection[str]) -> Names:
+def _names(source: str, seen: Mapping[str, Seen]) -> Names:
     """Return those names, or none of what is no Python: it changes nothing."""
     try:
-        return names(source, source in valued)
+        return replace(names(source), seen=seen.get(source, Seen()))
     except SyntaxError:
         return Names()
 
@@ -336,7 +345,8 @@ class Notebook:
         if (cell.now | cell.imported) & FREE:
             return self.all
         touched = self._touched(cell.effects) & (cell.made | cell.read)
-        return cell.made | cell.imported | touched | self._through(cell.now)
+        maybe = (touched | self._through(cell.now)) - cell.seen.known
+        return cell.made | cell.imported | maybe | cell.seen.changed
 
     def before(self, index: int, all_imports: bool) -> list[int]:
         """Return the places of those that one needs, in their order, and its own."""
@@ -358,11 +368,11 @@ class Notebook:
             called = then
 
 
-def needs(sources: list[str], index: int, valued: Collection[str] = ()) -> list[int]:
+def needs(sources: list[str], index: int, seen: Mapping[str, Seen] = NONE) -> list[int]:
     """Return the places of the cells that one needs, in their order, and its own.
 
     Those that import are needed by all. Where names cannot be known, all cells before are
-    needed. `valued` has the code of those whose last line showed a value when they ran.
+    needed. `seen` has what each code did when it ran.
 
     Examples
     --------
@@ -371,19 +381,20 @@ def needs(sources: list[str], index: int, valued: Collection[str] = ()) -> list[
     >>> needs(["r = np.random.default_rng(0)", "r.normal()", "f(r)", "r"], 3)
     [0, 1, 2, 3]
     >>> cells = ["import numpy as np", "x = [2, 1]", "np.sort(x)", "np.put(x, 0, 3)", "x"]
-    >>> needs(cells, 4), needs(cells, 4, valued=["np.sort(x)"])
+    >>> needs(cells, 4), needs(cells, 4, {"np.sort(x)": Seen(known=frozenset("x"))})
     ([0, 1, 2, 3, 4], [0, 1, 3, 4])
     >>> needs(["f = lambda: a", "a = 2", "b = a", "f()"], 3)
     [0, 1, 3]
     """
     try:
-        cells = [names(source, source in valued) for source in sources[: index + 1]]
+        for source in sources[: index + 1]:
+            names(source)
     except SyntaxError:
         return [*range(index + 1)]
-    return Notebook(cells).before(index, True)
+    return Notebook(_names(source, seen) for source in sources[: index + 1]).before(index, True)
 
 
-def uses(sources: list[str], valued: Collection[str] = ()) -> list[list[int]]:
+def uses(sources: list[str], seen: Mapping[str, Seen] = NONE) -> list[list[int]]:
     """Return for each cell the places of those whose names it reads, or that made those.
 
     Examples
@@ -391,7 +402,7 @@ def uses(sources: list[str], valued: Collection[str] = ()) -> list[list[int]]:
     >>> uses(["import f", "a = 1", "b = f.g(a)", "a +", "c = 2", "b + c"])
     [[], [], [0, 1], [], [], [0, 1, 2, 4]]
     """
-    notebook = Notebook(_names(source, valued) for source in sources)
+    notebook = Notebook(_names(source, seen) for source in sources)
     return [notebook.before(index, False)[:-1] for index in range(len(sources))]
 
 
@@ -400,7 +411,7 @@ def due(
     index: int,
     log: list[tuple[int, str]],
     well: Collection[int],
-    valued: Collection[str] = (),
+    seen: Mapping[str, Seen] = NONE,
 ) -> list[int]:
     """Return those of the cells that one needs which are to be run for it, and its own.
 
@@ -418,17 +429,17 @@ def due(
     >>> due(cells, 1, [(1, "a ="), (0, "a = 1"), (2, "a = 2")], [0, 2])  # one was no Python
     [0, 1]
     """
-    found = needs(sources, index, valued)
+    found = needs(sources, index, seen)
     last = {place: turn for turn, (place, _) in enumerate(log) if place in well}
     turns = [last.get(place, len(log)) for place in found[:-1]] + [len(log)]
     first = turns.index(len(log))
     first = min([first, *(n for n, (a, b) in enumerate(pairwise(turns), 1) if b < a)])
-    notebook = Notebook(_names(source, valued) for source in sources)
+    notebook = Notebook(_names(source, seen) for source in sources)
     for n in range(first - 1, -1, -1):
         wanted = frozenset().union(*(notebook.read[place] for place in found[first:]))
         inside = {(place, sources[place]) for place in found[n + 1 : -1]}
         since = [
-            notebook.changes(_names(code, valued))
+            notebook.changes(_names(code, seen))
             for place, code in log[turns[n] + 1 :]
             if (place, code) not in inside
         ]

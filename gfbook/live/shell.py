@@ -14,9 +14,10 @@ import re
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
+from itertools import accumulate
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,7 +28,8 @@ from IPython.core.formatters import DisplayFormatter
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from gfbook.live.needs import OWN, due, uses
+from gfbook.live.needs import OWN, Seen, due, names, needs, uses
+from gfbook.live.traces import Outside, Watch
 
 EXPLORER = "application/vnd.gfbook.explorer+json"
 # Modules of functions, each loaded when one is called: whole they are half of what SciPy's
@@ -214,10 +216,13 @@ class Kernel:
         formatter.mimebundle_formatter.for_type_by_name("gfbook.explore", "Explorer", _explorer)
         builtins.input = sys.breakpointhook = _asked
         self.shell.loop_runner = _awaited
-        self.valued: set[str] = set()  # code whose last line showed a value
-        self.used: tuple[Any, list[list[int]]] = (None, [])
+        self.seen: dict[str, Seen] = {}  # what each code did when it ran
+        self.outside = Outside()
+        self.movers: set[str] = set()  # code that changed it, ever
+        self.moved: list[str] = []  # and since it was as at first, in turn
         self.finder = Later(archives, load)
         sys.meta_path.append(self.finder)
+        self.outside.moved(self.shell.user_ns)
         for module in CALLED:
             name = f"scipy.optimize.{module}"
             sys.modules.setdefault(name, Called(name))
@@ -242,16 +247,27 @@ class Kernel:
                     ahead += imported(Path(spec.origin).read_text(encoding="utf-8"))
         return sorted(found)
 
+    def warm(self, sources: list[str]) -> None:
+        """Import what cells will, but for what is loaded when it is wanted."""
+        for name in {name for source in sources for name in imported(source)}:
+            above = [*accumulate(name.split("."), "{}.{}".format)]
+            if not any(self.later(f"import {module}") for module in above):
+                _imports(name)
+                with suppress(ImportError):  # of a module, and none itself
+                    importlib.import_module(name)
+        self.outside.moved(self.shell.user_ns)
+
     def run(self, source: str) -> dict[str, Any]:
         """Run a cell: what it showed, whether it began and got to its end, where it did not."""
         shown.clear()
         began = time.perf_counter()
-        if "matplotlib.artist" not in sys.modules and "matplotlib" in source:
-            _plain_artists()
+        _imports(source)
+        code = self._plain(source)
+        watch = self._watch(code)
         with redirect_stdout(_Stream("stdout")), redirect_stderr(_Stream("stderr")):
             result = self.shell.run_cell(source, store_history=True)  # sees a semicolon
         error = result.error_before_exec or result.error_in_exec
-        (self.valued.discard if result.result is None else self.valued.add)(self._plain(source))
+        self._saw(code, watch.seen(), self.outside.moved(self.shell.user_ns))
         line = _line(error) if error else None
         skipped = source[: len(source) - len(source.lstrip())].count("\n")  # by IPython
         return {
@@ -261,6 +277,44 @@ class Kernel:
             "line": line and line + skipped,
             "seconds": time.perf_counter() - began,
         }
+
+    def _watch(self, code: str) -> Watch:
+        with suppress(SyntaxError):
+            return Watch(self.shell.user_ns, names(code).read)
+        return Watch(self.shell.user_ns, ())
+
+    def _saw(self, code: str, seen: Seen, moved: bool) -> None:
+        """Note what code did, of modules by the names that it has for them."""
+        changed = seen.changed | self.seen.get(code, seen).changed
+        if moved:
+            self.movers.add(code)
+            self.moved.append(code)
+            with suppress(SyntaxError):
+                mine = names(code).read | names(code).imported
+                known = self.shell.user_ns
+                changed |= {n for n in mine if isinstance(known.get(n), ModuleType)}
+        self.seen[code] = Seen(changed, seen.known)
+
+    def begin(
+        self, sources: list[str], index: int, log: list[tuple[int, str]], well: list[int]
+    ) -> list[int]:
+        """Return the cells to run for one; modules are then as they are before the first.
+
+        What cells changed in those cannot be made again by running less than all that it needs.
+        """
+        codes = [*map(self._plain, sources)]
+        with suppress(SyntaxError):
+            found = needs(codes, index, self.seen)
+            read = set[str]().union(*(names(codes[place]).read for place in found))
+            moved = [code for code in self.moved if self.seen[code].changed & read]
+            if moved != [codes[place] for place in found[:-1] if codes[place] in self.movers]:
+                self._restore()
+                log = []
+        return self.due(sources, index, log, well if log else [])
+
+    def _restore(self) -> None:
+        self.outside.restore()
+        self.moved.clear()
 
     def due(
         self, sources: list[str], index: int, log: list[tuple[int, str]], well: list[int]
@@ -272,14 +326,11 @@ class Kernel:
         except (SyntaxError, ValueError):
             return [index]
         ran = [(place, self._plain(code)) for place, code in log]
-        return due([*map(self._plain, sources)], index, ran, well, self.valued)
+        return due([*map(self._plain, sources)], index, ran, well, self.seen)
 
     def uses(self, sources: list[str]) -> list[list[int]]:
         """Return the cells that each one has names from, as far as their code tells."""
-        known = sources, {*self.valued}
-        if known != self.used[0]:
-            self.used = known, uses([*map(self._plain, sources)], self.valued)
-        return self.used[1]
+        return uses([*map(self._plain, sources)], self.seen)
 
     def _plain(self, source: str) -> str:
         """Return the code of a cell without its magics, with that which one of them runs."""
@@ -294,6 +345,7 @@ class Kernel:
     def fresh(self) -> None:
         """Forget all names, for another notebook."""
         self.shell.reset(new_session=False)
+        self._restore()
         explorers.clear()
 
     def answer(self, name: str, position: list[float]) -> Any:
@@ -337,8 +389,10 @@ def _awaited(coroutine: Coroutine[Any, Any, Any]) -> Any:
         return end.value
 
 
-def _plain_artists() -> None:
+def _imports(source: str) -> None:
     """Keep Matplotlib from describing each of its classes, which is half of its import."""
+    if "matplotlib" not in source or "matplotlib.artist" in sys.modules:
+        return
     from matplotlib.artist import Artist
 
     Artist._update_set_signature_and_docstring = classmethod(  # type: ignore[attr-defined]

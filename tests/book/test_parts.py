@@ -11,10 +11,13 @@ import tarfile
 import zipfile
 from operator import attrgetter
 
+import numpy as np
 import pytest
 
 from gfbook.live import compiled, parts, shell
-from gfbook.live.needs import due, needs
+from gfbook.live.needs import Seen, due, needs
+from gfbook.live.needs import names as needs_names
+from gfbook.live.traces import Watch
 from tests.conftest import ROOT
 
 
@@ -219,8 +222,120 @@ def test_what_was_shown_changed_nothing():
     cells = [*BEFORE, "np.linalg.norm(Y)", "print(Y)"]
     shown = len(BEFORE)
     assert shown in needs(cells, shown + 1)
-    assert shown not in needs(cells, shown + 1, valued=[cells[shown]])
-    assert shown in needs([*BEFORE, "Y.pop()", "Y"], shown + 1, valued=["Y.pop()"])
+    assert shown not in needs(cells, shown + 1, {cells[shown]: Seen(known=frozenset("Y"))})
+
+
+HELD = """
+import functools
+import numpy as np
+from types import SimpleNamespace
+
+X = np.eye(3)
+view, alias, held = X[1:], X, {"a": [X]}
+rng = np.random.default_rng(0)
+log = []
+
+def kept(x, seen=[]):
+    seen.append(x)
+
+def counted():
+    log.append(1)
+
+def closed():
+    inner = []
+    return lambda: inner.append(1)
+
+class Box:
+    size = 1
+
+    def __init__(self):
+        self.x = X
+
+box, put, add = Box(), closed(), functools.partial(list.append, log)
+"""
+# What a cell does, and the names that stand for something else after it.
+DID = {
+    "a = [X]; a[0] *= 0.5": "X alias view held box a",
+    "np.asarray(X)[:] = 7": "X alias view held box",
+    "view[0] = 7": "X alias view held box",
+    "held['a'][0][0, 0] = 7": "X alias view held box",
+    "held['b'] = 1": "held",
+    "box.x[0] = 7": "X alias view held box",
+    "box.y = 1": "box",
+    "Box.size = 2": "Box box",
+    "kept(1)": "kept",
+    "counted()": "log add",
+    "add(1)": "log add",
+    "[counted for _ in 'a'][0]()": "log add",
+    "put()": "put",
+    "y = rng.normal()": "rng y",
+    "rng.shuffle(X)": "rng X alias view held box",
+    "X.shape = (9, 1)": "X alias view held box",
+    "def anew():\n    global X\n    X = 3\nanew()": "X anew",
+    "X = X + 1": "X",
+    "y = X @ X; np.sort(X); X.sum()": "y",
+    "held['a'].copy().append(1)": "",
+    "sorted(log); [*map(abs, X)]; f'{box.x}'": "",
+}
+
+
+@pytest.mark.parametrize("code", DID)
+def test_what_a_cell_did_is_seen(code):
+    names = {"__name__": "__main__"}
+    exec(HELD, names)
+    watch = Watch(names, needs_names(code).read)
+    exec(code, names)
+    assert watch.seen().changed == {*DID[code].split()}
+    # Of a code that ran, others need it for what it did, and for nothing that it might have.
+    seen = {code: watch.seen()}
+    for name in ("X", "held", "log", "kept", "rng"):
+        cells = [HELD, code, name]
+        assert (1 in needs(cells, 2, seen)) == (name in DID[code].split()), name
+
+
+READER = """
+import json, sys
+from gfbook.live.shell import Kernel
+
+kernel = Kernel({}, None)
+cells = json.loads(sys.argv[1])
+log, well, told = [], set(), []
+for place, code in json.loads(sys.argv[2]):
+    cells[place] = code or cells[place]
+    if code:
+        well.discard(place)
+    due = kernel.begin(cells, place, log, [*well])
+    for n in due:
+        log.append((n, cells[n]))
+        outputs = kernel.run(cells[n])["outputs"]
+        well.add(n)
+    told.append((due, "".join(output.get("text", "") for output in outputs)))
+print(json.dumps(told))
+"""
+
+
+def test_what_a_cell_changes_in_a_module_goes_with_it():
+    cells = ["import numpy as np\nimport gfcore as gf", "1"]
+    cells += [
+        "precision = np.get_printoptions()['precision']\n"
+        "print(getattr(gf, 'mine', 'none'), np.random.rand().hex(), precision)"
+    ]
+    change = "gf.mine = 3; np.random.seed(1); np.set_printoptions(precision=3)"
+    draw = float(np.random.RandomState(1).rand()).hex()
+    steps = [(2, ""), (1, change), (2, ""), (2, ""), (1, "1"), (2, "")]
+    done = subprocess.run(
+        [sys.executable, "-c", READER, json.dumps(cells), json.dumps(steps)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    first, _, changed, again, _, last = json.loads(done.stdout)
+    assert first[0] == [0, 2]
+    assert first[1].startswith("none ")
+    assert first[1].endswith(" 8\n")
+    assert changed[1] == again[1] == f"3 {draw} 3\n"
+    assert again[0] == [0, 1, 2]  # it drew since
+    assert last == first
 
 
 def test_a_function_draws_where_it_is_called():

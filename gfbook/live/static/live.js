@@ -45,7 +45,9 @@ addEventListener("DOMContentLoaded", () => {
     begin(true);
   });
   box.tabIndex = -1;
-  document.querySelector(".ledger thead tr")?.append(Object.assign(document.createElement("th"), { textContent: "In this browser" }));
+  const head = document.querySelector(".ledger thead tr");
+  if (head) document.documentElement.dataset.liveWide = "ledger";
+  head?.append(Object.assign(document.createElement("th"), { textContent: "In this browser" }));
   for (const row of document.querySelectorAll(".ledger tbody tr")) {
     const press = Object.assign(document.createElement("button"), { type: "button", className: "live-button", textContent: "check", ariaLabel: `check ${row.id} in this browser` });
     press.onclick = () => {

@@ -92,7 +92,7 @@ function judge(cell, outputs) {
 
 /** Show what a cell did: pictures in their figures, figures of checks in their folds, numbers in the text. */
 function show(cell, { outputs, line }, pasted) {
-  cell.line = line;
+  Object.assign(cell, { line, marked: null });
   judge(cell, outputs);
   const rest = [];
   for (const output of outputs) {
@@ -159,6 +159,7 @@ export async function start(box) {
     kernel = new Kernel({ told: quiet ? () => {} : told, lost: down });
     const began = performance.now();
     await kernel.ask("ready");
+    await kernel.ask("warm", cells.map((cell) => cell.original));
     bar.hidden = true;
     state("ready");
     if (!quiet) words.textContent = `Python runs in this page. It was ready after ${seconds((performance.now() - began) / 1e3)}.`;
@@ -184,6 +185,9 @@ export async function start(box) {
       if (!cell.element) continue;
       const now = cell === book.running, due = now || cell.due, said = book.said(cell);
       const late = due || cell.other ? "" : book.late(cell) || (cell.lost ? book.said(cell) : "");
+      const marked = JSON.stringify([now, due, said, late, cell.lost, book.as(cell)]);
+      if (marked === cell.marked) continue; // or each page with many cells is laid out anew
+      cell.marked = marked;
       cell.element.classList.toggle("live-running", now);
       cell.element.classList.toggle("live-due", due);
       cell.element.classList.toggle("live-old", Boolean(late));
@@ -192,7 +196,7 @@ export async function start(box) {
       for (const press of cell.output.querySelectorAll(".live-again > button")) press.hidden = !late;
       hide(cell, cell.reset, !due && book.as(cell));
       hide(cell, cell.halt, !now);
-      if (cell.state.textContent !== said) cell.state.textContent = said; // or each page with many cells is laid out anew
+      cell.state.textContent = said;
     }
     stop.disabled = !kernel;
     again.disabled = !book.running && !book.foreign && cells.every((cell) => !cell.due && book.as(cell));
@@ -272,7 +276,7 @@ export async function start(box) {
   /** Run a cell, and those before it that it needs and whose names are not as in the book's order. */
   const run = (cell) => cell.due || queue([cell], async () => {
     const codes = cells.map((c) => c.code);
-    return (await kernel.ask("due", codes, cells.indexOf(cell), book.log, well(codes))).map((n) => cells[n]);
+    return (await kernel.ask("begin", codes, cells.indexOf(cell), book.log, well(codes))).map((n) => cells[n]);
   });
   const all = () => queue(cells, async () => {
     await kernel.ask("fresh");

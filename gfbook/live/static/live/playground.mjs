@@ -255,6 +255,7 @@ export async function start(box) {
   sides.addEventListener("submit", (event) => { event.preventDefault(); run(); });
   const place = document.getElementById("play");
   place.replaceChildren(sides, output);
+  document.documentElement.dataset.liveWide = "play";
   addEventListener("popstate", () => { // and whenever the hash changes
     const now = asked();
     if (!now) return;

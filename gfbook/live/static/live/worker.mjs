@@ -20,6 +20,17 @@ const cache = (async () => {
 async function fetched(url) {
   const store = await cache, file = new URL(url).pathname.split("/").at(-1);
   const kept = await store?.match(url);
+  // A browser keeps what it compiled of a program with that in its own cache, and not with this.
+  if (file.endsWith(".wasm")) {
+    const own = () => plain(url, { cache: "force-cache" });
+    try {
+      const answer = await own();
+      if (answer.ok) {
+        ready.then(() => kept || own().then((again) => store?.put(url, again))).catch(() => {});
+        return postMessage({ file }), answer;
+      }
+    } catch (error) { if (!kept) throw error; }
+  }
   if (kept) return postMessage({ file }), kept;
   const answer = await plain(url);
   if (!answer.ok) throw new Error(`${file} is not where it was (${answer.status}); load this page anew`);
