@@ -230,6 +230,28 @@ def test_a_negative_start_is_negative_however_small(size, sigma):
     assert raised.value.time == pytest.approx(escape, rel=1e-12)
 
 
+def by_the_linear_system(Y, X0, t):
+    """X = B A^-1 with A' = -2 Y A + 4 B and B' = 2 Y B, which is (5), with 60 digits."""
+    with mp.workdps(60):
+        m, (Y, X0) = len(Y), (np.vectorize(mp.mpf)(a) for a in (Y, X0))
+        H = np.block([[-Y, 2 * np.vectorize(mp.mpf)(np.eye(m))], [0 * Y, Y]])
+        Z = mp.expm(mp.matrix((2 * t * H).tolist())) * mp.matrix(np.vstack([np.eye(m), X0]))
+        return np.array((Z[m:, :] * mp.inverse(Z[:m, :])).tolist(), float)
+
+
+@pytest.mark.parametrize("graded", ["X0", "both"])
+@pytest.mark.parametrize("seed", range(3))
+def test_each_entry_of_a_start_has_digits_of_its_own(graded, seed):
+    # Changes by 1e-15 of the largest entry would change X by 1e-11, and by all of it.
+    rng = np.random.default_rng(seed)
+    scale = np.outer([1.0, 1e-6, 1e-12], [1.0, 1e-6, 1e-12])
+    A, B = rng.standard_normal((2, 3, 3))
+    Y, X0 = np.diag([2.0, 1.0, 0.5]) if graded == "X0" else (B + B.T) * scale, A @ A.T * scale
+    X, expected = exact.riccati(Y, X0, 3.0), by_the_linear_system(Y, X0, 3)
+    assert np.linalg.norm(X - expected) <= 2e-14 * np.linalg.norm(expected)
+    assert (np.abs(X / expected - 1) <= 1e-13).all()
+
+
 def tiny_negatives(rng, kind, size):
     """Y, X0 and the rank of X0."""
     m = int(rng.integers(2, 4))
