@@ -542,13 +542,11 @@ def test_modes_of_which_target_and_variance_add_up_to_the_same_are_told_apart():
     for seed in range(20):
         rng = np.random.default_rng(seed)
         Phi, Psi = orthogonal(rng, 4), orthogonal(rng, 3)
-        sigma, s = np.array([2.0, 1.0, 0.0]), np.array([10 ** -rng.uniform(5, 8), 1.0, 0.3])
-        u = 10 ** rng.uniform(-6, -3, 3)
-        start, t = gf.Weights(Phi[:, :3] * u, Psi * u), 2.0
-        X = exact.spectral(Phi[:, :3] * sigma @ Psi.T, start, t, covariance=Psi * s @ Psi.T)
-        x = [mode(a, 0.0, c * b * b, t) / c for a, c, b in zip(sigma[:2], s, u, strict=False)]
-        expected = Phi[:, :2] * x @ Psi[:, :2].T
-        assert np.linalg.norm(X - expected) <= 1e-8 * np.linalg.norm(expected) + u[2] ** 2
+        s, u = np.array([10 ** -rng.uniform(5, 8), 1.0, 0.3]), np.array([1e-6, 1e-6, 1.0])
+        start, Y = gf.Weights(Phi[:, :3] * u, Psi * u), Phi[:, :3] * [2.0, 1.0, 0.0] @ Psi.T
+        X = exact.spectral(Y, start, 2.0, covariance=Psi * s @ Psi.T)
+        expected = [1e-12 * np.exp(8.0), 1e-12 * np.exp(4.0), 1 / (1 + 2 * 0.3 * 2.0)]
+        assert np.linalg.norm(X - Phi[:, :3] * expected @ Psi.T) <= 1e-12
 
 
 def test_a_covariance_chooses_the_vectors_that_target_and_weights_leave_open():
