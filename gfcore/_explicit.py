@@ -34,6 +34,7 @@ _LARGE = 40_000  # multiplications in a product, m n k, from which on the series
 # h times the fastest decay; steps of order 8 magnify it from 6.1 on, those of order 3 from 2.5.
 _STABLE = {8: 4.7, 3: 2.2}
 _CALM = 1e-10, 0.8  # where a step moves less than this, it is so much shorter: see `_ends`
+_SHARE = 0.1  # of DOP853's first error, the least that counts where no more than that limits
 _PATIENCE = 3000  # steps at the edge of stability that cost about as much as an implicit path
 _ENDS = 6  # of steps, through which the path inside the middle one is drawn
 
@@ -123,21 +124,23 @@ def _ends(
         np.add(np.multiply(columns, tol, out=columns), noise, out=columns)
         first, *second = (relative(np.matmul(e, K, out=parts)) for e in errors)
         # Of DOP853's two the second, of low order, is there for where the first is 0 by chance.
-        error = h * first**2 / max(math.hypot(first, *(0.1 * e for e in second)), 1e-300)
+        # At the edge of stability it is so large that errors of hundreds of tolerances would
+        # pass, of the fastest decay, which then neither grow nor fall.
+        share = first / max(math.hypot(first, *(0.1 * e for e in second)), 1e-300)
+        error = h * first * max(share, _SHARE if limited else 0.0)
         growth = min(growth, 0.9 * max(error, 1e-10) ** (-1 / order)) if error < np.inf else 0.2
         growth, step = max(growth, 0.2), h
         h *= growth
         growth = 1.0  # is what a step may do after one that was too long
         if error < 1:
             now, growth, y[:], K[0] = last if step == left else now + step, 10.0, new, K[stages]
-            # Errors of the fastest decay that neither grow nor fall are next to nothing to the
-            # estimate above, and may be hundreds of tolerances.
             taken += 1
             if not limited or taken % 4 == 0:
                 fast = fastest()
             yield now, step, y, K[0], limited
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of a step far too long, which is tried again
 def path(
     Y: Array, R: Array, t: Array, tol: float, order: int = 8, least: int = _ENDS
 ) -> tuple[Reached, Array]:

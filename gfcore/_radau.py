@@ -15,6 +15,10 @@ accurate it is. The regularized flow (26) adds P = U^T U - V^T V - Q0, which pus
 (-U P, V P) / 2, so without moving U V^T, and obeys P' = -(P N + N P) / 2 with N = R^T R,
 diagonal in the right singular vectors of R.
 
+Where inputs are not white, E = Y - U V^T Sigma. With Sigma = W W^T it moves by a product F W^T
+only, and in the left singular vectors of U each row of F obeys F_i' = -F_i W^T (V V^T + a_i) W,
+so that there is one small symmetric matrix a row to be made diagonal.
+
 References
 ----------
 E. Hairer and G. Wanner, Solving Ordinary Differential Equations II, Springer 1996, IV.5 and
@@ -35,9 +39,11 @@ from gfcore._check import EPS, Array
 from gfcore._taylor import ATTEMPTS, ROUNDING, SLOWEST, TRIED
 
 _LEAST = float(np.finfo(float).tiny)  # size of a hidden unit; a smaller one has no digits
+_LARGEST = float(np.finfo(float).max) ** 0.25  # entry whose fourth power is a number
 _STAGES = 12
 _SWEEPS = 25  # at most, to solve the equations of a step
 STUCK = "the integration got no further than t = {:.6g} of {:.6g}"
+_LEAK = 1e-3  # of the state, the most that rounding errors may make of it in a step
 _SHAPE = 1e-5  # relative tolerance of E, so that its decay is right far below rtol
 
 
@@ -79,20 +85,29 @@ class _Frame(NamedTuple):
     scale: Array  # (k,)
     Gt: Array | None  # G^T; None for (12), where it is I
     rates: Array  # a_i + b_j, (m, n)
+    Sigma: Array | None  # None where inputs are white
+    turn: Array | None  # W times the eigenvectors of each row of F, (m, n, n)
     Q_rates: Array  # (c_i + c_j) / 2, (k, k)
     Phi: Array
     Psi: Array
     J: Array  # the signs of (13), (m+n, 1)
 
 
-def _frame(Y: Array, R: Array, Q0: Array | None) -> _Frame:
+def _frame(Y: Array, R: Array, Q0: Array | None, Sigma: Array | None = None) -> _Frame:
     m, n = Y.shape
     U, V = R[:m], R[m:]
     Phi, a, _ = np.linalg.svd(U, full_matrices=U.shape[1] < m)
-    Psi, b, _ = np.linalg.svd(V, full_matrices=V.shape[1] < n)
-    rates = np.zeros((m, n))
+    rates, turn = np.zeros((m, n)), None
     rates[: a.size] += a[:, None] ** 2
-    rates[:, : b.size] += b**2
+    if Sigma is None:
+        Psi, b, _ = np.linalg.svd(V, full_matrices=V.shape[1] < n)
+        rates[:, : b.size] += b**2
+    else:
+        variance, W = np.linalg.eigh(Sigma)
+        W *= np.sqrt(np.maximum(variance, 0))
+        VW, Psi = W.T @ V, np.eye(n)
+        rates, turn = np.linalg.eigh(VW @ VW.T + rates[:, :, None] * (W.T @ W))
+        turn = W @ turn
     Z, Gt = np.concatenate([Phi.T @ U, Psi.T @ V]), None
     if Q0 is None:
         # Columns of unit size, so that small hidden units keep their digits.
@@ -110,6 +125,8 @@ def _frame(Y: Array, R: Array, Q0: Array | None) -> _Frame:
         scale=scale,
         Gt=Gt,
         rates=rates,
+        Sigma=Sigma,
+        turn=turn,
         Q_rates=(s[:, None] ** 2 + s**2) / 2,
         Phi=Phi,
         Psi=Psi,
@@ -152,8 +169,8 @@ def _relative(change: float, size: float) -> float:
     return change / max(size, 1e-150)
 
 
-def _collocate(frame: _Frame, h: float, tol: float) -> tuple[Array, int, float] | None:
-    """Return Z at 0 and the nodes of a step, the sweeps, and how far the last one moved X.
+def _collocate(frame: _Frame, h: float, tol: float) -> tuple[Array, int, float, float] | None:
+    """Return Z at 0 and the nodes of a step, the sweeps, how far the last moved X, and noise.
 
     Picard sweeps, corrected by the linear response of E (and P) to the residual. None if they
     do not settle.
@@ -168,17 +185,24 @@ def _collocate(frame: _Frame, h: float, tol: float) -> tuple[Array, int, float] 
     CU, CV = ((R[0, side] * scale).T for side in (slice(m), slice(m, None)))
     X = R[:, :m] @ R[:, m:].mT
     accuracy = max(0.01 * tol, ROUNDING)
+    # Of what inputs of large variance see, rounding errors reach what decays slowly.
+    leaks = 0.0 if frame.Sigma is None else min(_LEAK, ROUNDING * h * float(frame.rates.max()))
     margin = ROUNDING / accuracy  # X = U V^T is known no better than this allows
     shape = max(1.0, _SHAPE / tol)
     column = _units(frame, h, margin)
     changes: list[float] = []
     for sweep in range(1, _SWEEPS + 1):
-        E = frame.Y - X
+        E = frame.Y - (X if frame.Sigma is None else X @ frame.Sigma)
         slope = np.concatenate([E @ Z[:, m:], E.mT @ Z[:, :m]], 1)
         if Q0 is not None:
             slope -= J * (Z @ (Z.mT @ (J * Z) - Q0)) / 2
         step = Z0 - Z + _mix(hA, slope)
-        response = _mix(hA, damp(step[:, :m] @ CV + (step[:, m:] @ CU).mT))
+        response = step[:, :m] @ CV + (step[:, m:] @ CU).mT
+        if frame.turn is not None:
+            response = (response[:, :, None] @ frame.turn)[:, :, 0]
+        response = _mix(hA, damp(response))
+        if frame.turn is not None:
+            response = (response[:, :, None] @ frame.turn.mT)[:, :, 0]
         if damp_Q is not None:
             Q_step = step.mT @ (J * Z0)
             Q_step = _mix(hA, damp_Q(Q_step + Q_step.mT))
@@ -196,17 +220,26 @@ def _collocate(frame: _Frame, h: float, tol: float) -> tuple[Array, int, float] 
             _relative(_size(R_step[:, m:]), _size(V)),
             _relative(
                 moved,
-                min(_size(X), shape * _size(frame.Y - X[-1:])) + margin * _size(U) * _size(V),
+                _known(frame, X, shape) + margin * _size(U) * _size(V),
             ),
         )
         changes.append(change)
         stalled = sweep > 1 and change > 0.3 * changes[-2]
         if change < accuracy or (stalled and change < 100 * EPS):
-            return np.concatenate([Z0[None], Z]), sweep, moved
+            return np.concatenate([Z0[None], Z]), sweep, moved, ROUNDING
         # Changes alternate between U and V, so only every second one need shrink.
         if not np.isfinite(change) or (sweep > 4 and change > 0.8 * changes[-3]):
+            if change < leaks:
+                return np.concatenate([Z0[None], Z]), sweep, moved, 4 * change
             break
     return None
+
+
+def _known(frame: _Frame, X: Array, shape: float) -> float:
+    """Return the size that changes of X (N, m, n) are relative to: its own, or so much of E."""
+    if frame.Sigma is not None:
+        return _size(X)
+    return min(_size(X), shape * _size(frame.Y - X[-1:]))
 
 
 def _units(frame: _Frame, h: float, margin: float) -> Array:
@@ -222,7 +255,9 @@ def _units(frame: _Frame, h: float, margin: float) -> Array:
     return np.asarray(column + margin * np.minimum(h * column @ mixed, column.max()))
 
 
-def _truncation(frame: _Frame, Z: Array, h: float, tol: float) -> tuple[float, float]:
+def _truncation(
+    frame: _Frame, Z: Array, h: float, tol: float, noise: float
+) -> tuple[float, float]:
     """Return the relative error of the polynomials through Z, and the error of X itself.
 
     Their coefficients go on falling as the last four do.
@@ -232,17 +267,17 @@ def _truncation(frame: _Frame, Z: Array, h: float, tol: float) -> tuple[float, f
     U, V = R[:, :m], R[:, m:]
     X = U @ V.mT
     u, v = _size(U), _size(V)
-    x = min(_size(X), max(1.0, _SHAPE / tol) * _size(frame.Y - X[-1:]))
+    x = _known(frame, X, max(1.0, _SHAPE / tol))
     # A small hidden unit may lose a hundred times as much of its own size, as in `_taylor`.
     column = np.maximum(_units(frame, h, ROUNDING / max(0.01 * tol, ROUNDING)), 1e-300)
     tail = np.linalg.norm(_mix(_COEFFICIENTS[-4:], Z), axis=1).reshape(2, 2, -1).max(1)
     fall = tail[1] / np.maximum(tail.max(0), 1e-300)
-    lost = np.where(tail[1] > ROUNDING * column, tail[1] * fall, 0) / column
+    lost = np.where(tail[1] > noise * column, tail[1] * fall, 0) / column
     relative, error = 0.01 * float(lost.max()), 0.0
-    for path, noise, size in (U, u, u), (V, v, v), (X, u * v, x):
+    for path, factors, size in (U, u, u), (V, v, v), (X, u * v, x):
         tail = _mix(_COEFFICIENTS[-4:], path)
         before, last = _size(tail[:2]), _size(tail[2:])
-        error = last * _relative(last, max(last, before)) if last > ROUNDING * noise else 0.0
+        error = last * _relative(last, max(last, before)) if last > noise * factors else 0.0
         relative = max(relative, _relative(error, size))
     return relative, error
 
@@ -264,17 +299,17 @@ def conserve(Z: Array, K: Array, J: Array, scale: Array | None = None) -> Array:
     return Z
 
 
-def at_rest(Y: Array, R: Array, Q0: Array | None) -> bool:
+def at_rest(Y: Array, R: Array, Q0: Array | None, Sigma: Array | None = None) -> bool:
     """Whether nothing moves, to rounding."""
     U, V = R[: Y.shape[0]], R[Y.shape[0] :]
-    E = Y - U @ V.T
-    E_noise = ROUNDING * (np.abs(Y) + np.abs(U) @ np.abs(V.T))
+    seen = V if Sigma is None else Sigma @ V
+    E = Y - U @ seen.T
+    E_noise = ROUNDING * (np.abs(Y) + np.abs(U) @ np.abs(seen.T))
     if Q0 is None:
         # E V may be small against its own rounding while U and V still move: large weights
         # with an E that only rare directions see do so for long.
-        return bool((np.abs(E) <= E_noise).all()) or not any(
-            d.any() for d in paper.eq_12(Y, U, V)
-        )
+        still = bool((np.abs(E) <= E_noise).all())
+        return still or not ((E @ V).any() or (E.T @ U).any())
     P_noise = ROUNDING * (np.abs(R.T) @ np.abs(R) + np.abs(Q0)) / 2
     slope = np.concatenate(paper.eq_26(Y, U, V, Q0))
     noise = np.abs(R) @ P_noise
@@ -283,7 +318,14 @@ def at_rest(Y: Array, R: Array, Q0: Array | None) -> bool:
 
 
 def path(
-    Y: Array, R: Array, Q0: Array | None, times: Array, tol: float, fine: bool, now: float
+    Y: Array,
+    R: Array,
+    Q0: Array | None,
+    times: Array,
+    tol: float,
+    fine: bool,
+    now: float,
+    Sigma: Array | None = None,
 ) -> tuple[Array, Array]:
     """Return R at the given times, (T, m+n, k), and the error of X made in the step there.
 
@@ -294,10 +336,14 @@ def path(
     m = Y.shape[0]
     most = 2.0 if fine else 3.0
     end = float(times[-1]) if times.size else now
-    fastest = np.linalg.norm(Y) + np.linalg.norm(R) ** 2
+    fastest = np.linalg.norm(R) ** 2
+    if Sigma is not None:
+        fastest *= np.linalg.norm(Sigma, 2)
+    fastest += np.linalg.norm(Y)
     if Q0 is not None:
         fastest += np.linalg.norm(Q0)
-    h = (0.5 if fine else 1.0) / max(float(fastest), SLOWEST)
+    # The time so far took a few hundred steps; the fastest decay may not have any part in it.
+    h = (0.5 if fine else 1.0) * max(1 / max(float(fastest), SLOWEST), now / TRIED)
     done = int(np.searchsorted(times, now, side="right"))
     states = np.empty((times.size, *R.shape))
     states[:done] = R
@@ -308,12 +354,12 @@ def path(
             return states, errors
         if frame is None:
             R = np.where(np.hypot.reduce(R, axis=0) < _LEAST, 0.0, R)
-            if at_rest(Y, R, Q0):
+            if at_rest(Y, R, Q0, Sigma):
                 states[done:] = R
                 return states, errors
-            if not np.isfinite(R).all():
+            if not np.abs(R).max() < _LARGEST:
                 raise ArithmeticError(STUCK.format(now, end))
-            frame = _frame(Y, R, Q0)
+            frame = _frame(Y, R, Q0, Sigma)
         h = min(h, end - now)
         if now + h == now:
             break
@@ -322,8 +368,8 @@ def path(
         if solved is None:
             h *= 0.4
             continue
-        Z, sweeps, moved = solved
-        error, X_error = _truncation(frame, Z, h, tol)
+        Z, sweeps, moved, noise = solved
+        error, X_error = _truncation(frame, Z, h, tol, noise)
         # The next order would be _STAGES + 1; the error aimed at is about a tenth of tol.
         growth = 0.85 * (tol / max(error, 1e-99)) ** (1 / (_STAGES + 1))
         if error > tol:

@@ -153,10 +153,8 @@ def _advance(
         R, now, done, h = next_R, end, last, h * plain
         steps += 1
         on = (last < t.size) & (step > 0) & (steps < ATTEMPTS)
-        if Sigma is None and steps >= _PATIENCE:
+        if steps >= _PATIENCE:
             on &= ~hands_over(steps, step, t[-1] - end)
-        elif steps >= TRIED:
-            on &= t[-1] - end <= ATTEMPTS * step
         if not on.all():
             path.R[active], path.now[active], path.done[active] = R, now, done
             spread = np.empty(len(Y))

@@ -31,11 +31,14 @@ def in_modes(
     R = narrowed(U, V)
     size_Y, size_U, size_V = (np.linalg.norm(A, 2) or 1.0 for A in (Y, R[:m], R[m:]))
     A, U, V = Y / size_Y, R[:m] / size_U, R[m:] / size_V
+    both = A, A
     if Sigma is not None:
         # Y Sigma and X0 Sigma have the same vectors, and tell apart what is equal in Y and X0.
-        A = A + (A + U @ V.T) @ Sigma / (np.linalg.norm(Sigma, 2) or 1.0)
+        # Of different modes of Y sums may be equal, as of 1 + 1 and 2 + 0; not so two of them.
+        seen = (A + U @ V.T) @ Sigma / (np.linalg.norm(Sigma, 2) or 1.0)
+        both = A + seen, A + 0.38 * seen
     rounding = 4 * (m + n) * EPS
-    found = (common_basis(A, U, V, *weights) for weights in MIXTURES)
+    found = (common_basis(*both, U, V, *weights) for weights in MIXTURES)
     defect, left, right, d = min(found, key=lambda basis: basis[0])
     u, v = left.conj().T @ U, right.conj().T @ V
     # A product may be known where one of its weights is lost in what leaks from other modes.
@@ -86,10 +89,11 @@ def tilted(Y: Array, half: float) -> tuple[Array, Array]:
 
 
 def common_basis(
-    A: Array, U: Array, V: Array, a: float, b: float, c: float
+    A: Array, B: Array, U: Array, V: Array, a: float, b: float, c: float
 ) -> tuple[float, NDArray[Any], NDArray[Any], Array]:
     """Return unitary bases of the rows of A, U and of A^T, V in which all are diagonal.
 
+    As B is, which may tell apart what is equal in A.
     With them come the defect of the result and the singular values of A + a U V^T in its order.
     """
     from scipy.linalg import schur  # type: ignore[import-untyped]
@@ -101,7 +105,7 @@ def common_basis(
     # one, and the weights, in a normal matrix, what is equal in the mixture.
     mixture = A + a * X0
     Phi, _, PsiT = np.linalg.svd(mixture)
-    real = Phi.T[:r] @ (A + b * X0) @ PsiT[:r].T
+    real = Phi.T[:r] @ (B + b * X0) @ PsiT[:r].T
     imaginary = root_of_square(Phi.T[:r] @ U) + c * root_of_square(PsiT[:r] @ V)
     _, Z = schur(real + 1j * imaginary, output="complex")
     left = np.hstack([Phi[:, :r] @ Z, Phi[:, r:]])

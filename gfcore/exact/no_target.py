@@ -70,4 +70,6 @@ def zero_target(weights0: Weights, t: ArrayLike) -> Array:
         one = np.eye(len(q))[:, order]
         path = from_factor(q[None, order] / 2, one, T[:, :m] / np.sqrt(2), time)
         P[i] = B @ (2 * path) @ B.T
+    squares = np.einsum("...ii->...i", P)
+    np.maximum(squares, 0, out=squares)  # what rounds to less than none
     return (P + P.mT) / 2

@@ -14,6 +14,8 @@ from gfcore.exact._basis import in_modes
 from gfcore.exact._modes import agreeing, quotient, spectral_path
 from gfcore.state import Weights
 
+_OFF = 1e-12  # how far a start may be from spectral, relatively
+
 
 @_check.quiet
 def spectral_constant(sigma: ArrayLike, lam: ArrayLike, x0: ArrayLike) -> Array:
@@ -159,11 +161,12 @@ def spectral(
     for i in np.ndindex(*stack):
         U, V, where = weights0.U[i], weights0.V[i], f" in problem {i}" if i else ""
         left, right, defect, (sigma, lam, x, unit) = in_modes(target[i], U, V, Sigma)
-        if defect > 1:
+        defect *= 64 * (m + n) * EPS
+        if defect > max(_OFF, 64 * (m + n) * EPS):
             both = "Y" if Sigma is None else "Y and covariance"
             raise ValueError(
                 f"weights0 must be a spectral initialization for {both} (Definition 3){where}, "
-                f"not off by {defect * 64 * (m + n) * EPS:.1e} relative, shapes {U.shape} and "
+                f"not off by {defect:.1e} relative, shapes {U.shape} and "
                 f"{V.shape}"
             )
         if Sigma is None:
@@ -197,12 +200,12 @@ def coloured(
     moving = np.maximum(np.abs(sigma) / size_Y, np.abs(share))
     off = np.abs((Sigma @ right - right * s) * moving).max() / size
     off = max(off, np.abs(Y @ right - left * sigma).max() / size_Y)
-    if off > 1e-12:
+    if off > _OFF:
         raise ValueError(
             "covariance must have the right singular vectors of Y for eigenvectors"
             f"{where}, but is off by {off:.1e} relative, shape {Sigma.shape}"
         )
-    if (lost := np.abs(sigma[~seen]).max(initial=0)) > 1e-12 * size_Y:
+    if (lost := np.abs(sigma[~seen]).max(initial=0)) > _OFF * size_Y:
         raise ValueError(
             f"covariance must not be 0 along right singular vectors of Y{where}, as it is for "
             f"that of {lost:.3g}: the weights grow for ever, shape {Sigma.shape}"

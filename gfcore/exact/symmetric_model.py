@@ -71,8 +71,10 @@ def riccati(Y: ArrayLike, X0: ArrayLike, t: ArrayLike) -> Array:
     Returns
     -------
     (*stack, *t.shape, m, m) array
-        X(t), symmetric, as accurate as relative changes of 1e-15 in Y, X0 and t allow. The
-        condition grows as 1/(1 - t/t*) towards an escape at t*, and as e^(4t|w|) for a start
+        X(t), symmetric. The relative error in the Frobenius norm is of the order of 1e-15, or
+        of what changes of each entry of Y and X0, and of t, by 1e-15 of itself do to X(t), if
+        that is more; small entries beside large ones have digits of their own. The condition
+        grows as 1/(1 - t/t*) towards an escape at t*, and as e^(4t|w|) for a start
         that touches a negative eigenvalue w of Y. Eigenvalues of X0, and of X0 less the
         negative part of Y, below their own rounding error count as zero. What is small only
         beside other rows and columns is not: diag(1, -1e-300) has a negative eigenvalue.

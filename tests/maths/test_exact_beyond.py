@@ -395,6 +395,16 @@ def test_zero_target_solves_its_riccati_equation(kind, seed):
             assert distance(got, expected) < 1e-15 * (20 + 4 * t * np.linalg.norm(V) ** 2)
 
 
+def test_squares_of_hidden_units_are_not_negative():
+    # The first two have none; what rounding left of theirs was -1e-19.
+    start = gf.Weights(
+        [[0.0, 0.0, 1.0]], [[-2.0, 1.0, -1.0], [-2.0, 0.0, 2.0], [1.0, 1.0, 1.0]]
+    )
+    P = exact.zero_target(start, [0.0, 0.5])
+    assert (np.diagonal(P, axis1=1, axis2=2) >= 0).all()
+    assert P[0] == pytest.approx(np.diag([0.0, 0.0, 1.0]), abs=1e-15)
+
+
 def test_zero_target_gives_the_flow_of_weights_that_see_nothing_of_the_target():
     rng = np.random.default_rng(5)
     t = np.array([0.0, 0.2, 1.0, 5.0])

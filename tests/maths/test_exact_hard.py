@@ -230,6 +230,28 @@ def test_a_negative_start_is_negative_however_small(size, sigma):
     assert raised.value.time == pytest.approx(escape, rel=1e-12)
 
 
+def by_the_linear_system(Y, X0, t):
+    """X = B A^-1 with A' = -2 Y A + 4 B and B' = 2 Y B, which is (5), with 60 digits."""
+    with mp.workdps(60):
+        m, (Y, X0) = len(Y), (np.vectorize(mp.mpf)(a) for a in (Y, X0))
+        H = np.block([[-Y, 2 * np.vectorize(mp.mpf)(np.eye(m))], [0 * Y, Y]])
+        Z = mp.expm(mp.matrix((2 * t * H).tolist())) * mp.matrix(np.vstack([np.eye(m), X0]))
+        return np.array((Z[m:, :] * mp.inverse(Z[:m, :])).tolist(), float)
+
+
+@pytest.mark.parametrize("graded", ["X0", "both"])
+@pytest.mark.parametrize("seed", range(3))
+def test_each_entry_of_a_start_has_digits_of_its_own(graded, seed):
+    # Changes by 1e-15 of the largest entry would change X by 1e-11, and by all of it.
+    rng = np.random.default_rng(seed)
+    scale = np.outer([1.0, 1e-6, 1e-12], [1.0, 1e-6, 1e-12])
+    A, B = rng.standard_normal((2, 3, 3))
+    Y, X0 = np.diag([2.0, 1.0, 0.5]) if graded == "X0" else (B + B.T) * scale, A @ A.T * scale
+    X, expected = exact.riccati(Y, X0, 3.0), by_the_linear_system(Y, X0, 3)
+    assert np.linalg.norm(X - expected) <= 2e-14 * np.linalg.norm(expected)
+    assert (np.abs(X / expected - 1) <= 1e-13).all()
+
+
 def tiny_negatives(rng, kind, size):
     """Y, X0 and the rank of X0."""
     m = int(rng.integers(2, 4))
@@ -513,6 +535,18 @@ def test_spectral_starts_with_inputs_that_are_not_white(shape, equal):
     assert np.abs(X - path.X).max() < 1e-9
     white = exact.spectral(Y, start, t, covariance=np.eye(shape[1]))
     assert np.abs(white - exact.spectral(Y, start, t)).max() < 1e-13
+
+
+def test_modes_of_which_target_and_variance_add_up_to_the_same_are_told_apart():
+    # 2 + 2 * 1e-6 and 1 + 1 * 1, a millionth apart, were mixed by 1e-10, and refused for that.
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        Phi, Psi = orthogonal(rng, 4), orthogonal(rng, 3)
+        s, u = np.array([10 ** -rng.uniform(5, 8), 1.0, 0.3]), np.array([1e-6, 1e-6, 1.0])
+        start, Y = gf.Weights(Phi[:, :3] * u, Psi * u), Phi[:, :3] * [2.0, 1.0, 0.0] @ Psi.T
+        X = exact.spectral(Y, start, 2.0, covariance=Psi * s @ Psi.T)
+        expected = [1e-12 * np.exp(8.0), 1e-12 * np.exp(4.0), 1 / (1 + 2 * 0.3 * 2.0)]
+        assert np.linalg.norm(X - Phi[:, :3] * expected @ Psi.T) <= 1e-12
 
 
 def test_a_covariance_chooses_the_vectors_that_target_and_weights_leave_open():

@@ -949,7 +949,7 @@ def test_explicit_steps_hand_a_stiff_path_over(monkeypatch):
     expected = flow.solve(Y, start, t, 1e-11)
     monkeypatch.setattr(_explicit, "_LARGE", 0)
     implicit, begun = _radau.path, []
-    monkeypatch.setattr(_radau, "path", lambda *args: begun.append(args[-1]) or implicit(*args))
+    monkeypatch.setattr(_radau, "path", lambda *args: begun.append(args[6]) or implicit(*args))
     for patience, hard in (10, True), (10_000, False):
         monkeypatch.setattr(_explicit, "_PATIENCE", patience)
         begun.clear()
@@ -1252,7 +1252,7 @@ def fast_decays(seed):
     return Y, start, np.sort(np.append(T * rng.random(6), T)), 10 ** -rng.uniform(6, 12)
 
 
-@pytest.mark.parametrize("seed", [34, 51, 65, 74, 91, 93, 94, 111, 114])
+@pytest.mark.parametrize("seed", [34, 51, 65, 74, 91, 93, 94, 111, 114, 240, 261, 270])
 def test_explicit_steps_know_errors_that_are_about_to_decay(monkeypatch, seed):
     # They are far above the tolerance of a step, and were told at the last time only.
     monkeypatch.setattr(_explicit, "_LARGE", 0)
@@ -1260,6 +1260,16 @@ def test_explicit_steps_know_errors_that_are_about_to_decay(monkeypatch, seed):
     path, R = flow.solve(Y, start, t, rtol), longer(Y, start, t)
     error = size((path.X - R[:, : len(Y)] @ R[:, len(Y) :].mT).astype(float))
     assert (error <= path.error_estimate).all()
+
+
+def test_a_first_step_far_too_long_is_tried_again(monkeypatch):
+    # The rough path grows from 1e-23 in steps each ten times the last, and one overflows.
+    monkeypatch.setattr(_explicit, "_LARGE", 0)
+    start = gf.initial.gaussian(3, 4, 4, 1e-23, np.random.default_rng(0))
+    for end in (50.0, 100.0, 200.0):
+        for y in (0.3, 0.5, 1.0):
+            path = flow.solve(y * np.eye(3, 4), start, end, 1e-3)
+            assert path.error_estimate <= 1e-2 * size(path.X)
 
 
 @pytest.mark.parametrize("variance", [1e-16, 1e-8, 1e-4, 1e-2, 1e4, 1e8, 1e16, 1e75])
@@ -1275,6 +1285,43 @@ def test_inputs_of_any_variance_are_followed_to_the_end(variance, rtol):
         error += abs(path.X[1, 1] - (exact if other == variance else path.X[1, 1]))
         assert error <= path.error_estimate
         assert path.error_estimate <= 1e-3 * np.linalg.norm(path.X)
+
+
+@pytest.mark.parametrize("condition", [1e2, 1e4, 1e10])
+@pytest.mark.parametrize("rtol", [1e-4, 1e-13])
+def test_inputs_of_very_different_variance_are_followed_in_few_steps(
+    monkeypatch, condition, rtol
+):
+    # What they see most of decays so fast that the series would need a million steps.
+    fill, steps = _taylor._Series.fill, []
+    monkeypatch.setattr(_taylor._Series, "fill", lambda *a: steps.append(1) or fill(*a))
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        A, B, G = (np.linalg.qr(rng.standard_normal((a, a))).Q for a in (4, 3, 5))
+        s, y, x0 = condition ** -np.array([0.0, 0.5, 1.0]), np.array([1.0, 0.7, 0.5]), 0.01
+        start = gf.Weights(0.1 * A[:, :3] @ G[:3], 0.1 * B @ G[:3])
+        t = np.append([5.0, 10.0, 20.0], [100.0, 1e3])
+        path = flow.solve(A[:, :3] * y @ B.T, start, t, rtol, covariance=(B * s) @ B.T)
+        x = y / s / (1 + (y / s / x0 - 1) * np.exp(-2 * y * t[:, None]))
+        error = size(path.X - (A[:, :3] * x[:, None]) @ B.T)
+        # Sigma, rounded, has its least eigenvalue to no more digits than that.
+        floor = 1e-15 * condition * size(path.X)
+        assert (error <= path.error_estimate + floor).all()
+        assert (path.error_estimate <= 2 * allowed(path, Y=x, rtol=rtol) + 100 * floor).all()
+        assert_conserved(path, rtol)
+    assert len(steps) < 1500
+
+
+def test_weights_that_grow_for_ever_are_stiff_to_what_inputs_see():
+    # The mode that they do not see grows as exp(4 t), and with it the decay of the other.
+    A, G = (np.linalg.qr(np.random.default_rng(0).standard_normal((a, a))).Q for a in (3, 4))
+    start = gf.Weights(0.5 * A[:, :2] @ G[:2], 0.5 * G[:2])
+    t = np.array([2.0, 4.0, 8.0])
+    path = flow.solve(A[:, :2] * [1.0, 2.0], start, t, 1e-8, covariance=np.diag([1.0, 0.0]))
+    x = np.stack([1 / (1 + 3 * np.exp(-2 * t)), 0.25 * np.exp(4 * t)], axis=1)
+    error = size(path.X - A[:, :2] * x[:, None])
+    assert (error <= path.error_estimate).all()
+    assert (path.error_estimate <= 1e-3 * size(path.X)).all()
 
 
 def test_weights_without_end_are_followed_while_there_are_numbers_for_them():
