@@ -55,14 +55,12 @@ def array(
         raise ValueError(f"{name} must not be empty, got shape {given.shape}")
     with np.errstate(over="ignore"):  # A wider float may become infinite, and is refused below.
         result = np.array(given, dtype=np.float64, order="C")
-    if not np.isfinite(result).all():
-        at = f", the first at {first(~np.isfinite(result))}" * (result.ndim > min(allowed))
-        raise ValueError(
-            f"{name} has entries that are not finite{at}, got shape {result.shape}"
-        )
-    if np.abs(result).max() > LARGEST:
-        at = f", the first at {first(np.abs(result) > LARGEST)}" * (result.ndim > min(allowed))
-        raise ValueError(f"{name} has entries beyond {LARGEST:g}{at}, got shape {result.shape}")
+    if not np.abs(result).max() <= LARGEST:  # as well where that is NaN
+        finite = np.isfinite(result)
+        bad = np.abs(result) > LARGEST if finite.all() else ~finite
+        what = f"beyond {LARGEST:g}" if finite.all() else "that are not finite"
+        at = f", the first at {first(bad)}" * (result.ndim > min(allowed))
+        raise ValueError(f"{name} has entries {what}{at}, got shape {result.shape}")
     return result
 
 

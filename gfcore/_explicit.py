@@ -1,8 +1,8 @@
 """The flow (12) by explicit Runge-Kutta steps of order 8, where Y is large.
 
-A step of the series of `_taylor` multiplies as much as 630 products of matrices, in 60 calls;
-a Runge-Kutta step of order 8 is 36 products, in as many calls, and goes a third as far. So the
-series wins while a product costs no more than to call for it, and loses beyond. This is one
+A step of the series of `_taylor` multiplies as much as 900 products of matrices, in 72 calls;
+a Runge-Kutta step of order 8 is 36 products, in as many calls, and goes a quarter as far. So
+the series wins while a product costs no more than to call for it, and loses beyond. This is one
 problem at a time. Coefficients, error and length of the steps are those of SciPy's DOP853; but
 SciPy takes new memory for each sum, which costs half as much as the products, and here a step
 takes none. SciPy's states inside a step need nine more products and err by ten times the step's

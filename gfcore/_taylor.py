@@ -30,8 +30,8 @@ from numpy.typing import NDArray
 from gfcore._check import EPS, Array
 
 ROUNDING = 16 * EPS  # what a few dozen operations lose
-_ORDER = 20  # where the calls and the operations of a path together cost least
-# A term over the one before: at h r = 0.4 * 20 the series of exp(-h r) still damps, and Euler's
+_ORDER = 24  # where the calls and the operations of a path together cost least
+# A term over the one before: at h r = 0.4 * 24 the series of exp(-h r) still damps, and Euler's
 # sum of it at 1 + 5 z times that.
 _FALL = 0.4
 _POLES = np.array([5.0, 8.0, 13.0])  # beta, in steps of the plain series
@@ -84,11 +84,13 @@ def path(
     all paths leave out is less than that, also of what no norm sees, and most often of the
     same sign.
     """
-    count, first = len(Y), int(np.searchsorted(t, 0.0, side="right"))
+    count, first, k = len(Y), int(np.searchsorted(t, 0.0, side="right")), R.shape[2]
+    # To an odd width comes a unit of zeros, as BLAS likes even ones better.
+    R = np.concatenate([R, np.zeros((*R.shape[:2], k % 2))], axis=2)
     all_states = np.zeros((count, t.size, *R.shape[1:]))
     all_states[:, :first] = R[:, None]
     done, steps = np.full(count, first), np.zeros((count, t.size), int)
-    path = Reached(all_states, done, np.zeros(count), R.copy(), steps)
+    path = Reached(all_states, done, np.zeros(count), R, steps)
     # Six arrays of coefficients: U, V and E, each in two orders.
     each = 16 * _ORDER * (R[0].size + Y[0].size)
     group = max(2, _CACHE // each)
@@ -97,7 +99,7 @@ def path(
             s = slice(begin, begin + group)
             part = Reached(*(array[s] for array in path))
             _advance(part, Y[s], t, tol[s], rough[s], Sigma)
-    return path
+    return path._replace(states=path.states[..., :k], R=path.R[..., :k])
 
 
 def _advance(
@@ -148,8 +150,9 @@ def _advance(
             if begin > old:
                 series.sum(weights[i, : begin - old], i, path.states[a, old:begin])
             if stop > old:
-                path.states[a, max(begin, old) : stop] = next_R[i]
                 path.steps[a, old:stop] = steps + 1 - still
+                if stop > begin:
+                    path.states[a, max(begin, old) : stop] = next_R[i]
         R, now, done, h = next_R, end, last, h * plain
         steps += 1
         on = (last < t.size) & (step > 0) & (steps < ATTEMPTS)
@@ -171,32 +174,33 @@ class _Series:
     def __init__(self, rough: Array, m: int, n: int, k: int, Sigma: Array | None) -> None:
         p, count = _ORDER + 1, len(rough)
         self.euler = np.where(rough[:, None, None], _ROUGH, _EULER)
-        Us, Es, Et, Vs, U_back, V_back = (
-            np.empty((count, *shape))
+        Us, Vs, Es, Et, U_back, V_back = (
+            _empty(count, *shape)
             for shape in [
-                (m, p, k), (m, p, n), (n, p, m), (p, k, n), (p, m, k), (p, n, k)
+                (m, p, k), (n, p, k), (p, m, n), (p, n, m), (p, m, k), (p, n, k)
             ]
         )  # fmt: skip
-        self.new = np.empty((count, m + n, k))
-        self.Sigma, self.m, self.E, self.orders = Sigma, m, Es[:, :, 0], []
+        self.new = _empty(count, m + n, k)
+        self.Sigma, self.m, self.E, self.orders = Sigma, m, Es[:, 0], []
         U_new, V_new = self.new[:, :m], self.new[:, m:]
         # Block j of one factor of a sum, and block p - 1 - j of the other, in reverse.
         blocks = zip(
             U_back.swapaxes(0, 1)[::-1], Us.transpose(2, 0, 1, 3),
-            V_back.swapaxes(0, 1)[::-1], Vs.transpose(1, 0, 3, 2)[::-1],
-            Es.transpose(2, 0, 1, 3), Et.transpose(2, 0, 3, 1), strict=True,
+            V_back.swapaxes(0, 1)[::-1], Vs.transpose(2, 0, 1, 3)[::-1],
+            Es.swapaxes(0, 1), Et.transpose(1, 0, 3, 2), strict=True,
         )  # fmt: skip
-        U_row, E_row, Et_row = (a.reshape(count, len(a[0]), -1) for a in (Us, Es, Et))
-        V_column, U_all, V_all = (
-            a.reshape(count, -1, a.shape[3]) for a in (Vs, U_back, V_back)
+        # BLAS is up to twice as fast with one factor along the sum in memory, the other across.
+        U_row, V_row = (a.reshape(count, len(a[0]), -1) for a in (Us, Vs))
+        E_all, Et_all, U_all, V_all = (
+            a.reshape(count, -1, a.shape[3]) for a in (Es, Et, U_back, V_back)
         )
         for j, (U, U_j, V, V_j, E_j, Et_j) in enumerate(blocks, 1):
             a = p - j
             self.orders.append((
                 U, U_j, V, V_j,
-                (U_row[:, :, : j * k], V_column[:, a * k :], E_j), Et_j,
-                (E_row[:, :, : j * n], V_all[:, a * n :], U_new),
-                (Et_row[:, :, : j * m], U_all[:, a * m :], V_new),
+                (U_row[:, :, : j * k], V_row[:, :, a * k :].mT, E_j), Et_j,
+                (Et_all[:, : j * n].mT, V_all[:, a * n :], U_new),
+                (E_all[:, : j * m].mT, U_all[:, a * m :], V_new),
             ))  # fmt: skip
         self.U, self.V = (a.reshape(count, p, -1) for a in (U_back, V_back))
         self.squares = np.empty((count, 2, p))
@@ -253,15 +257,16 @@ class _Series:
         last = (powers[:, :, None] * _EULER[:3]).reshape(len(tol), -1, _ORDER + 1)
         terms = np.empty((len(tol), 2, last.shape[1]))
         c = [last @ factor for factor in (self.U, self.V)]
-        for i in range(2):
-            np.vecdot(c[i], c[i], out=terms[:, i])
+        for i, term in enumerate(c):
+            np.vecdot(term, term, out=terms[:, i])
         limits = (lost / terms).reshape(len(tol), 2, -1, 3) ** _ROOTS
         if underflow:
             limits[tiny] = (_TINY / (_TINY + beta[tiny.nonzero()[0]]))[..., None]
         z = reduce(limits, axis=(1, 3), initial=0.8)
-        if 1e4 * self.units.min() < first.max():
+        units = np.where(self.units > 0, 1e4 * self.units, np.inf)
+        if units.min() < first.max():
             # Hidden units too small for all this to see lose no more of their own size.
-            units = 1e4 * np.where(self.units > 0, self.units, np.inf)[:, None]
+            units = units[:, None]
             shape = *last.shape[:2], -1, units.shape[2]
             own = sum(np.square(a).reshape(shape).sum(2) for a in c) / units
             own = own.max(2).reshape(len(tol), -1, 3)
@@ -301,6 +306,13 @@ class _Series:
         # E V may be small against its own rounding while U and V still move: large weights
         # with an E that only rare directions see do so for long.
         return np.asarray(near | ~(self.U[:, -2].any(axis=1) | self.V[:, -2].any(axis=1)))
+
+
+def _empty(*shape: int) -> Array:
+    """Return an array that begins where a line of the cache does: BLAS gains a tenth."""
+    room = np.empty(math.prod(shape) + 7)
+    skip = -room.ctypes.data // 8 % 8
+    return room[skip : room.size - 7 + skip].reshape(shape)
 
 
 def _powers(x: Array) -> Array:

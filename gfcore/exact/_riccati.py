@@ -28,6 +28,7 @@ Index = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
 CHUNK = 25_000  # entries of W worked on at once: larger arrays get new memory for each result
+NARROW = 64  # columns, with fewer of which a copy is cheaper than what is special to squares
 SMALLEST = 1e-290  # beside the largest entry of W, others below this are zero
 DIRECT, UNEVEN, CONDITION = 1e5, 1e-6, 1e3  # the limits of `chosen`
 
@@ -206,7 +207,7 @@ def orthonormal(c: Array | None, b: Array, hard: bool, both: bool) -> tuple[Arra
         R = np.asarray(np.linalg.qr(np.concatenate([c, b], axis=1), mode="r"))
         L = np.ascontiguousarray(R.mT)
     else:
-        L = np.linalg.cholesky(b.mT @ b + (one if c is None else c.mT @ c))
+        L = np.linalg.cholesky(squared(b) + (one if c is None else squared(c)))
     inverse = L.mT
     for matrix in inverse:
         dtrtri(matrix, 0, 0, 1)  # in place; by position, as names would take a third more time
@@ -215,7 +216,7 @@ def orthonormal(c: Array | None, b: Array, hard: bool, both: bool) -> tuple[Arra
     stack[:, high:] = c
     for _ in range(3):
         # In place: new memory would cost more than the products.
-        excess = np.matmul(stack.mT, stack, out=L)
+        excess = squared(stack, out=L)
         excess -= one
         worst = max(excess.max(), -excess.min())
         if worst > 1e-8:
@@ -226,6 +227,11 @@ def orthonormal(c: Array | None, b: Array, hard: bool, both: bool) -> tuple[Arra
         if worst <= 1e-5:
             break
     return stack[:, high:], b
+
+
+def squared(A: Array, out: Array | None = None) -> Array:
+    """Return A^T A. BLAS has a way of its own for that, which loses where A is narrow."""
+    return np.asarray(np.matmul(A.mT, A.copy() if A.shape[-1] < NARROW else A, out=out))
 
 
 def rounding(P: Array, A: Array) -> Array:

@@ -1,5 +1,6 @@
 """The flow against closed forms, an mpmath integration and SciPy, and its conservation laws."""
 
+import re
 import subprocess
 import sys
 
@@ -920,12 +921,19 @@ def test_a_problem_that_fails_is_named_and_the_others_are_kept(monkeypatch):
 def test_what_is_too_stiff_to_follow_is_said_and_spares_the_others(size):
     # Implicit steps that left the numbers met a decomposition with an error of its own.
     start = gf.Weights(0.1 * np.eye(2), 0.1 * np.eye(2))
-    with pytest.raises(gf.BatchError, match=r"no further|leave the range") as info:
-        flow.solve_many(np.array([np.diag([size, 1]), np.diag([2.0, 1])]), [start, start], 1.0)
-    assert list(info.value.errors) == [(0,)]
-    assert info.value.result.X[1] == pytest.approx(
-        gf.exact.spectral(np.diag([2.0, 1]), start, 1.0), abs=1e-9
-    )
+    Y = np.array([np.diag([size, 1.0]), np.diag([2.0, 1.0])])
+    errors: dict[tuple[int, ...], ArithmeticError] = {}
+    try:
+        path = flow.solve_many(Y, [start, start], 1.0)
+    except gf.BatchError as problem:
+        path, errors = problem.result, problem.errors
+    assert list(errors) in ([], [(0,)])
+    if errors:
+        assert re.search("no further|leave the range", str(errors[0,]))
+    else:  # rounding may happen to put X on Y, where the path rests
+        exact = gf.exact.spectral(Y[0], start, 1.0)
+        assert np.linalg.norm(path.X[0] - exact) <= path.error_estimate[0]
+    assert path.X[1] == pytest.approx(gf.exact.spectral(Y[1], start, 1.0), abs=1e-9)
 
 
 @pytest.mark.parametrize(("m", "n", "k"), [(2, 40, 3), (40, 2, 3), (3, 50, 60), (25, 22, 25)])
