@@ -31,15 +31,14 @@ from matplotlib.ticker import LogLocator
 from playwright.sync_api import Browser, Response, sync_playwright
 from scipy.integrate import odeint, solve_ivp
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # what is beside this file is measured
 import gfcore as gf
-from gfbook import plots
-from gfbook.glue import powers
-from gfbook.independent import precise
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks import inpage, live
+from gfbook import plots
 from gfbook.build import playground as built
 from gfbook.build.browser import chromium
+from gfbook.glue import powers
+from gfbook.independent import precise
 from gfbook.live.playground import Playground, complete
 
 ROOT = Path(__file__).parents[1]

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from gfcore._check import EPS, Array
 from gfcore._taylor import Reached, hands_over
 
-_LARGE = 40_000  # multiplications in a product, m n k, from which on the series loses
+_LARGE = 20_000  # multiplications in a product, m n k, from which on the series loses
 # h times the fastest decay; steps of order 8 magnify it from 6.1 on, those of order 3 from 2.5.
 _STABLE = {8: 4.7, 3: 2.2}
 _CALM = 1e-10, 0.8  # where a step moves less than this, it is so much shorter: see `_ends`
