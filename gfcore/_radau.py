@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 
 from gfcore import paper
 from gfcore._check import EPS, Array
+from gfcore._scale import norm
 from gfcore._taylor import ATTEMPTS, ROUNDING, SLOWEST, TRIED
 
 _LEAST = float(np.finfo(float).tiny)  # size of a hidden unit; a smaller one has no digits
@@ -44,6 +45,7 @@ _STAGES = 12
 _SWEEPS = 25  # at most, to solve the equations of a step
 STUCK = "the integration got no further than t = {:.6g} of {:.6g}"
 _LEAK = 1e-3  # of the state, the most that rounding errors may make of it in a step
+_NOTHING = 1e-150  # a size of which no step keeps digits
 _SHAPE = 1e-5  # relative tolerance of E, so that its decay is right far below rtol
 
 
@@ -166,7 +168,7 @@ def _size(stack: Array) -> float:
 
 
 def _relative(change: float, size: float) -> float:
-    return change / max(size, 1e-150)
+    return change / max(size, _NOTHING)
 
 
 def _collocate(frame: _Frame, h: float, tol: float) -> tuple[Array, int, float, float] | None:
@@ -357,6 +359,12 @@ def path(
             if at_rest(Y, R, Q0, Sigma):
                 states[done:] = R
                 return states, errors
+            # Of so small numbers no step keeps digits; and as the loss falls, X stays near Y.
+            if Q0 is None and Sigma is None:
+                off = float(norm(Y - R[:m] @ R[m:].T))
+                if off <= _NOTHING:
+                    states[done:], errors[done:] = R, 2 * off
+                    return states, errors
             if not np.abs(R).max() < _LARGEST:
                 raise ArithmeticError(STUCK.format(now, end))
             frame = _frame(Y, R, Q0, Sigma)

@@ -810,6 +810,17 @@ def test_weights_that_decay_below_all_numbers_are_zero_or_in_doubt(t, k):
     assert many.error_estimate[1] < 1e-4
 
 
+@pytest.mark.parametrize("scale", [1e3, 1e8, 1e20])
+@pytest.mark.parametrize("target", [0.0, 1e-200])
+def test_large_weights_that_forget_what_they_are_come_to_rest(monkeypatch, scale, target):
+    # One layer decays below all numbers, whose noise made each step as short as the decay.
+    monkeypatch.setattr(_radau, "ATTEMPTS", 1000)
+    path = flow.solve([[target]], gf.Weights([[2 * scale]], [[scale]]), [1.0, 1e6])
+    assert (np.abs(path.X[:, 0, 0] - target) <= path.error_estimate).all()
+    assert (path.error_estimate <= 1e-145).all()
+    assert path.U[-1].item() == pytest.approx(3**0.5 * scale, rel=1e-9)
+
+
 def test_what_will_not_reach_the_end_is_given_up_soon(monkeypatch):
     monkeypatch.setattr(_taylor, "TRIED", 100)
     monkeypatch.setattr(_radau, "TRIED", 100)
