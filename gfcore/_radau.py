@@ -350,7 +350,7 @@ def path(
     states = np.empty((times.size, *R.shape))
     states[:done] = R
     errors = np.zeros(times.size)
-    frame = None
+    frame, leaked = None, 0.0
     for count in range(ATTEMPTS):
         if done == times.size:
             return states, errors
@@ -397,7 +397,11 @@ def path(
         R_theta = np.concatenate([frame.Phi @ Z[:, :m], frame.Psi @ Z[:, m:]], 1)
         states[done:last], R = R_theta[:-1], R_theta[-1]
         lost = 4 * EPS * count * _size(R_theta[:, :m]) * _size(R_theta[:, m:])
-        errors[done:last] = X_error + moved + lost
+        # What grows, or decays slowly, keeps what has leaked into it.
+        size = norm(R_theta[:, :m] @ R_theta[:, m:].mT)
+        leaked += 8 * moved / size[-1] if noise > ROUNDING else 0.0
+        kept = leaked * size[:-1]
+        errors[done:last] = X_error + moved + lost + kept
         now, done, frame = now + h, last, None
         # Where Q0 is out of reach, P does not vanish, and its part in (26) limits the steps; so
         # does E where the weights are too narrow for Y, and only rounding errors move.
