@@ -5,6 +5,7 @@ not loaded at first comes when it is imported.
 """
 
 import ast
+import asyncio
 import builtins
 import importlib
 import io
@@ -44,6 +45,7 @@ CALLED = (
     "_shgo",
 )
 
+FRAMES = 30  # at each end of a traceback
 MOST = 200_000  # characters that a page is given of what a cell prints
 CUT = "… and more, which is not shown\n"
 
@@ -114,6 +116,11 @@ class _Shell(InteractiveShell):
     def init_display_formatter(self) -> None:
         self.display_formatter = _Formatter(parent=self)
         self.configurables.append(self.display_formatter)  # type: ignore[arg-type]
+
+    def _get_exc_info(self, exc_tuple: Any = None) -> Any:
+        found = super()._get_exc_info(exc_tuple)  # type: ignore[no-untyped-call]
+        _shortened(found[1])
+        return found
 
     def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
         shown.append(
@@ -216,6 +223,7 @@ class Kernel:
         formatter.mimebundle_formatter.for_type_by_name("gfbook.explore", "Explorer", _explorer)
         builtins.input = sys.breakpointhook = _asked
         self.shell.loop_runner = _awaited
+        asyncio.run = lambda main, **_: _awaited(main)
         self.seen: dict[str, Seen] = {}  # what each code did when it ran
         self.outside = Outside()
         self.movers: set[str] = set()  # code that changed it, ever
@@ -413,6 +421,21 @@ def _explorer(explorer: Any) -> dict[str, Any]:
         "text/plain": f"{explorer.name}: {explorer.start['text']}",
         EXPLORER: {"name": explorer.name, **state},
     }
+
+
+def _shortened(error: BaseException | None) -> None:
+    """Leave of the frames of an error, and of those before it, the first and the last.
+
+    A recursion may have a million, of which IPython would look at each.
+    """
+    while error is not None:
+        frames, trace = [], error.__traceback__
+        while trace:
+            frames.append(trace)
+            trace = trace.tb_next
+        if len(frames) > 2 * FRAMES:
+            frames[FRAMES - 1].tb_next = frames[-FRAMES]
+        error = error.__cause__ or error.__context__
 
 
 def _line(error: BaseException) -> int | None:

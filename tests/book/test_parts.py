@@ -447,7 +447,8 @@ const told = rows.map((events) => {
   const learn = (behind = []) => book.learn([[], [0], [0]], behind);
   learn();
   const ran = (cell, more) => {
-    book.end(cell, { ok: true, began: true, seconds: 1.25, ...more }, cell === book.cells[2]);
+    const made = { ok: true, began: true, seconds: 1.25, outputs: [1], ...more };
+    book.end(cell, made, cell === book.cells[2]);
   };
   for (const [, event, n, code] of events.map((event) => event.match(/(\\w+) ?(\\d?) ?(.*)/))) {
     const cell = book.cells[n];
@@ -461,8 +462,9 @@ const told = rows.map((events) => {
     if (event === "anew") book.fresh();
     if (event === "drop") book.drop(book.cells);
     if (event === "behind") learn([Number(n)]);
-    if (/begin|run|fail|wrong/.test(event)) book.begin(cell);
+    if (/begin|run|quiet|fail|wrong/.test(event)) book.begin(cell);
     if (event === "run") ran(cell);
+    if (event === "quiet") ran(cell, { outputs: [] });
     if (event === "fail") ran(cell, { ok: false });
     if (event === "wrong") ran(cell, { ok: false, began: false });
     if (event !== "behind") learn();
@@ -472,6 +474,7 @@ const told = rows.map((events) => {
 });
 console.log(JSON.stringify(told));
 """
+BARE = "ran before a change above"
 LATE, MIXED = "made before a change above", "what it uses has changed since it ran"
 RAN, ERROR, AGAIN = "1.3 s", "stopped by an error", "run it again to move it"
 ALL = ("run 0", "run 1", "run 2")
@@ -488,6 +491,8 @@ SAID = [
     (("edit 0 a = 2", "run 0", "edit 0 a = 1"), "changed since it ran", LATE, LATE),
     (("edit 0 a = 2", "run 0", "edit 1 b"), RAN, "changed", LATE),
     (CHANGED, RAN, LATE, MIXED),
+    (("run 0", "quiet 1", "edit 0 a = 2", "run 0"), RAN, BARE, LATE),
+    (("run 0", "quiet 1", "edit 0 a = 2", "run 0", "run 1", "run 0"), RAN, RAN, LATE),
     ((*CHANGED, "run 1", "run 2"), RAN, RAN, RAN),
     # After a reset what was made of the book's code is true; an explorer asks Python still.
     (("edit 0 a = 2", "run 0", "reset 0"), "", "", ""),

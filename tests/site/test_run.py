@@ -442,6 +442,7 @@ REFUSED = {
     "import threading; threading.Thread(target=print).start()": "can't start new thread",
     "input()": "a page cannot be asked while a cell runs",
     "import asyncio\nawait asyncio.sleep(1)": "a page cannot wait",
+    "import asyncio\nasyncio.run(asyncio.sleep(1))": "a page cannot wait",
     "!ls": "a page has no shell",
     "import sys; sys.exit()": "SystemExit",
     "return 3": "'return' outside function",
@@ -528,6 +529,46 @@ def test_another_tab_is_met_and_nothing_is_lost(reader):
     other.evaluate("key => localStorage.removeItem(key)", key)
     expect(cell.locator(".cm-content")).to_have_text(original, use_inner_text=True)
     other.close()
+
+
+DEEP = "import sys\nsys.setrecursionlimit(10**6)\n"
+# An endless recursion in Python is an error like others; one in its C ends Python itself.
+FATAL = {
+    f"{DEEP}def f(): return f()\nf()": "The cell has an error.",
+    f"{DEEP}x = []\nfor _ in range(10**5): x = [x]\nrepr(x)": "deeper than this browser can",
+}
+
+
+@pytest.mark.parametrize("code", FATAL)
+def test_a_recursion_without_end_is_told_and_python_can_be_had_again(reader, code):
+    cell = reader.cell(0)
+    reader.write(cell, code)
+    reader.run(cell)
+    expect(reader.said).to_contain_text(FATAL[code])
+    assert cell.locator(".cm-content").inner_text().splitlines() == code.splitlines()
+    reader.troubles.clear()  # Pyodide tells the console of its end
+    reader.write(cell, "print(6 * 7)")
+    reader.run(cell)
+    expect(cell.locator(".cell_output")).to_contain_text("42")
+    reader.page.get_by_role("button", name="Reset all").click()
+
+
+def test_what_a_cell_changed_in_a_module_goes_with_its_reset(reader):
+    cell, other = reader.cell(0), reader.other
+    # Each draws, or reads a setting, in a cell of its own.
+    reader.write(other, "print(np.get_printoptions()['precision'], hasattr(gf, 'mine'))")
+    reader.run(other)
+    expect(other.locator(".cell_output")).to_contain_text("8 False")
+    code = cell.locator(".cm-content").inner_text()
+    more = "import numpy as np, gfcore as gf\ngf.mine = np.set_printoptions(precision=3)"
+    reader.write(cell, f"{code}\n{more}")
+    reader.run(cell)
+    reader.run(other)
+    expect(other.locator(".cell_output")).to_contain_text("3 True")
+    press(cell, "Reset")
+    reader.run(other)
+    expect(other.locator(".cell_output")).to_contain_text("8 False")
+    reader.page.get_by_role("button", name="Reset all").click()
 
 
 def test_a_browser_that_keeps_nothing_is_told_of(reader):

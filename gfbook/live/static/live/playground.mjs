@@ -28,9 +28,13 @@ function asked() {
   const hash = location.hash.slice(1), preset = presets.find(({ id }) => hash === `preset-${id}`);
   if (preset) return { values: of(preset) };
   if (!hash || document.getElementById(hash)) return null; // a place of the page
-  const pairs = [...new URLSearchParams(hash)], ids = pairs.map(([id]) => id), known = pairs.filter(([id]) => Object.hasOwn(first, id));
+  if (hash.startsWith("preset-")) return { values: of(presets[0]), amiss: `The address asks for the example “${hash.slice(7, 37)}”, which is none of those here: this is the first.` };
+  const pairs = [...new URLSearchParams(hash)], ids = pairs.map(([id]) => id), choices = (id) => fields.find((field) => field.id === id)?.options;
+  const odd = ([id, value]) => choices(id) && !Object.hasOwn(choices(id), value), known = pairs.filter((pair) => Object.hasOwn(first, pair[0]) && !odd(pair));
+  const label = (id) => fields.find((field) => field.id === id).label;
+  const other = pairs.filter(odd).map(([id, value]) => `The address has “${value.slice(0, 30)}” for “${label(id)}”, which is one of: ${Object.values(choices(id)).join("; ")}.`);
   const amiss = [...new Set(ids)].map((id) => !Object.hasOwn(first, id) ? `The address has “${id.slice(0, 30)}”, which is no field here.` : ids.indexOf(id) < ids.lastIndexOf(id) ? `The address has “${id}” more than once: the last one counts.` : "");
-  return { values: known.length ? { ...first, ...Object.fromEntries(known) } : of(presets[0]), amiss: amiss.join(" ").trim() };
+  return { values: known.length ? { ...first, ...Object.fromEntries(known) } : of(presets[0]), amiss: [...other, ...amiss].join(" ").trim() };
 }
 
 /** The address of some values. */

@@ -1,7 +1,7 @@
 // The cells of a notebook: their code, what ran of it, and whether what is below each is true. It
 // knows neither the page nor Python, which tell it what happens.
 
-const LATE = "made before a change above", MIXED = "what it uses has changed since it ran";
+const LATE = "made before a change above", BARE = "ran before a change above", MIXED = "what it uses has changed since it ran";
 export const seconds = (s) => s < 0.095 ? `${Math.round(1000 * s)} ms` : `${s.toFixed(s < 9.95 ? 1 : 0)} s`;
 
 export class Notebook {
@@ -31,10 +31,10 @@ export class Notebook {
   }
 
   /** It came to its end, or to an error; `explores`: what is below it asks Python. */
-  end(cell, { ok, began, seconds: spent }, explores) {
+  end(cell, { ok, began, seconds: spent, outputs }, explores) {
     const code = cell.has;
     this.running = null;
-    Object.assign(cell, { ran: ok ? code : null, shown: code, done: ok ? seconds(spent) : "stopped by an error", failed: !ok, runs: true, explores, lost: false, mixed: false, behind: false });
+    Object.assign(cell, { ran: ok ? code : null, shown: code, done: ok ? seconds(spent) : "stopped by an error", failed: !ok, runs: true, silent: !outputs.length, explores, lost: false, mixed: false, behind: false });
     if (!began) return void (cell.has = cell.had); // no Python: it changed no name
     Object.assign(cell, { of: code, from: this.cells.map((each) => each.has ?? each.of), used: null });
   }
@@ -61,7 +61,7 @@ export class Notebook {
   back(cell) {
     const { original } = cell;
     if (cell === this.running) this.running = null;
-    for (const state of ["due", "asked", "missed", "other", "failed", "runs", "explores", "lost", "mixed", "behind"]) cell[state] = false;
+    for (const state of ["due", "asked", "missed", "other", "failed", "runs", "silent", "explores", "lost", "mixed", "behind"]) cell[state] = false;
     Object.assign(cell, { code: original, of: original, shown: original, from: this.book, done: "", used: null, ran: cell.ran === original ? original : null });
   }
 
@@ -83,7 +83,7 @@ export class Notebook {
     const { cells } = this, uses = [...cell.uses, ...cell.used ?? []];
     if (cell.code !== cell.of || cell.shown !== cell.of || (cell.bare && !cell.runs)) return "";
     if (cell.mixed || cell.behind || (cell.explores && !cell.lost && uses.some((n) => cells[n].ran !== cell.from[n]))) return MIXED;
-    return uses.some((n) => cells[n].of !== cell.from[n]) ? LATE : "";
+    return uses.some((n) => cells[n].of !== cell.from[n]) ? cell.silent ? BARE : LATE : "";
   }
 
   /** What is said of a cell. */

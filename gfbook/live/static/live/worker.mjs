@@ -20,13 +20,19 @@ const cache = (async () => {
 async function fetched(url) {
   const store = await cache, file = new URL(url).pathname.split("/").at(-1);
   const kept = await store?.match(url);
-  // A browser keeps what it compiled of a program with that in its own cache, and not with this.
-  if (file.endsWith(".wasm")) {
-    const own = () => plain(url, { cache: "force-cache" });
+  // A browser keeps what it compiled of a program with that in its own cache, and not with this:
+  // it is taken from there where that has it, which not each does.
+  if (store && file.endsWith(".wasm")) {
+    const own = () => plain(url, { cache: "force-cache" }), mark = `${url}?own`;
+    const keep = async () => {
+      await ready;
+      await store.put(url, await own());
+      if (performance.getEntriesByName(url).at(-1)?.transferSize === 0) await store.put(mark, new Response(""));
+    };
     try {
-      const answer = await own();
-      if (answer.ok) {
-        ready.then(() => kept || own().then((again) => store?.put(url, again))).catch(() => {});
+      const answer = kept ? await store.match(mark) && await own() : await plain(url);
+      if (answer?.ok) {
+        if (!kept) keep().catch(() => {});
         return postMessage({ file }), answer;
       }
     } catch (error) { if (!kept) throw error; }
@@ -83,6 +89,10 @@ const ready = (async () => {
   };
 })();
 
+/** Why Python ended, where a browser says that in its own words; or what was said. */
+const why = (said) => /call stack|recursion/i.test(said) ? "a recursion went deeper than this browser can follow"
+  : /out of memory|out of bounds|allocation failed/i.test(said) ? "this browser had no more memory for it" : said;
+
 let last = Promise.resolve();
 onmessage = ({ data: { id, what, given } }) => {
   last = last.then(async () => {
@@ -90,7 +100,7 @@ onmessage = ({ data: { id, what, given } }) => {
       postMessage({ id, result: await (await ready)(what, ...given) });
     } catch (error) {
       // What cannot be fetched, or ends on the way, is a TypeError in all browsers.
-      postMessage({ id, error: String(error.message ?? error).trim().split("\n").at(-1).replace(/\.$/, ""), network: error instanceof TypeError });
+      postMessage({ id, error: why(String(error.message ?? error).trim().split("\n").at(-1).replace(/\.$/, "")), network: error instanceof TypeError });
     }
   });
 };
