@@ -553,24 +553,6 @@ def test_a_recursion_without_end_is_told_and_python_can_be_had_again(reader, cod
     reader.page.get_by_role("button", name="Reset all").click()
 
 
-def test_what_a_cell_changed_in_a_module_goes_with_its_reset(reader):
-    cell, other = reader.cell(0), reader.other
-    # Each draws, or reads a setting, in a cell of its own.
-    reader.write(other, "print(np.get_printoptions()['precision'], hasattr(gf, 'mine'))")
-    reader.run(other)
-    expect(other.locator(".cell_output")).to_contain_text("8 False")
-    code = cell.locator(".cm-content").inner_text()
-    more = "import numpy as np, gfcore as gf\ngf.mine = np.set_printoptions(precision=3)"
-    reader.write(cell, f"{code}\n{more}")
-    reader.run(cell)
-    reader.run(other)
-    expect(other.locator(".cell_output")).to_contain_text("3 True")
-    press(cell, "Reset")
-    reader.run(other)
-    expect(other.locator(".cell_output")).to_contain_text("8 False")
-    reader.page.get_by_role("button", name="Reset all").click()
-
-
 def test_a_browser_that_keeps_nothing_is_told_of(reader):
     page, cell = reader.page, reader.cell(0)
     full = "Storage.prototype.setItem = () => { throw new Error('full'); };"
