@@ -3,7 +3,8 @@
 Let M = R R^T, J = diag(I_m, -I_n), S = [[0, Y], [Y^T, 0]]. The flow (12) is M' = A M + M A with
 A = S - (M - J M J)/2. Where Q = R^T J R has the eigenvalues q1 and q2 and no other on the
 row space of R, J M has them too, so that M J M = lam M + mu J with lam = q1 + q2 and
-mu = -q1 q2 >= 0. This is kept, and it turns the cubic terms into quadratic ones:
+mu = -q1 q2 >= 0. This is kept, and it turns M J M J and J M J M, of which
+no Riccati equation has its like, into linear terms:
 
     M' = H M + M H - M^2 + mu I,    H = S + lam J/2.
 
