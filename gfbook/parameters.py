@@ -53,7 +53,8 @@ def parameters(notebook: Path, given: dict[str, str]) -> dict[str, Any]:
     """Return the values of parameters as their annotations take them, or raise ValueError.
 
     A number keeps the sign that it has in the chapter, unless the comment beside it ends in a
-    condition of its own, such as ``[lam != 0]`` or ``[k >= n]``.
+    condition of its own, such as ``[lam != 0]`` or ``[k >= n]``, which holds for a value of n
+    that is given, too.
     """
     cells = nbformat.read(notebook, 4).cells
     source = next((c.source for c in cells if "parameters" in c.metadata.get("tags", ())), "")
@@ -79,14 +80,14 @@ def parameters(notebook: Path, given: dict[str, str]) -> dict[str, Any]:
             raise ValueError(
                 f"{name} is of the kind {kind}, and {text!r} is not{why}"
             ) from None
-    for name in found:
+    for name, default in values.items():
         line = lines[(known[name].end_lineno or 1) - 1]
         rule = re.search(r"\[([^\]]*)\]\s*$", line.partition("#")[2])
-        default = values.get(name)
         usual = ""
         if isinstance(default, int | float) and not isinstance(default, bool):
             usual = f"{name} {'>' if default > 0 else '>=' if default == 0 else '<'} 0"
         must = rule[1] if rule else usual
-        if must and not eval(must, {"__builtins__": {}}, values | found):
-            raise ValueError(f"{name} = {given[name]} makes no sense: {must} is needed")
+        at = [f"{each} = {given[each]}" for each in given if re.search(rf"\b{each}\b", must)]
+        if at and not eval(must, {"__builtins__": {}}, values | found):
+            raise ValueError(f"{', '.join(at)} makes no sense: {must} is needed")
     return found

@@ -112,7 +112,8 @@ def test_what_is_no_such_value_is_refused_by_name(chapter, name, text):
         ({"seed": "-1"}, "seed = -1 makes no sense: seed >= 0 is needed"),
         ({"lam": "0"}, r"lam = 0 makes no sense: lam != 0 is needed"),
         ({"n": "4"}, "n = 4 makes no sense: n >= m is needed"),
-        ({"m": "9", "n": "8"}, "n = 8 makes no sense: n >= m is needed"),
+        ({"m": "9"}, "m = 9 makes no sense: n >= m is needed"),
+        ({"m": "9", "n": "8"}, "m = 9, n = 8 makes no sense: n >= m is needed"),
         ({"k": "9", "l": "8"}, "no parameter k, l in .*; it has m, n, std"),
     ],
 )
@@ -142,3 +143,25 @@ def test_every_number_of_a_chapter_has_a_sense(path):
     for name in own.keys() - free:
         with pytest.raises(ValueError, match=f"{name} = .* makes no sense"):
             parameters(path, {name: "-1"})
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("01-introduction", {"k": "1"}, "k = 1 makes no sense: k >= 2 is needed"),
+        ("03-spectral-initialization", {"k": "1"}, "k = 1 makes no sense: k >= 2 is needed"),
+        ("04-general-initialization", {"m": "4"}, "m = 4 makes no sense: 0 < m < n is needed"),
+        ("04-general-initialization", {"n": "7"}, "n = 7 makes no sense: k >= n is needed"),
+        ("04-general-initialization", {"wide": "7"}, "wide = 7 makes .*: wide > m"),
+        ("05-discrete-time", {"sigma": "0.4"}, "sigma = 0.4 makes .*: 0 < x0 < sigma"),
+        ("05-discrete-time", {"eta": "0.1"}, "eta = 0.1 makes .*: 0 < 8"),
+        ("06-figure-1", {"k": "4"}, "k = 4 makes no sense: k >= m or k >= n is needed"),
+        ("07-conclusion", {"m": "6"}, "m = 6 makes no sense: 0 < m <= n is needed"),
+        ("08-related-descent", {"k": "2"}, "k = 2 makes no sense: k >= m or k >= n"),
+        ("12-lazy-or-rich", {"m": "6"}, "m = 6 makes no sense: n > m is needed"),
+        ("appendix-c-proposition-5", {"n": "2"}, "n = 2 makes no sense: n > m is needed"),
+    ],
+)
+def test_sizes_that_do_not_go_together_are_refused(name, given, said):
+    with pytest.raises(ValueError, match=said):
+        parameters(ROOT / "chapters" / f"{name}.ipynb", given)
