@@ -13,11 +13,12 @@
 # make lock    refresh the three locks, requirements*.lock
 # make clean   remove what was built; .venv stays
 
-PYTHON ?= python3
-PORT ?= 8000
+# A variable that is set to nothing says no more than one that is not set.
+PYTHON := $(or $(PYTHON),python3)
+PORT := $(or $(PORT),8000)
 BIN := .venv/bin
-CHROMIUM ?= chromium-headless-shell
-FIREFOX ?= firefox-esr
+CHROMIUM := $(or $(CHROMIUM),chromium-headless-shell)
+FIREFOX := $(or $(FIREFOX),firefox-esr)
 # In a recipe: get what Debian has under this name, where that can be done.
 INSTALL = { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null && echo "installing $1" \
   && apt-get update --quiet=2 \
@@ -26,7 +27,7 @@ PIP := PIP_USER=0 PIP_DRY_RUN=0 $(BIN)/python -m pip install --quiet --disable-p
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade \
   --fork-strategy fewest --no-strip-extras --generate-hashes --no-annotate --no-header --quiet
 
-JOBS ?= $(shell $(PYTHON) -Ic "import os; print(os.cpu_count())")
+JOBS := $(or $(JOBS),$(shell $(PYTHON) -Ic "import os; print(os.cpu_count())"))
 # What has to be there first; empty where another checkout's .venv is used. This and the next
 # are said on the command line: an environment may have such names for something else.
 READY := .venv/ready

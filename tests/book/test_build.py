@@ -663,6 +663,21 @@ def test_variables_of_the_user_are_not_those_of_the_makefile(tmp_path):
     assert "mine" not in done.stdout
 
 
+def test_variable_that_is_set_to_nothing_is_not_set(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    names = ("PYTHON", "PORT", "JOBS", "CHROMIUM", "FIREFOX")
+    rule = "said: ; " + " ".join(f"$({name})" for name in names)
+    done = subprocess.run(
+        ("make", "--dry-run", "--eval", rule, "said"),
+        cwd=tmp_path,
+        env=os.environ | dict.fromkeys(names, ""),
+        capture_output=True,
+        text=True,
+    )
+    said = ["python3", "8000", str(os.cpu_count()), "chromium-headless-shell", "firefox-esr"]
+    assert done.stdout.split() == said
+
+
 @pytest.mark.slow
 def test_copy_of_a_checkout_runs_its_own_code(built):
     place = built.root.with_name("{copy} 100% [x]")  # papermill puts values where it has braces
