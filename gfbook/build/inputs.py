@@ -53,7 +53,7 @@ def digest(root: Path) -> str:
     named = {
         path.relative_to(own.parent if path.is_relative_to(own) else root).as_posix(): path
         for path in files
-        if path.is_file()
+        if path.is_file() and path.name[0] != "." and path.name[-1] != "~"  # what editors leave
     }
     around = repository(root), parts.ready(root) is not None
     whole = hashlib.sha256(repr(around).encode())

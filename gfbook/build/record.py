@@ -272,7 +272,7 @@ def only(app: Sphinx, config: Any) -> None:
     # Sphinx marks those files with their digests that are there before it writes a page.
     shutil.rmtree(Path(app.outdir, "_static"), ignore_errors=True)
     config.include_patterns = [path.as_posix() for path in documents(Path(app.srcdir))]
-    config.exclude_patterns = [*config.exclude_patterns, ".*", "node_modules"]
+    config.exclude_patterns = [*config.exclude_patterns, ".*", "node_modules", "**/*~"]
 
 
 def begin(app: Sphinx, env: Any, names: list[str]) -> None:
