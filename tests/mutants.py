@@ -37,6 +37,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).parents[1]))  # what is beside this file gets the faults
 
 import matplotlib as mpl
 import nbformat

@@ -3,6 +3,7 @@
 import csv
 import inspect
 import json
+import shutil
 import subprocess
 import sys
 
@@ -114,3 +115,13 @@ def test_a_check_rests_on_what_it_reads_and_on_no_drawing(tmp_path):
     # forgotten before 15 is called in 18, which counts and sets what it reads in 10's name
     assert set(check.before) == {0, 1, 2, 3, 4, 5, 6, 7, 11, 12, 15, 16, 17, 18}
     assert check.rests == set(check.before) - {5} | {19}  # not on what only draws before it
+
+
+def test_copy_of_a_checkout_puts_faults_into_its_own_code(tmp_path):
+    for name in ("tests", "gfbook"):
+        (tmp_path / name).mkdir()
+    shutil.copy(mutants.__file__, tmp_path / "tests")
+    (tmp_path / "gfbook/__init__.py").write_text("raise SystemExit('its own')")
+    script = [sys.executable, str(tmp_path / "tests/mutants.py")]
+    done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stderr == "its own\n"
