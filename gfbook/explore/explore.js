@@ -186,6 +186,7 @@ function names(u, lines, row) {
     if (line.quiet) return [];
     const mark = make("i", { className: line.dots ? "dots" : "" }), label = make("span", { className: "explorer-name" }, mark, ...halves(line.name));
     mark.style.background = sample(line);
+    mark.style.width = `max(1.1rem, ${line.dash.reduce((a, b) => a + b, 0)}px)`; // all its dashes once
     u.over.append(label);
     return [{ label, index, at: null }];
   });
@@ -221,7 +222,7 @@ function names(u, lines, row) {
           const box = [x + (side > 0 ? 7 + far : side ? -7 - far - w : -w / 2), y + (level > 0 ? 5 + far : level ? -5 - far - h : -h / 2), w, h];
           if (!free(box)) continue;
           const moved = name.at ? Math.hypot(box[0] - name.at[0], box[1] - name.at[1]) : 0;
-          const hidden = covered(box, 1, 0);
+          const hidden = covered(box, 1, 0) + (covered([x, y, 0, 0], 3, own) && 4); // where lines run together it names none
           const cost = 30 * hidden + 6 * covered(box, 5, own) + 2 * covered(box, 12, own) + 0.05 * (way.length - i) + Math.min(20, 0.2 * moved);
           if (cost < least) [best, least, covers] = [box, cost, hidden];
         }
