@@ -164,7 +164,7 @@ class Outside:
             held = vars(sys.modules[name])
             first = self.first.setdefault(name, dict(held))
             if [*map(id, held.values())] != [*map(id, first.values())]:
-                marks |= {(name, key): held.get(key) for key in _differ(held, first)}
+                marks |= {(name, key): held.get(key, held) for key in _differ(held, first)}
         for place, kept in enumerate(KEPT):
             if module := sys.modules.get(kept.module):
                 value = kept.get(module)
@@ -200,7 +200,7 @@ def _differ(held: dict[str, Any], first: dict[str, Any]) -> list[str]:
     return [
         key
         for key in held.keys() | first.keys()
-        if held.get(key) is not first.get(key)
+        if held.get(key, held) is not first.get(key, held)
         and not key.startswith("_")
         and not isinstance(held.get(key), types.ModuleType)
     ]

@@ -553,6 +553,26 @@ def test_a_recursion_without_end_is_told_and_python_can_be_had_again(reader, cod
     reader.page.get_by_role("button", name="Reset all").click()
 
 
+def test_what_a_cell_changed_in_a_module_goes_with_its_reset(reader):
+    cell, other = reader.cell(0), reader.other
+    reader.write(other, "print(np.get_printoptions()['precision'], hasattr(gf, 'mine'))")
+    reader.run(other)
+    expect(other.locator(".cell_output")).to_contain_text("8 False")
+    code = cell.locator(".cm-content").inner_text()
+    more = "import numpy as np, gfcore as gf\ngf.mine = np.set_printoptions(precision=3)"
+    reader.write(cell, f"{code}\n{more}")
+    reader.run(cell)
+    expect(word(other)).to_have_text("made before a change above")
+    reader.run(other)
+    expect(other.locator(".cell_output")).to_contain_text("3 True")
+    press(cell, "Reset")
+    expect(word(other)).to_have_text("made before a change above")
+    reader.run(other)
+    expect(other.locator(".cell_output")).to_contain_text("8 False")
+    expect(word(other)).not_to_have_text("made before a change above")
+    reader.page.get_by_role("button", name="Reset all").click()
+
+
 def test_a_browser_that_keeps_nothing_is_told_of(reader):
     page, cell = reader.page, reader.cell(0)
     full = "Storage.prototype.setItem = () => { throw new Error('full'); };"
