@@ -179,19 +179,23 @@ class Outside:
         attributes = (before.keys() | self.marks.keys()) - places
         return any(
             before.get(k, before) is not self.marks.get(k, before) for k in attributes
-        ) or any(before[place] != self.marks[place] for place in before.keys() & places)
+        ) or any(
+            before[place] != self.marks[place]
+            for place in before.keys() & self.marks.keys() & places
+        )
 
     def restore(self) -> None:
         """Put all back as it was at first."""
-        for name, first in self.first.items():
-            held = vars(sys.modules[name])
+        for name in self.first.keys() & sys.modules.keys():  # a cell may take one out
+            held, first = vars(sys.modules[name]), self.first[name]
             for key in _differ(held, first):
                 if key in first:
                     held[key] = first[key]
                 else:
                     del held[key]
         for place, value in self.states.items():
-            KEPT[place].put(sys.modules[KEPT[place].module], value)
+            if module := sys.modules.get(KEPT[place].module):
+                KEPT[place].put(module, value)
         self.marks = {place: pickle.dumps(value) for place, value in self.states.items()}
 
 
