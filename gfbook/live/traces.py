@@ -164,7 +164,7 @@ class Outside:
             held = vars(sys.modules[name])
             first = self.first.setdefault(name, dict(held))
             if [*map(id, held.values())] != [*map(id, first.values())]:
-                marks |= {(name, key): held.get(key) for key in _differ(held, first)}
+                marks |= {(name, key): held.get(key, held) for key in _differ(held, first)}
         for place, kept in enumerate(KEPT):
             if module := sys.modules.get(kept.module):
                 value = kept.get(module)
@@ -179,19 +179,23 @@ class Outside:
         attributes = (before.keys() | self.marks.keys()) - places
         return any(
             before.get(k, before) is not self.marks.get(k, before) for k in attributes
-        ) or any(before[place] != self.marks[place] for place in before.keys() & places)
+        ) or any(
+            before[place] != self.marks[place]
+            for place in before.keys() & self.marks.keys() & places
+        )
 
     def restore(self) -> None:
         """Put all back as it was at first."""
-        for name, first in self.first.items():
-            held = vars(sys.modules[name])
+        for name in self.first.keys() & sys.modules.keys():  # a cell may take one out
+            held, first = vars(sys.modules[name]), self.first[name]
             for key in _differ(held, first):
                 if key in first:
                     held[key] = first[key]
                 else:
                     del held[key]
         for place, value in self.states.items():
-            KEPT[place].put(sys.modules[KEPT[place].module], value)
+            if module := sys.modules.get(KEPT[place].module):
+                KEPT[place].put(module, value)
         self.marks = {place: pickle.dumps(value) for place, value in self.states.items()}
 
 
@@ -200,7 +204,7 @@ def _differ(held: dict[str, Any], first: dict[str, Any]) -> list[str]:
     return [
         key
         for key in held.keys() | first.keys()
-        if held.get(key) is not first.get(key)
+        if held.get(key, held) is not first.get(key, held)
         and not key.startswith("_")
         and not isinstance(held.get(key), types.ModuleType)
     ]
