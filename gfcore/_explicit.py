@@ -61,7 +61,7 @@ def _ends(
     m, stages = len(Y), len(B)
     K, E = np.empty((stages + 1, R.size), R.dtype), np.empty_like(Y)
     y, new, size, parts = np.empty((4, R.size), R.dtype)
-    rounding = 16 * float(np.finfo(R.dtype).eps)
+    rounding, tiny = 16 * float(np.finfo(R.dtype).eps), float(np.finfo(R.dtype).tiny)
     atol = max(1e-3 * tol * float(np.abs(R).max()), 1e-300)  # weights may all be zero
 
     def slope(flat: Array, out: Array) -> None:
@@ -89,8 +89,10 @@ def _ends(
                 x[:] = image / sizes[-1] + small * any_one
         return sum(sizes)
 
+    moving = len(R) * max(1, int(R.any(axis=0).sum()))  # units of 0 stay so
+
     def relative(change: Array) -> float:
-        return float(np.linalg.norm(np.divide(change, size, out=parts)) / R.size**0.5)
+        return float(np.linalg.norm(np.divide(change, size, out=parts)) / moving**0.5)
 
     now, taken, limited, y[:] = 0.0, 0, False, R.ravel()
     slope(y, K[0])
@@ -120,7 +122,9 @@ def _ends(
         np.maximum(np.abs(y, out=size), np.abs(new, out=parts), out=size)
         # An entry that is but rounding errors of its hidden unit has no digits to keep.
         columns = size.reshape(R.shape)
-        noise = rounding * columns.max(axis=0) + atol
+        # A small unit has digits of its own, and may be all that leaves a saddle.
+        noise = (own := columns.max(axis=0)) * rounding + np.minimum(atol, 0.1 * tol * own)
+        noise += tiny
         np.add(np.multiply(columns, tol, out=columns), noise, out=columns)
         first, *second = (relative(np.matmul(e, K, out=parts)) for e in errors)
         # Of DOP853's two the second, of low order, is there for where the first is 0 by chance.

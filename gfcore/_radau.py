@@ -399,7 +399,7 @@ def path(
         lost = 4 * EPS * count * _size(R_theta[:, :m]) * _size(R_theta[:, m:])
         # What grows, or decays slowly, keeps what has leaked into it.
         size = norm(R_theta[:, :m] @ R_theta[:, m:].mT)
-        leaked += 8 * moved / size[-1] if noise > ROUNDING else 0.0
+        leaked += _relative(8 * moved, float(size[-1])) if noise > ROUNDING else 0.0
         kept = leaked * size[:-1]
         errors[done:last] = X_error + moved + lost + kept
         now, done, frame = now + h, last, None

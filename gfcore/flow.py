@@ -124,7 +124,7 @@ def _flow(
         if isinstance(more, np.ndarray):
             more = _by(bases, more, m, lambda basis: basis.mT)
     Phi, Psi, G, unseen = _order_of_learning(Y, Z, t)
-    turn = _apart(Y, Z, G)
+    turn = G if explicit else _apart(Y, Z, G)
     Z = np.stack([_nudged(Phi, Psi, G, Z) + more, Z])
     if turn is not None:
         Z, C = Z @ turn, turn.mT if C is None else turn.mT @ C
@@ -439,7 +439,35 @@ def _order_of_learning(Y: Array, R: Array, t: Array) -> tuple[Array, Array, Arra
     G, L = np.linalg.qr(rows, mode="complete")
     L = np.diagonal(L, axis1=-2, axis2=-1)
     G[..., : L.shape[-1]] *= np.copysign(1.0, L)[..., None, :]
-    return Phi, Psi, G, _unseen(sigma[..., : L.shape[-1]], np.abs(L), t)
+    r = L.shape[-1]
+    noise = EPS * np.hypot(
+        *(
+            _spread(P[..., :r], half, G[..., :r])
+            for P, half in ((Phi, R[..., :m, :]), (Psi, R[..., m:, :]))
+        )
+    )
+    sigma, size = sigma[..., :r], np.abs(L)
+    return Phi, Psi, G, _unseen(sigma, size, t) + _shifted(sigma, size, noise, t)
+
+
+def _spread(P: Array, W: Array, G: Array) -> Array:
+    """Return how P^T W G (B, r) is spread by errors of the entries of W, for each its size."""
+    top = positive(np.abs(W).max(axis=(-2, -1), keepdims=True))
+    return np.asarray(top[..., 0] * (P**2 * ((W / top) ** 2 @ G**2)).sum(-2) ** 0.5)
+
+
+def _shifted(sigma: Array, size: Array, noise: Array, t: Array) -> Array:
+    """Return what `noise` in the start of modes (B, r) of Y becomes, (B, T).
+
+    It has grown with the mode, x = sigma z / (1 + z) with z = (size / 2)^2 exp(2 sigma t) /
+    sigma, and is forgotten when that is learned. Where noise is all, see `_undecided`.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share, log_z = noise / size, 2 * np.log(size / 2) - np.log(sigma)
+        log_z = log_z[:, None] + 2 * sigma[:, None] * t[:, None]
+    share = np.where(share < _AGREED, share, 0)[:, None]
+    z = np.exp(np.minimum(np.where(share > 0, log_z, 0), 300))
+    return np.asarray((2 * sigma[:, None] * share * z / (1 + z) ** 2).sum(axis=2))
 
 
 def _unseen(sigma: Array, size: Array, t: Array) -> Array:

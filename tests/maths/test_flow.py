@@ -685,6 +685,34 @@ def test_explicit_steps_know_their_error(monkeypatch):
         assert_conserved(path, rtol)
 
 
+def beside_what_rests(seed, m, n, k):
+    """Y, a start of one tiny and m - 1 large modes in the same units, t, rtol, and X(t)."""
+    rng = np.random.default_rng(seed)
+    Phi, Psi, G = (np.linalg.qr(rng.standard_normal((a, a))).Q[:, :m] for a in (m, n, k))
+    sigma, u = np.exp(rng.uniform(-1, 1, m)), 10 ** rng.uniform(0, 0.8, m)
+    u[0] = 10 ** rng.uniform(-11, -7)
+    t = -np.log(u[0]) / sigma[0] * np.array([0.5, 1.0, 1.1])
+    x = np.array([[mode(s, 0.0, a**2, at) for s, a in zip(sigma, u, strict=True)] for at in t])
+    start = gf.Weights(Phi * u @ G.T, Psi * u @ G.T)
+    return Phi * sigma @ Psi.T, start, t, 10 ** rng.uniform(-6, -3), (Phi * x[:, None]) @ Psi.T
+
+
+@pytest.mark.parametrize(
+    ("m", "n", "k", "seeds"), [(2, 2, 3, range(24)), (2, 120, 100, [4, 5, 14])]
+)
+def test_explicit_steps_know_the_error_of_a_mode_far_below_its_units(
+    monkeypatch, m, n, k, seeds
+):
+    # Fine and rough errors were not in proportion: one in four was above its estimate.
+    if m * n * k < 100:
+        monkeypatch.setattr(_explicit, "_LARGE", 0)
+    assert _explicit.suits(m * n * k)
+    for seed in seeds:
+        Y, start, t, rtol, exact = beside_what_rests(seed, m, n, k)
+        path = flow.solve(Y, start, t, rtol)
+        assert (size(path.X - exact) <= path.error_estimate).all(), seed
+
+
 def leaving_a_saddle(seed):
     """Y and a start of which one mode is learned and rests while small ones grow."""
     rng = np.random.default_rng(seed)
