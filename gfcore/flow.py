@@ -463,7 +463,10 @@ def _shifted(sigma: Array, size: Array, noise: Array, t: Array) -> Array:
     sigma, and is forgotten when that is learned. Where noise is all, see `_undecided`.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        share, log_z = noise / size, 2 * np.log(size / 2) - np.log(sigma)
+        share = noise / size
+        if (share < ROUNDING / 4).all():  # which is counted with all that is rounded
+            return np.zeros((len(sigma), t.size))
+        log_z = 2 * np.log(size / 2) - np.log(sigma)
         log_z = log_z[:, None] + 2 * sigma[:, None] * t[:, None]
     share = np.where(share < _AGREED, share, 0)[:, None]
     z = np.exp(np.minimum(np.where(share > 0, log_z, 0), 300))
