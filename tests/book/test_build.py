@@ -670,7 +670,7 @@ def test_variable_that_is_set_to_nothing_is_not_set(tmp_path):
     names = ("PYTHON", "PORT", "JOBS", "CHROMIUM", "FIREFOX")
     rule = "said: ; " + " ".join(f"$({name})" for name in names)
     done = subprocess.run(
-        ("make", "--dry-run", "--eval", rule, "said"),
+        ("make", "--no-print-directory", "--dry-run", "--eval", rule, "said"),
         cwd=tmp_path,
         env=os.environ | dict.fromkeys(names, ""),
         capture_output=True,
