@@ -30,11 +30,11 @@ from numpy.typing import NDArray
 from gfcore._check import EPS, Array
 
 ROUNDING = 16 * EPS  # what a few dozen operations lose
-_ORDER = 24  # where the calls and the operations of a path together cost least
-# A term over the one before: at h r = 0.4 * 24 the series of exp(-h r) still damps, and Euler's
-# sum of it at 1 + 5 z times that.
-_FALL = 0.4
-_POLES = np.array([5.0, 8.0, 13.0])  # beta, in steps of the plain series
+_ORDER = 26  # where the calls and the operations of a path together cost least
+# A term over the one before: at h r = 0.34 * 26 the series of exp(-h r) is below 2/3, and so is
+# Euler's sum of it at 1 + 7 z times that.
+_FALL, _FARTHER = 0.34, 7
+_POLE = 5.5  # beta, in steps of the plain series
 _TINY = 0.5  # a step where no term can tell how long it may be, in units of time
 _CACHE = 2**21  # bytes of coefficients that go through the orders together
 SLOWEST = 1e-100  # what moves more slowly does not move by 1e75, the last of all times
@@ -252,33 +252,29 @@ class _Series:
         if underflow := bool(tiny.any()):
             limits[tiny] = _TINY  # where squares underflow, that much of the unit must do
         plain = np.fmin(reduce(limits, axis=(1, 2)), fall)
-        beta = plain[:, None] * _POLES
+        self.beta = beta = _POLE * plain[:, None]
         powers = _powers(beta)
-        last = (powers[:, :, None] * _EULER[:3]).reshape(len(tol), -1, _ORDER + 1)
-        terms = np.empty((len(tol), 2, last.shape[1]))
+        last = powers * _EULER[:3]
+        terms = np.empty((len(tol), 2, 3))
         c = [last @ factor for factor in (self.U, self.V)]
         for i, term in enumerate(c):
             np.vecdot(term, term, out=terms[:, i])
-        limits = (lost / terms).reshape(len(tol), 2, -1, 3) ** _ROOTS
+        limits = (lost / terms) ** _ROOTS
         if underflow:
-            limits[tiny] = (_TINY / (_TINY + beta[tiny.nonzero()[0]]))[..., None]
-        z = reduce(limits, axis=(1, 3), initial=0.8)
+            limits[tiny] = _TINY / (_TINY + beta[tiny.nonzero()[0]])
+        z = reduce(limits, axis=(1, 2), initial=0.8)
         units = np.where(self.units > 0, 1e4 * self.units, np.inf)
         if units.min() < first.max():
             # Hidden units too small for all this to see lose no more of their own size.
-            units = units[:, None]
-            shape = *last.shape[:2], -1, units.shape[2]
-            own = sum(np.square(a).reshape(shape).sum(2) for a in c) / units
-            own = own.max(2).reshape(len(tol), -1, 3)
-            z = np.minimum(z, reduce((tol[:, :, None] / own) ** _ROOTS, axis=2))
-        # As z = t / (t + beta), t = fall (1 + 5 z) is the root of a quadratic equation.
-        fall = fall[:, None]
-        half = 3 * fall - beta / 2
+            shape = len(tol), 3, -1, units.shape[1]
+            own = sum(np.square(a).reshape(shape).sum(2) for a in c) / units[:, None]
+            z = np.minimum(z, reduce((tol / own.max(2)) ** _ROOTS, axis=1))
+        # As z = t / (t + beta), t = fall (1 + 7 z) is the root of a quadratic equation.
+        beta = beta[:, 0]
+        half = ((1 + _FARTHER) * fall - beta) / 2
         reach = np.minimum(beta * z / (1 - z), half + np.sqrt(half**2 + fall * beta))
-        best = np.arange(len(tol)), reach.argmax(axis=1)
-        self.beta = beta[best][:, None]
-        self.scale = powers[best][:, None] / self.root
-        return plain, reach[best]
+        self.scale = powers / self.root
+        return plain, reach
 
     def weights(self, theta: Array) -> Array:
         """Return what the coefficients are multiplied by at times theta (B, W) of a step."""
