@@ -150,6 +150,8 @@ def symmetric(name: str, value: ArrayLike, stack: bool = False) -> Array:
     matrix = array(name, value, 2, stack)
     if matrix.shape[-2] != matrix.shape[-1]:
         raise ValueError(f"{name} must be square, got shape {matrix.shape}")
+    if (matrix == matrix.mT).all():
+        return matrix
     difference, size = np.abs(matrix - matrix.mT), np.abs(matrix).max((-2, -1))
     # Products such as Φ diag(σ) Φ^T are symmetric only to rounding.
     bad = difference > 1e-12 * size[..., None, None]
