@@ -223,7 +223,7 @@ def ordered(t: Array) -> None:
         raise ValueError(f"t has entries that are not finite, got shape {t.shape}")
     if (t < 0).any():
         raise ValueError(f"t must be >= 0, got a smallest entry of {t.min()}")
-    if t.ndim and (falls := np.diff(t) < 0).any():
+    if t.ndim and (falls := t[1:] < t[:-1]).any():
         i = int(falls.argmax())
         raise ValueError(f"t must be non-decreasing, got {t[i]} before {t[i + 1]}")
 
