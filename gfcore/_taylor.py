@@ -114,7 +114,7 @@ def _advance(
     h = 1 / np.maximum(Y_size + R_size, SLOWEST)
     # Far below the rounding of what rests are modes that are learned late from a small start,
     # and hidden units or rows that set out near a saddle; all have digits of their own.
-    parts = np.concatenate([np.linalg.norm(path.R, axis=axis) for axis in (1, 2)], axis=1)
+    parts = np.concatenate([np.vecdot(a, a) ** 0.5 for a in (path.R.mT, path.R)], axis=1)
     least = np.where(parts > 0, parts, np.inf).min(1) / np.maximum(parts.max(1), 1e-300)
     floor = np.where(R_size < 0.1 * Y_size, 0.0, EPS * np.minimum(least, 1))
     shares = np.stack([tol, floor])[:, :, None] ** 2
@@ -190,17 +190,16 @@ class _Series:
             Es.swapaxes(0, 1), Et.transpose(1, 0, 3, 2), strict=True,
         )  # fmt: skip
         # BLAS is up to twice as fast with one factor along the sum in memory, the other across.
-        U_row, V_row = (a.reshape(count, len(a[0]), -1) for a in (Us, Vs))
-        E_all, Et_all, U_all, V_all = (
-            a.reshape(count, -1, a.shape[3]) for a in (Es, Et, U_back, V_back)
-        )
+        U_row, V_col = Us.reshape(count, m, -1), Vs.reshape(count, n, -1).mT
+        E_row, Et_row = (a.reshape(count, -1, a.shape[3]).mT for a in (Es, Et))
+        U_back_col, V_back_col = (a.reshape(count, -1, k) for a in (U_back, V_back))
         for j, (U, U_j, V, V_j, E_j, Et_j) in enumerate(blocks, 1):
             a = p - j
             self.orders.append((
                 U, U_j, V, V_j,
-                (U_row[:, :, : j * k], V_row[:, :, a * k :].mT, E_j), Et_j,
-                (Et_all[:, : j * n].mT, V_all[:, a * n :], U_new),
-                (E_all[:, : j * m].mT, U_all[:, a * m :], V_new),
+                (U_row[:, :, : j * k], V_col[:, a * k :], E_j), Et_j,
+                (Et_row[:, :, : j * n], V_back_col[:, a * n :], U_new),
+                (E_row[:, :, : j * m], U_back_col[:, a * m :], V_new),
             ))  # fmt: skip
         self.U, self.V = (a.reshape(count, p, -1) for a in (U_back, V_back))
         self.squares = np.empty((count, 2, p))

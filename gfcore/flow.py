@@ -89,7 +89,7 @@ def _start(U: Array, V: Array) -> _Start:
     if not wide:  # else a rotation has mixed units, and rounded all alike
         H /= positive(np.abs(H).max(1))[:, None]
     s = np.linalg.svd(H, compute_uv=False)
-    C, lost = np.tile(np.eye(k), (len(R), 1, 1)), np.zeros((len(R), rows))
+    C, lost = np.eye(k)[None].repeat(len(R), 0), np.zeros((len(R), rows))
     Z, changed = R.copy(), False
     for i in np.flatnonzero((s > _NEAR * s[:, :1]).sum(1) < R.any(axis=1).sum(axis=1)):
         whole = np.concatenate([U[i], V[i]])
