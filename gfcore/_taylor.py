@@ -49,7 +49,7 @@ _EULER = np.zeros((_ORDER + 1, _ORDER + 1))
 _EULER[-1, -1] = 1.0
 _EULER[-2::-1, -2::-1] = [[math.comb(j, i) for i in range(_ORDER)] for j in range(_ORDER)]
 _ROUGH = _EULER.copy()
-_ROUGH[0] *= 3
+_ROUGH[0] *= 4
 
 
 class Reached(NamedTuple):
@@ -80,7 +80,7 @@ def path(
     """Follow (12) from each R (B, m+n, k), with its Y (B, m, n), to the times t, (T,).
 
     Each path goes by steps of its own, at the end of which the last terms of U and V are `tol`
-    (B,) of the first. A `rough` one, (B,), takes the very last of them three times: what
+    (B,) of the first. A `rough` one, (B,), takes the very last of them four times: what
     all paths leave out is less than that, also of what no norm sees, and most often of the
     same sign.
     """
