@@ -669,7 +669,7 @@ def solve(
         start,
         np.atleast_1d(times),
         _tolerance(rtol),
-        None if covariance is None else _check.covariance(covariance, target.shape[1]),
+        None if covariance is None else _check.covariance(covariance, target.shape[1], "Y"),
         rates,
     )
     if failed:
@@ -726,9 +726,9 @@ def solve_many(
     U, V = _starts(weights0)
     stack, m, n = U.shape[:-2], U.shape[-2], V.shape[-2]
     target = _check.array("Y", Y, (2, U.ndim))
-    _check.shape("Y", target, (*stack, m, n) if target.ndim > 2 else (m, n))
+    _check.shape("Y", target, (*stack, m, n) if target.ndim > 2 else (m, n), "weights0")
     times, tol, rates = _check.times(t), _tolerance(rtol), _check.rates(rates)
-    Sigma = None if covariance is None else _check.covariance(covariance, n)
+    Sigma = None if covariance is None else _check.covariance(covariance, n, "Y")
     loop = _check.function("progress", progress)
     start = _start(U.reshape(-1, *U.shape[-2:]), V.reshape(-1, *V.shape[-2:]))
     Ys = np.broadcast_to(target, (*stack, m, n)).reshape(-1, m, n)
@@ -814,7 +814,7 @@ def solve_regularized(
     k = weights0.U.shape[1]
     if (given := _check.array("Q0", Q0, (0, 2))).ndim:
         imbalance = _check.symmetric("Q0", given)
-        _check.shape("Q0", imbalance, (k, k))
+        _check.shape("Q0", imbalance, (k, k), "weights0")
     else:
         imbalance = given * np.eye(k)
     moments, tol = _check.times(t), _tolerance(rtol)
@@ -859,17 +859,17 @@ def _starts(weights0: Weights | Iterable[Weights]) -> tuple[Array, Array]:
     """Return U (*stack, m, k) and V (*stack, n, k) of one or more starts."""
     if isinstance(weights0, Weights):
         return weights0.U, weights0.V
-    try:
-        starts = list(weights0)
-    except TypeError:
-        raise ValueError(f"weights0 must be Weights, got {type(weights0).__name__}") from None
+    starts = list(_check.iterable("weights0", weights0))
     if not starts:
         raise ValueError("weights0 must not be empty")
     for i, start in enumerate(starts):
         _check.weights(f"weights0[{i}]", start, stack=True)
         for name in "UV":
             _check.shape(
-                f"{name} of weights0[{i}]", getattr(start, name), getattr(starts[0], name).shape
+                f"{name} of weights0[{i}]",
+                getattr(start, name),
+                getattr(starts[0], name).shape,
+                "weights0[0]",
             )
     return np.stack([start.U for start in starts]), np.stack([start.V for start in starts])
 

@@ -532,16 +532,19 @@ def test_a_layer_that_is_zero_is_learned_from_the_other(exponent):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"Y": np.ones((3, 2))}, r"Y must have shape \(2, 3\), got shape \(3, 2\)"),
-        ({"Y": np.full((2, 3), np.inf)}, "Y has entries that are not finite"),
+        (
+            {"Y": np.ones((3, 2))},
+            r"Y must have shape \(2, 3\) to fit weights0, got shape \(3, 2\)",
+        ),
+        ({"Y": np.full((2, 3), np.inf)}, r"Y must be finite, got inf at \(0, 0\)"),
         ({"weights0": np.eye(2)}, "weights0 must be Weights, got ndarray"),
         ({"t": -1.0}, "t must be >= 0"),
         ({"t": [1.0, 0.5]}, "t must be non-decreasing"),
         ({"t": []}, "t must not be empty"),
-        ({"t": [0.0, np.nan]}, r"t has entries that are not finite, the first at \(1,\)"),
+        ({"t": [0.0, np.nan]}, r"t must be finite, got nan at \(1,\)"),
         ({"rtol": 0.0}, "rtol must be above 0, got 0"),
         ({"rtol": 1.0}, "rtol must be below 1, got 1"),
-        ({"Q0": np.eye(3)}, r"Q0 must have shape \(4, 4\), got shape \(3, 3\)"),
+        ({"Q0": np.eye(3)}, r"Q0 must have shape \(4, 4\) to fit weights0, got shape \(3, 3\)"),
         ({"Q0": np.ones((4, 3))}, r"Q0 must be square, got shape \(4, 3\)"),
         (
             {"Q0": np.triu(np.ones((4, 4)))},
@@ -1162,7 +1165,10 @@ def test_a_number_regularizes_towards_its_multiple_of_the_identity():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"covariance": np.eye(2)}, r"covariance must have shape \(3, 3\), got shape \(2, 2\)"),
+        (
+            {"covariance": np.eye(2)},
+            r"covariance must have shape \(3, 3\) to fit Y, got shape \(2, 2\)",
+        ),
         (
             {"covariance": -np.eye(3)},
             "covariance must be positive semidefinite, but has the eigenvalue -1",
@@ -1175,7 +1181,10 @@ def test_a_number_regularizes_towards_its_multiple_of_the_identity():
         ({"weights0": []}, "weights0 must not be empty"),
         ({"weights0": 3}, "weights0 must be Weights, got int"),
         ({"weights0": [None]}, r"weights0\[0\] must be Weights, got NoneType"),
-        ({"Y": np.ones((4, 2, 3))}, r"Y must have shape \(2, 2, 3\), got shape \(4, 2, 3\)"),
+        (
+            {"Y": np.ones((4, 2, 3))},
+            r"Y must have shape \(2, 2, 3\) to fit weights0, got shape \(4, 2, 3\)",
+        ),
         ({"progress": None}, "progress must be callable, got NoneType"),
         ({"progress": len}, "progress must return what to loop over, got int"),
         *(
