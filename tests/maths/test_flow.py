@@ -716,6 +716,43 @@ def test_explicit_steps_know_the_error_of_a_mode_far_below_its_units(
         assert (size(path.X - exact) <= path.error_estimate).all(), seed
 
 
+def paths_tried(monkeypatch):
+    """Force explicit steps; the list that is returned counts their paths."""
+    monkeypatch.setattr(_explicit, "_LARGE", 0)
+    path, tried = _explicit.path, []
+    monkeypatch.setattr(_explicit, "path", lambda *a, **k: tried.append(1) or path(*a, **k))
+    return tried
+
+
+@pytest.mark.parametrize("seed", [8, 22])
+def test_explicit_steps_try_no_more_tolerances_where_errors_of_the_start_count(
+    monkeypatch, seed
+):
+    # Of these, magnified by a saddle, the estimate is; 21 paths came to the same.
+    tried = paths_tried(monkeypatch)
+    Y, start, t, rtol, exact = beside_what_rests(seed, 2, 2, 3)
+    path = flow.solve(Y, start, t, rtol)
+    assert len(tried) <= 7
+    assert (size(path.X - exact) <= path.error_estimate).all()
+    assert (path.error_estimate <= 10 * allowed(path, Y, rtol)).all()
+
+
+@pytest.mark.parametrize(("imbalance", "rtol"), [(1e-10, 1e-3), (1e-10, 1e-4), (3e-11, 1e-3)])
+def test_explicit_steps_look_from_a_start_as_near_as_they_must(monkeypatch, imbalance, rtol):
+    # A rough path from farther away is too late at the saddle to tell anything: 30 were tried,
+    # and the estimate was a tenth of X.
+    tried = paths_tried(monkeypatch)
+    u, v = 2.0, -np.sqrt(4 - imbalance)
+    with mp.workdps(40):
+        lam, x0 = mp.mpf(u) ** 2 - mp.mpf(v) ** 2, mp.mpf(u) * mp.mpf(v)
+    t = -np.log(imbalance) * np.array([0.5, 1.0, 1.1, 2.0])
+    x = np.array([mode(1.0, lam, x0, moment) for moment in t])
+    path = flow.solve([[1.0]], gf.Weights([[u]], [[v]]), t, rtol)
+    assert len(tried) <= 13
+    assert (np.abs(path.X[:, 0, 0] - x) <= path.error_estimate).all()
+    assert (path.error_estimate <= 5e-3 * np.abs(x) + 1e-12).all()
+
+
 def leaving_a_saddle(seed):
     """Y and a start of which one mode is learned and rests while small ones grow."""
     rng = np.random.default_rng(seed)
