@@ -235,7 +235,7 @@ def spectral(
         if diagonal.size > min(rows, k):
             raise ValueError(
                 f"{name} must have at most {min(rows, k)} entries, the diagonal of a "
-                f"{(rows, k)} matrix, as Y and k set it; got shape {diagonal.shape}"
+                f"{(rows, k)} matrix, as Y and k set it; got {diagonal.size}"
             )
     r = max(u.size, v.size)
     Phi, _, PsiT = np.linalg.svd(target, full_matrices=r > min(m, n))

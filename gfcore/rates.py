@@ -430,9 +430,9 @@ of the fall spans 0.65 e-foldings, fewer than 1
     t, error = _samples(t, error)
     refused = "error has no clean exponential window: "
     if not error.any():
-        raise ValueError(f"{refused}error is zero at every time, shape {error.shape}")
+        raise ValueError(f"{refused}it is zero at every time")
     if error.size < 9:
-        raise ValueError(f"{refused}at least 9 samples are needed, got shape {error.shape}")
+        raise ValueError(f"{refused}at least 9 samples are needed, got {error.size}")
     clean, floor = _clean(error)
     positive = error[clean] > 0
     t, y = t[clean][positive], np.log(error[clean][positive])

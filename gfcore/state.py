@@ -277,9 +277,7 @@ class Trajectory(_Sealed):
         target = _check.array("Y", Y, (2, 2 + len(stack)))
         shape = (*(stack if target.ndim > 2 else ()), *self.X.shape[-2:])
         _check.shape("Y", target, shape, "X")
-        if target.ndim > 2 and np.ndim(self.t):
-            target = target[..., None, :, :]
-        return _relative(self.X, target)
+        return _relative(self.X, target, target.ndim > 2 and np.ndim(self.t) > 0)
 
     @_check.quiet
     def singular_values(self) -> Array:
@@ -422,9 +420,14 @@ def relative_error(X: ArrayLike, Y: ArrayLike) -> Array:
     return _relative(products, target)
 
 
-def _relative(X: Array, Y: Array) -> Array:
-    if not Y.any((-2, -1)).all():
-        raise ValueError(f"Y must not be zero for a relative error, shape {Y.shape}")
+def _relative(X: Array, Y: Array, several: bool = False) -> Array:
+    """Return the error of products X for each target Y, each at `several` times or at one."""
+    zero = ~np.asarray(Y.any((-2, -1)))
+    if zero.any():
+        where = f", as it is in problem {_check.first(zero)}" * bool(zero.ndim)
+        raise ValueError(f"Y must not be zero for a relative error{where}")
+    if several:
+        Y = Y[..., None, :, :]
     target, unit = sized(Y)
     with np.errstate(over="ignore"):  # infinite is what it is to a Y next to nothing
         return norm((Y - X) / unit) / norm(target)

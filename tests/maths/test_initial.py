@@ -128,14 +128,10 @@ def test_spectral_default_width_short_diagonals_and_large_width():
 
 def test_spectral_refuses_diagonals_that_do_not_fit():
     Y = np.ones((2, 3))
-    message = (
-        r"u must .* the diagonal of a \(2, 4\) matrix, as Y and k set it; got shape \(3,\)"
-    )
+    message = r"u must .* the diagonal of a \(2, 4\) matrix, as Y and k set it; got 3"
     with pytest.raises(ValueError, match=message):
         initial.spectral(Y, [1, 2, 3], [1], k=4)
-    message = (
-        r"v must .* the diagonal of a \(3, 1\) matrix, as Y and k set it; got shape \(2,\)"
-    )
+    message = r"v must .* the diagonal of a \(3, 1\) matrix, as Y and k set it; got 2"
     with pytest.raises(ValueError, match=message):
         initial.spectral(Y, [1], [1, 2], k=1)
     with pytest.raises(ValueError, match="k must be an integer of at least 1, got 0"):

@@ -244,6 +244,8 @@ def test_a_stack_of_paths_has_time_after_it():
         one = gf.Trajectory(np.arange(3.0), (U @ V.mT)[i], U[i], V[i], Q0[i])
         assert np.allclose(stack.Q_drift[i], one.Q_drift, rtol=1e-14)
         assert np.allclose(stack.error(Y)[i], one.error(Y[i]), rtol=1e-14)
+        with pytest.raises(ValueError, match=rf"zero for a .*, as it is in problem \({i},\)"):
+            stack.error(Y * (np.arange(4) != i)[:, None, None])
         assert np.allclose(stack.error(Y[0])[i], one.error(Y[0]), rtol=1e-14)
         assert np.allclose(bare.Q_drift[i], np.linalg.norm(one.Q - one.Q[0], axis=(1, 2)))
 
