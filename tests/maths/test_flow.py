@@ -416,6 +416,22 @@ def test_penalty_obeys_its_own_linear_equation():
     assert np.abs(quotient + (P[2] @ N + N @ P[2]) / 2).max() < 1e-8
 
 
+@pytest.mark.parametrize("k", [1, 2])
+def test_what_moves_too_slowly_to_be_seen_is_in_the_estimate(k):
+    # A layer of size one beside one of 1e-10, too narrow for Y: rounding errors of the penalty
+    # hide how one turns to the largest modes of Y, which takes 1e20.
+    rng = np.random.default_rng(k)
+    Y = 1e-10 * rng.standard_normal((3, 3))
+    U, V = 1e-4 * rng.standard_normal((2, 3, k))
+    t = np.array([1e2, 1e8, 1e9, 1e10])
+    path = flow.solve_regularized(Y, gf.Weights(U, V), -2.0, t, 1e-12)
+    exact = gf.exact.identity_product(Y, gf.Weights(U, V), -2.0, t)
+    error = size(path.X - exact.X)
+    assert (error[1:] > 1e-13 * size(exact.X)[1:]).any()
+    assert (error <= path.error_estimate).all()
+    assert (path.error_estimate <= 1e-6 * size(exact.X)).all()
+
+
 @pytest.mark.parametrize("kind", ["general", "multiple of I", "three eigenvalues", "zero"])
 def test_wide_regularized_flow_in_an_invariant_subspace(kind):
     m, n, k = 2, 3, 17
