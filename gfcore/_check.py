@@ -1,7 +1,8 @@
-"""Checks of arguments: each names the argument, what was wrong and the shape seen."""
+"""Checks of arguments: each names the argument, and says what is wrong with it."""
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -43,25 +44,39 @@ def array(
     >>> array("Y", [[1, np.nan]], 2)
     Traceback (most recent call last):
         ...
-    ValueError: Y has entries that are not finite, got shape (1, 2)
+    ValueError: Y must be finite, got nan at (0, 1), shape (1, 2)
     """
     given = real(name, value)
     allowed = (ndim,) if isinstance(ndim, int) else ndim
     if given.ndim not in allowed and not (stack and given.ndim > min(allowed)):
-        axes = " or ".join(map(str, dict.fromkeys(allowed)))
-        or_more = " or more" * stack
-        raise ValueError(f"{name} must have {axes}{or_more} axes, got shape {given.shape}")
+        axes = " or ".join(str(n) for n in dict.fromkeys(allowed) if n)
+        kinds = ["be a number"] * (0 in allowed)
+        if axes:
+            kinds.append(f"have {axes}{' or more' * stack} ax{'i' if axes == '1' else 'e'}s")
+        raise ValueError(f"{name} must {' or '.join(kinds)}, got shape {given.shape}")
     if given.size == 0:
         raise ValueError(f"{name} must not be empty, got shape {given.shape}")
     with np.errstate(over="ignore"):  # A wider float may become infinite, and is refused below.
         result = np.array(given, dtype=np.float64, order="C")
     if not np.abs(result).max() <= LARGEST:  # as well where that is NaN
-        finite = np.isfinite(result)
-        bad = np.abs(result) > LARGEST if finite.all() else ~finite
-        what = f"beyond {LARGEST:g}" if finite.all() else "that are not finite"
-        at = f", the first at {first(bad)}" * (result.ndim > min(allowed))
-        raise ValueError(f"{name} has entries {what}{at}, got shape {result.shape}")
+        finite(name, given)
+        raise ValueError(
+            f"{name} must be at most {LARGEST:g} in size, got "
+            f"{entry(given, np.abs(result) > LARGEST)}"
+        )
     return result
+
+
+def finite(name: str, value: NDArray[Any]) -> None:
+    """Raise ValueError unless all entries are finite."""
+    if (bad := ~np.isfinite(value)).any():
+        raise ValueError(f"{name} must be finite, got {entry(value, bad)}")
+
+
+def entry(value: NDArray[Any], bad: NDArray[np.bool_]) -> str:
+    """Return the first bad entry, and where it is."""
+    at = first(bad)
+    return str(value[at]) + f" at {at}, shape {value.shape}" * bool(value.ndim)
 
 
 def real(name: str, value: ArrayLike) -> NDArray[Any]:
@@ -78,10 +93,22 @@ def real(name: str, value: ArrayLike) -> NDArray[Any]:
         raise ValueError(f"{name} must be a real array{why}") from None
     _whole(name, given)  # an object may become an array that has a mask or a unit
     if given.dtype.kind not in "iuf":
-        none = given.dtype == object and any(entry is None for entry in given.flat)
-        got = "None" if none else f"{given.dtype} entries"
-        raise ValueError(f"{name} must be real numbers, got {got}, shape {given.shape}")
+        at = f", shape {given.shape}" * bool(given.ndim)
+        raise ValueError(f"{name} must be real numbers, got {_kind(given)}{at}")
     return np.asarray(given)
+
+
+def _kind(given: NDArray[Any]) -> str:
+    """Say what an array holds that are no real numbers."""
+    if given.dtype.kind in "US":
+        return "text"
+    if given.dtype != object:
+        return f"{given.dtype} entries"
+    others = [part for part in given.flat if not isinstance(part, int | float)]
+    if others:
+        return "None" if others[0] is None else type(others[0]).__name__
+    large = any(abs(part) >= 2**63 for part in given.flat)
+    return "an integer beyond 64 bits" if large else "objects in place of numbers"
 
 
 def _whole(name: str, value: object) -> None:
@@ -106,14 +133,17 @@ def _whole(name: str, value: object) -> None:
         raise ValueError(f"{name} is a {kind}, of which an array would drop what it adds")
 
 
-def sealed(value: NDArray[Any]) -> Array:
+def sealed(name: str, value: NDArray[Any]) -> Array:
     """Return a read-only float64 array: `value` if nobody can write to it, else a copy."""
     part: Any = value if value.dtype == np.float64 else None
     while isinstance(part, np.ndarray) and not part.flags.writeable:
         if part.base is None:
             return value
         part = part.base
-    copy = np.array(value, np.float64)
+    with np.errstate(over="ignore"):  # of a wider float
+        copy = np.array(value, np.float64)
+    if (lost := np.isinf(copy) & np.isfinite(value)).any():
+        raise ValueError(f"{name} must fit into float64, got {entry(value, lost)}")
     copy.flags.writeable = False
     return copy
 
@@ -131,18 +161,11 @@ def first(bad: NDArray[np.bool_]) -> tuple[int, ...]:
     return tuple(int(i) for i in np.argwhere(bad)[0])
 
 
-def shape(name: str, value: Array, expected: tuple[int, ...]) -> None:
-    """Raise ValueError unless `value` has the shape `expected`."""
+def shape(name: str, value: Array, expected: tuple[int, ...], other: str = "") -> None:
+    """Raise ValueError unless `value` has the shape `expected`, as `other` asks for."""
     if value.shape != expected:
-        raise ValueError(f"{name} must have shape {expected}, got shape {value.shape}")
-
-
-def alike(name: str, value: Array, expected: tuple[int, ...], other: str) -> None:
-    """Raise ValueError unless `value` has the shape `expected`, which `other` sets."""
-    if value.shape != expected:
-        raise ValueError(
-            f"{name} must have shape {expected} to fit {other}, got shape {value.shape}"
-        )
+        to_fit = f" to fit {other}" * bool(other)
+        raise ValueError(f"{name} must have shape {expected}{to_fit}, got shape {value.shape}")
 
 
 def symmetric(name: str, value: ArrayLike, stack: bool = False) -> Array:
@@ -165,10 +188,10 @@ def symmetric(name: str, value: ArrayLike, stack: bool = False) -> Array:
     return (matrix + matrix.mT) / 2
 
 
-def covariance(value: ArrayLike, n: int) -> Array:
-    """Return the covariance of n inputs, symmetric and positive semidefinite to rounding."""
+def covariance(value: ArrayLike, n: int, other: str) -> Array:
+    """Return the covariance of the n inputs that `other` has, symmetric and PSD to rounding."""
     Sigma = symmetric("covariance", value)
-    shape("covariance", Sigma, (n, n))
+    shape("covariance", Sigma, (n, n), other)
     least, most = np.linalg.eigvalsh(Sigma)[[0, -1]]
     if least < -4 * n * EPS * abs(most):
         raise ValueError(
@@ -192,7 +215,7 @@ def target(Y: ArrayLike, weights0: Weights, stack: bool = False) -> Array:
     """
     matrix, start = array("Y", Y, 2, stack), weights("weights0", weights0, stack)
     *leading, m, _ = start.U.shape
-    shape("Y", matrix, (*leading, m, start.V.shape[-2]))
+    shape("Y", matrix, (*leading, m, start.V.shape[-2]), "weights0")
     return matrix
 
 
@@ -219,8 +242,7 @@ def times(t: ArrayLike) -> Array:
 
 def ordered(t: Array) -> None:
     """Raise ValueError unless times, a scalar or one axis, are finite, >= 0 and do not fall."""
-    if not np.isfinite(t).all():
-        raise ValueError(f"t has entries that are not finite, got shape {t.shape}")
+    finite("t", t)
     if (t < 0).any():
         raise ValueError(f"t must be >= 0, got a smallest entry of {t.min()}")
     if t.ndim and (falls := t[1:] < t[:-1]).any():
@@ -230,11 +252,17 @@ def ordered(t: Array) -> None:
 
 def count(name: str, value: int, least: int) -> int:
     """Return `value` as an int of at least `least`, or raise ValueError."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+    if not whole(value) or value < least:
+        got = reprlib.repr(value)
+        raise ValueError(f"{name} must be an integer of at least {least}, got {got}")
     if value > 2**53:
         raise ValueError(f"{name} must be at most 2**53, as far as a float counts")
     return int(value)
+
+
+def whole(value: object) -> bool:
+    """Whether `value` is an integer, neither True nor a time, which NumPy takes for one."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool | np.timedelta64)
 
 
 def nonnegative(name: str, value: float) -> float:
@@ -278,12 +306,21 @@ def some(
     if not isinstance(given, Iterable):
         raise ValueError(f"{name} must return what to loop over, got {type(given).__name__}")
     for group in given:
-        if type(group) is bool or not isinstance(group, int | np.integer) or group not in left:
+        if not whole(group) or group not in left:
             raise ValueError(
-                f"{name} must return what it was given, each at most once, got {group!r}"
+                f"{name} must return what it was given, each at most once, got "
+                f"{reprlib.repr(group)}"
             )
         left.remove(group)
         yield int(group)
+
+
+def iterable(name: str, value: Any) -> Iterator[Any]:
+    """Return what goes through several Weights, or raise ValueError."""
+    try:
+        return iter(value)
+    except TypeError:
+        raise ValueError(f"{name} must be Weights, got {type(value).__name__}") from None
 
 
 def generator(rng: np.random.Generator) -> np.random.Generator:

@@ -319,6 +319,16 @@ def at_rest(Y: Array, R: Array, Q0: Array | None, Sigma: Array | None = None) ->
     return bool((np.abs(slope) <= noise).all())
 
 
+def _still_to_come(frame: _Frame, t: Array) -> Array:
+    """Return by how much X moves in times t, as what is left of E decays, (T,).
+
+    Beside the rounding errors of P that may be too slow to be seen, and yet count in the end.
+    """
+    m = frame.Y.shape[0]
+    E = frame.Y - frame.Z[:m] @ frame.Z[m:].T
+    return norm(E * np.expm1(-frame.rates * t[:, None, None]))
+
+
 def path(
     Y: Array,
     R: Array,
@@ -358,6 +368,8 @@ def path(
             R = np.where(np.hypot.reduce(R, axis=0) < _LEAST, 0.0, R)
             if at_rest(Y, R, Q0, Sigma):
                 states[done:] = R
+                if Q0 is not None:
+                    errors[done:] = _still_to_come(_frame(Y, R, Q0), times[done:] - now)
                 return states, errors
             # Of so small numbers no step keeps digits; and as the loss falls, X stays near Y.
             if Q0 is None and Sigma is None:

@@ -140,14 +140,11 @@ def _several(target: Array, starts: Iterable[Weights]) -> list[Weights]:
     """Return the starts as a list of Weights of one shape, or raise ValueError."""
     if isinstance(starts, Weights):
         raise ValueError("starts must be several Weights, for one weights0 there is run")
-    try:
-        begun = list(starts)
-    except TypeError:
-        raise ValueError(f"starts must be Weights, got {type(starts).__name__}") from None
+    begun = list(_check.iterable("starts", starts))
     for i, weights in enumerate(begun):
         try:
             _check.target(target, weights)
-            _check.shape("U", weights.U, begun[0].U.shape)
+            _check.shape("U", weights.U, begun[0].U.shape, "starts[0]")
         except ValueError as error:
             raise ValueError(f"starts[{i}] does not fit: {error}") from None
     return begun
@@ -184,7 +181,7 @@ def run_linear(
     array([0.   , 0.5  , 0.75 , 0.875])
     """
     target, start = _check.array("Y", Y, 2), _check.array("X0", X0, 2)
-    _check.shape("X0", start, target.shape)
+    _check.shape("X0", start, target.shape, "Y")
     t, X = _iterate_one(lambda X: target - X, start, step, steps, every)
     _check.seal(t, X)
     return Trajectory(t, X)
@@ -231,7 +228,7 @@ def run_symmetric(
     array([0.5       , 0.575     , 0.65197812])
     """
     target, start = _check.symmetric("Y", Y), _check.array("U0", U0, 2)
-    _check.shape("U0", start, (target.shape[0], start.shape[1]))
+    _check.shape("U0", start, (target.shape[0], start.shape[1]), "Y")
     t, U = _iterate_one(
         lambda U: 2 * (target - U @ U.mT) @ U, narrowed(start), step, steps, every
     )

@@ -123,9 +123,10 @@ def _flow(
         Y, Z, bases = _few_rows(Y, Z)
         if isinstance(more, np.ndarray):
             more = _by(bases, more, m, lambda basis: basis.mT)
-    Phi, Psi, G, unseen = _order_of_learning(Y, Z, t)
-    turn = G if explicit else _apart(Y, Z, G)
-    Z = np.stack([_nudged(Phi, Psi, G, Z) + more, Z])
+    modes = _order_of_learning(Y, Z)
+    unseen = _unseen(modes, t) + _shifted(modes, Z, t)
+    turn = modes.G if explicit else _apart(Y, Z, modes.G)
+    Z = np.stack([_nudged(modes, Z) + more, Z])
     if turn is not None:
         Z, C = Z @ turn, turn.mT if C is None else turn.mT @ C
     if explicit:
@@ -218,7 +219,7 @@ def _together(
                 paths[i], error[i], _ = _finish(Y[i], None, pair, t, rtol, lost[j], 1.0, Sigma)
             except ArithmeticError as problem:
                 failed[int(i)] = ArithmeticError(f"{problem}{_endless(Y[i], Sigma)}")
-        again = ended & ~good & (tol > _SERIES[0])
+        again = ended & ~good.all(axis=1) & (tol > _SERIES[0])
         todo, tol = todo[again], np.full(again.sum(), _SERIES[0])
     for i in np.flatnonzero(~np.isfinite(error).all(axis=1)):
         failed.setdefault(int(i), ArithmeticError(_LEFT.format(t[np.isfinite(error[i])][-1])))
@@ -259,6 +260,8 @@ def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Ar
     # Large weights leave to X, once it is near Y, their own size times what a step may lose.
     ample = R.shape[1] ** 0.5 * _norm(Y) / np.maximum(_product(R, m), 1e-300)
     tol = max(min(rtol, _ROUGH) / 100 * min(1.0, 5 * float(ample)), _FINEST)
+    single = _SINGLE[0] < min(sizes) and max(sizes) < _SINGLE[1]
+    before = np.zeros(t.size)
     while True:
         fine, drawn = _explicit.path(Y, R, t, tol)
         found, drawn = fine.states[: fine.done], drawn[:, : fine.done]
@@ -277,8 +280,8 @@ def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Ar
         # as long as what it finds is small.
         ways = [(50 * tol, 1.0, 8)]
         if fine.done == t.size:
-            ways = [(_LOOSER * tol, _MARGIN[1] / _LOOSER, 8)]
-            if _SINGLE[0] < min(sizes) and max(sizes) < _SINGLE[1]:
+            ways.insert(0, (_LOOSER * tol, _MARGIN[1] / _LOOSER, 8))
+            if single:
                 ways.insert(0, (_ROUGH, _MARGIN[0] * tol / _ROUGH, 3))
         for level, share, order in ways:
             kind: Any = np.float32 if order == 3 else np.float64
@@ -294,12 +297,16 @@ def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Ar
             error = 2 * error  # where X has few entries, two paths may be close by chance
             if close:
                 break
+            # The first rough path is the same at all tolerances.
+            single = single and order == 8
         if not ended:
             _put_back(fine.R[None], K, J, largest[-1:], rtol)
             states, error, good = _finish(Y, None, [rough, fine], t, rtol, lost, share)
-        if good or tol <= _FINEST:
+        # What is the same at two tolerances are errors of the start, which no third changes.
+        other = ~good & (np.abs(error - before) > before / 4)
+        if not other.any() or tol <= _FINEST:
             return states, error
-        tol = max(tol / 10, _FINEST)
+        tol, before = max(tol / 10, _FINEST), error
 
 
 def _put_back(Z: Array, K: Array, J: Array, largest: Array, rtol: float) -> None:
@@ -326,7 +333,7 @@ def _finish(
     lost: Array | float = 0.0,
     share: float = 1.0,
     Sigma: Array | None = None,
-) -> tuple[Array, Array, bool]:
+) -> tuple[Array, Array, NDArray[np.bool_]]:
     """Follow a rough and a fine path from where they are to the end, by implicit steps."""
     from gfcore import _radau
 
@@ -346,10 +353,10 @@ def _finish(
         error = np.maximum(error, before / 6)
         # Errors of the start part them, or rounding is what is left.
         vain = before.any() and (not close or error.max() >= before.max() / 2)
-        if good or vain or tol <= _FINEST:
+        if good.all() or vain or tol <= _FINEST:
             # Ten times the tolerance is not always ten times the error here, and both paths may
             # be far better than was asked for.
-            return fine.states, 3 * error + _CLOSEST * rtol * _norm(X), bool(good)
+            return fine.states, 3 * error + _CLOSEST * rtol * _norm(X), good
         tol, before = max(tol / 10, _FINEST), error
 
 
@@ -362,8 +369,8 @@ def _estimate(
     lost: Array,
     share: float = 1.0,
     t: Array | None = None,
-) -> tuple[Array, Any, bool]:
-    """Return the estimated error of X at each time, and whether rtol and rounding allow it.
+) -> tuple[Array, NDArray[np.bool_], bool]:
+    """Return the estimated error of X at each time, and where rtol and rounding allow it.
 
     Of the distance between the two paths the error of the fine one is a `share`, as long as
     they are close; the last result is whether they are. What the steps have `lost` at least
@@ -378,7 +385,7 @@ def _estimate(
     if t is not None and t[-1] * Y_size.max() > -math.log(rtol):
         lost = lost + _undecided(Y, apart, t, rtol)
     good = gap + lost <= rtol * np.maximum(X_size, earlier) + rounding
-    return gap + lost + rounding, good.all(axis=-1), bool(close.all())
+    return gap + lost + rounding, good, bool(close.all())
 
 
 def _undecided(Y: Array, apart: Array, t: Array, rtol: float) -> Array:
@@ -421,11 +428,21 @@ def _product(R: Array, m: int) -> Array:
     return _norm(R[..., :m, :]) * _norm(R[..., m:, :])
 
 
-def _order_of_learning(Y: Array, R: Array, t: Array) -> tuple[Array, Array, Array, Array]:
-    """Return singular vectors of Y, those first that R learns first, and hidden units for them.
+class _Modes(NamedTuple):
+    """The modes of each Y of a stack, those first that a start learns first."""
 
-    In the units G (B, k, k) the parts of the modes that grow are triangular: that of the first
-    is in one unit, that of the second in two, and so on. The last result is `_unseen`, (B, T).
+    Phi: Array  # (B, m, r), singular vectors of Y
+    Psi: Array  # (B, n, r)
+    G: Array  # (B, k, k), hidden units for them
+    sigma: Array  # (B, q), q = min(r, k), singular values
+    size: Array  # (B, q), what each has of the start in its own unit
+
+
+def _order_of_learning(Y: Array, R: Array) -> _Modes:
+    """Return the modes of Y in the order in which R learns them, with hidden units.
+
+    In the units G the parts of the modes that grow are triangular: that of the first is in one
+    unit, that of the second in two, and so on.
     """
     Phi, sigma, PsiT = np.linalg.svd(Y, full_matrices=False)
     m = Y.shape[-2]
@@ -439,15 +456,7 @@ def _order_of_learning(Y: Array, R: Array, t: Array) -> tuple[Array, Array, Arra
     G, L = np.linalg.qr(rows, mode="complete")
     L = np.diagonal(L, axis1=-2, axis2=-1)
     G[..., : L.shape[-1]] *= np.copysign(1.0, L)[..., None, :]
-    r = L.shape[-1]
-    noise = EPS * np.hypot(
-        *(
-            _spread(P[..., :r], half, G[..., :r])
-            for P, half in ((Phi, R[..., :m, :]), (Psi, R[..., m:, :]))
-        )
-    )
-    sigma, size = sigma[..., :r], np.abs(L)
-    return Phi, Psi, G, _unseen(sigma, size, t) + _shifted(sigma, size, noise, t)
+    return _Modes(Phi, Psi, G, sigma[..., : L.shape[-1]], np.abs(L))
 
 
 def _spread(P: Array, W: Array, G: Array) -> Array:
@@ -456,14 +465,20 @@ def _spread(P: Array, W: Array, G: Array) -> Array:
     return np.asarray(top[..., 0] * (P**2 * ((W / top) ** 2 @ G**2)).sum(-2) ** 0.5)
 
 
-def _shifted(sigma: Array, size: Array, noise: Array, t: Array) -> Array:
-    """Return what `noise` in the start of modes (B, r) of Y becomes, (B, T).
+def _shifted(modes: _Modes, R: Array, t: Array) -> Array:
+    """Return what rounding errors of the starts R in their modes become, (B, T).
 
     It has grown with the mode, x = sigma z / (1 + z) with z = (size / 2)^2 exp(2 sigma t) /
     sigma, and is forgotten when that is learned. Where noise is all, see `_undecided`.
     """
+    Phi, Psi, G, sigma, size = modes
+    (m, _), q = Phi.shape[-2:], sigma.shape[-1]
+    noise = (
+        _spread(P[..., :q], half, G[..., :q])
+        for P, half in ((Phi, R[..., :m, :]), (Psi, R[..., m:, :]))
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = noise / size
+        share = EPS * np.hypot(*noise) / size
         if (share < ROUNDING / 4).all():  # which is counted with all that is rounded
             return np.zeros((len(sigma), t.size))
         log_z = 2 * np.log(size / 2) - np.log(sigma)
@@ -473,12 +488,13 @@ def _shifted(sigma: Array, size: Array, noise: Array, t: Array) -> Array:
     return np.asarray((2 * sigma[:, None] * share * z / (1 + z) ** 2).sum(axis=2))
 
 
-def _unseen(sigma: Array, size: Array, t: Array) -> Array:
-    """Return what both paths may miss of modes (B, r) of Y that grow from these sizes, (B, T).
+def _unseen(modes: _Modes, t: Array) -> Array:
+    """Return what both paths may miss of modes that grow from these sizes, (B, T).
 
     A rounding error in the unit of a late mode grows with the mode that comes first, and leaves
     the late one a rounding error of what it has become.
     """
+    *_, sigma, size = modes
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         when = np.maximum((np.log(sigma) / 2 - np.log(size)) / sigma, 0)
         ahead = (sigma[..., None] - sigma[:, None]) * when[..., None]
@@ -500,7 +516,7 @@ def _apart(Y: Array, R: Array, G: Array) -> Array | None:
     return np.where(small, G, np.eye(G.shape[-1])) if small.any() else None
 
 
-def _nudged(Phi: Array, Psi: Array, G: Array, R: Array) -> Array:
+def _nudged(modes: _Modes, R: Array) -> Array:
     """Return each R a few rounding errors away, so that one sees how they are magnified.
 
     A rounding error matters most in a mode of Y that sets out from almost nothing. The modes
@@ -508,12 +524,13 @@ def _nudged(Phi: Array, Psi: Array, G: Array, R: Array) -> Array:
     it leave free. There the change is one standard deviation, outwards; a random one alone may
     happen to miss it.
     """
+    Phi, Psi, G, *_ = modes
     m, size = Phi.shape[-2], np.abs(R).max(axis=(-2, -1), keepdims=True)
     size[size == 0] = 1.0
     change = R / size * _noise(R.shape[-2:])
     G = G[..., : Phi.shape[-1]]
-    for side, modes in (slice(m), Phi), (slice(m, None), Psi):
-        P, part = modes[..., : G.shape[-1]], change[..., side, :]
+    for side, vectors in (slice(m), Phi), (slice(m, None), Psi):
+        P, part = vectors[..., : G.shape[-1]], change[..., side, :]
         spread = (P**2 * ((R[..., side, :] / size) ** 2 @ G**2)).sum(-2, keepdims=True) ** 0.5
         part += P * (spread - (P * (part @ G)).sum(-2, keepdims=True)) @ G.mT
     return np.asarray(R + 4 * EPS * size * change)
@@ -634,7 +651,9 @@ def solve(
     that is what limits the answer, and the estimate says so. Where rounding errors alone leave
     a saddle, it stays as large as the mode that may be missing. So it does where the rank of
     the start is deficient up to rounding: X keeps that rank, the numbers given may not. From
-    weights below some 1e-30 modes that are learned after others may be missing as well.
+    weights below some 1e-30 modes that are learned after others may be missing as well. Where
+    matrices are large, m n k above 20,000, an rtol below some 1e-11 may be missed, as steps of
+    another kind lose up to 1e-12 of X and of ||U||_F ||V||_F / sqrt(k): the estimate says so.
 
     A long horizon costs little, as implicit steps, which no fast decay limits, take over. Large
     weights that are too narrow to let go of (m < k < m+n, ||R||^2 far above ||Y||) are the
@@ -669,7 +688,7 @@ def solve(
         start,
         np.atleast_1d(times),
         _tolerance(rtol),
-        None if covariance is None else _check.covariance(covariance, target.shape[1]),
+        None if covariance is None else _check.covariance(covariance, target.shape[1], "Y"),
         rates,
     )
     if failed:
@@ -726,9 +745,9 @@ def solve_many(
     U, V = _starts(weights0)
     stack, m, n = U.shape[:-2], U.shape[-2], V.shape[-2]
     target = _check.array("Y", Y, (2, U.ndim))
-    _check.shape("Y", target, (*stack, m, n) if target.ndim > 2 else (m, n))
+    _check.shape("Y", target, (*stack, m, n) if target.ndim > 2 else (m, n), "weights0")
     times, tol, rates = _check.times(t), _tolerance(rtol), _check.rates(rates)
-    Sigma = None if covariance is None else _check.covariance(covariance, n)
+    Sigma = None if covariance is None else _check.covariance(covariance, n, "Y")
     loop = _check.function("progress", progress)
     start = _start(U.reshape(-1, *U.shape[-2:]), V.reshape(-1, *V.shape[-2:]))
     Ys = np.broadcast_to(target, (*stack, m, n)).reshape(-1, m, n)
@@ -814,7 +833,7 @@ def solve_regularized(
     k = weights0.U.shape[1]
     if (given := _check.array("Q0", Q0, (0, 2))).ndim:
         imbalance = _check.symmetric("Q0", given)
-        _check.shape("Q0", imbalance, (k, k))
+        _check.shape("Q0", imbalance, (k, k), "weights0")
     else:
         imbalance = given * np.eye(k)
     moments, tol = _check.times(t), _tolerance(rtol)
@@ -830,15 +849,16 @@ def solve_regularized(
         more = _regained(target[None], lost[None], free[None])
     (y,), (R,), bases = _few_rows(target[None], np.where(free, 0, whole @ B)[None])
     times = np.atleast_1d(moments)
-    Phi, Psi, G, unseen = _order_of_learning(y[None], R[None], times)
+    modes = _order_of_learning(y[None], R[None])
+    (unseen,) = _unseen(modes, times) + _shifted(modes, R[None], times)
     if free.any():
         more = _by(bases, more, m, lambda basis: basis.mT)
-    both = np.stack([(_nudged(Phi, Psi, G, R[None]) + more)[0], R])
-    if (turn := _apart(y[None], R[None], G)) is not None:
+    both = np.stack([(_nudged(modes, R[None]) + more)[0], R])
+    if (turn := _apart(y[None], R[None], modes.G)) is not None:
         both, B = both @ turn[0], B @ turn[0]
     begun = [Reached(np.empty((times.size, *r.shape)), 0, 0.0, r, None) for r in both]
     R, error, _ = _finish(y, B.T @ imbalance @ B, begun, times, tol)
-    (error,) = _lasting((error + unseen[0])[None], R[None], times, None)
+    (error,) = _lasting((error + unseen)[None], R[None], times, None)
     R = _by(bases, R, len(y), lambda basis: basis[0]) @ B.T
     return _trajectory(m, moments, weights0.R, R, error, (1.0, 1.0))
 
@@ -859,17 +879,17 @@ def _starts(weights0: Weights | Iterable[Weights]) -> tuple[Array, Array]:
     """Return U (*stack, m, k) and V (*stack, n, k) of one or more starts."""
     if isinstance(weights0, Weights):
         return weights0.U, weights0.V
-    try:
-        starts = list(weights0)
-    except TypeError:
-        raise ValueError(f"weights0 must be Weights, got {type(weights0).__name__}") from None
+    starts = list(_check.iterable("weights0", weights0))
     if not starts:
         raise ValueError("weights0 must not be empty")
     for i, start in enumerate(starts):
         _check.weights(f"weights0[{i}]", start, stack=True)
         for name in "UV":
             _check.shape(
-                f"{name} of weights0[{i}]", getattr(start, name), getattr(starts[0], name).shape
+                f"{name} of weights0[{i}]",
+                getattr(start, name),
+                getattr(starts[0], name).shape,
+                "weights0[0]",
             )
     return np.stack([start.U for start in starts]), np.stack([start.V for start in starts])
 

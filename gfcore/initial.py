@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import reprlib
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -162,8 +164,10 @@ def balanced(
     m, n, k = _sizes(m, n, k)
     scale, rng = _check.nonnegative("scale", scale), _check.generator(rng)
     if det_sign is not None:
-        if isinstance(det_sign, bool) or not np.isscalar(det_sign) or det_sign not in (1, -1):
-            raise ValueError(f"det_sign must be 1, -1 or None, got {det_sign!r}")
+        number = _check.whole(det_sign) or isinstance(det_sign, float | np.floating)
+        if not number or det_sign not in (1, -1):
+            got = reprlib.repr(det_sign)
+            raise ValueError(f"det_sign must be 1, -1 or None, got {got}")
         if m != n or k < m or scale == 0:
             raise ValueError(
                 "det_sign needs m = n <= k and scale > 0, or X0 = U V^T has no determinant "
@@ -231,7 +235,7 @@ def spectral(
         if diagonal.size > min(rows, k):
             raise ValueError(
                 f"{name} must have at most {min(rows, k)} entries, the diagonal of a "
-                f"{(rows, k)} matrix; got shape {diagonal.shape}"
+                f"{(rows, k)} matrix, as Y and k set it; got {diagonal.size}"
             )
     r = max(u.size, v.size)
     Phi, _, PsiT = np.linalg.svd(target, full_matrices=r > min(m, n))
@@ -272,7 +276,7 @@ def symmetric_spectral(Y: ArrayLike, sigma0: ArrayLike) -> Array:
     """
     Phi = np.linalg.eigh(_check.symmetric("Y", Y)).eigenvectors[:, ::-1]
     start = _check.array("sigma0", sigma0, 1)
-    _check.shape("sigma0", start, Phi.shape[:1])
+    _check.shape("sigma0", start, Phi.shape[:1], "Y")
     if (start < 0).any():
         raise ValueError(f"sigma0 must be >= 0, got a smallest entry of {start.min()}")
     return np.asarray(Phi * np.sqrt(start))

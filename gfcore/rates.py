@@ -6,6 +6,7 @@ there is any, is slower than every exponential, such as 1/t.
 
 from __future__ import annotations
 
+import reprlib
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -117,7 +118,7 @@ def spectral(sigma: ArrayLike, lam: ArrayLike) -> Array:
     """
     sigma, lam = _check.array("sigma", sigma, (0, 1)), _check.array("lam", lam, (0, 1))
     if sigma.ndim and lam.ndim:
-        _check.shape("lam", lam, sigma.shape)
+        _check.shape("lam", lam, sigma.shape, "sigma")
     return np.asarray(np.hypot(2 * sigma, lam))
 
 
@@ -184,7 +185,7 @@ def identity_imbalance(Y: ArrayLike, lam: float, of: str = "RRT") -> float:
     }
     slowest["RRT"] = min(slowest.values())
     if not isinstance(of, str) or of not in slowest:
-        raise ValueError(f"of must be one of RRT, X, UUT and VVT, got {of!r}")
+        raise ValueError(f"of must be one of RRT, X, UUT and VVT, got {reprlib.repr(of)}")
     return slowest[of]
 
 
@@ -338,7 +339,7 @@ def tangent_kernel(weights: Weights, covariance: ArrayLike | None = None) -> Arr
     m, n = U.shape[-2], V.shape[-2]
     Sigma = np.eye(n)
     if covariance is not None:
-        Sigma = _check.covariance(covariance, n)
+        Sigma = _check.covariance(covariance, n, "weights")
         d, P = np.linalg.eigh(Sigma)
         V = (P * np.sqrt(np.maximum(d, 0))) @ P.T @ V
     A, B = U @ U.mT, V @ V.mT
@@ -350,7 +351,7 @@ def tangent_kernel(weights: Weights, covariance: ArrayLike | None = None) -> Arr
 def _samples(t: ArrayLike, error: ArrayLike) -> tuple[Array, Array]:
     """Return increasing times and the errors >= 0 at them, or raise ValueError."""
     t, error = _check.times(t), _check.array("error", error, 1)
-    _check.shape("t", t, error.shape)
+    _check.shape("t", t, error.shape, "error")
     if (stays := np.diff(t) <= 0).any():
         raise ValueError(f"t must be increasing, got {t[stays.argmax()]} twice")
     if (error < 0).any():
@@ -423,15 +424,15 @@ def measured(t: ArrayLike, error: ArrayLike) -> MeasuredRate:
     >>> measured(t, 1 / (1 + t))
     Traceback (most recent call last):
         ...
-    ValueError: no clean exponential window: above a floor of 0e+00, the last part of the fall \
-spans 0.65 e-foldings, fewer than 1
+    ValueError: error has no clean exponential window: above a floor of 0e+00, the last part \
+of the fall spans 0.65 e-foldings, fewer than 1
     """
     t, error = _samples(t, error)
-    refused = "no clean exponential window: "
+    refused = "error has no clean exponential window: "
     if not error.any():
-        raise ValueError(f"{refused}error is zero at every time, shape {error.shape}")
+        raise ValueError(f"{refused}it is zero at every time")
     if error.size < 9:
-        raise ValueError(f"{refused}at least 9 samples are needed, got shape {error.shape}")
+        raise ValueError(f"{refused}at least 9 samples are needed, got {error.size}")
     clean, floor = _clean(error)
     positive = error[clean] > 0
     t, y = t[clean][positive], np.log(error[clean][positive])

@@ -148,7 +148,7 @@ class Weights(_Sealed):
         """
         k = self.U.shape[-1]
         rotation = _check.array("G", G, 2)
-        _check.shape("G", rotation, (k, k))
+        _check.shape("G", rotation, (k, k), "U and V")
         defect = np.abs(rotation.T @ rotation - np.eye(k)).max()
         if defect > 1e-8:
             raise ValueError(
@@ -238,7 +238,7 @@ class Trajectory(_Sealed):
         for name in ("t", "X", "U", "V", "Q0", "error_estimate"):
             if (value := getattr(self, name)) is not None or name in ("t", "X"):
                 # What failed in a batch is NaN, so the numbers need not be finite.
-                object.__setattr__(self, name, _check.sealed(_check.real(name, value)))
+                object.__setattr__(self, name, _check.sealed(name, _check.real(name, value)))
         object.__setattr__(self, "rates", _check.rates(self.rates))
         axes, steps = self.X.shape, self.t.shape
         if not self.X.size:
@@ -247,17 +247,17 @@ class Trajectory(_Sealed):
             raise ValueError(f"X must have shape (*T, m, n), got {axes} for t of shape {steps}")
         _check.ordered(self.t)
         stack, (m, n) = axes[: len(axes) - 2 - len(steps)], axes[-2:]
-        expected = {"X": (*stack, *steps, m, n), "error_estimate": (*stack, *steps)}
+        fit = [("X", (*stack, *steps, m, n), "t"), ("error_estimate", (*stack, *steps), "X")]
         if self.U is None or self.V is None:
             if self.U is not None or self.V is not None or self.Q0 is not None:
                 raise ValueError("U, V and Q0 must be given together, or U and V without Q0")
         else:
             k = np.shape(self.U)[-1:]
-            expected |= {"U": (*stack, *steps, m, *k), "V": (*stack, *steps, n, *k)}
-            expected |= {"Q0": (*stack, *k, *k)}
-        for name, shape in expected.items():
+            fit += [("U", (*stack, *steps, m, *k), "X"), ("Q0", (*stack, *k, *k), "U")]
+            fit += [("V", (*stack, *steps, n, *k), "X and U")]
+        for name, shape, other in fit:
             if (value := getattr(self, name)) is not None:
-                _check.shape(name, value, shape)
+                _check.shape(name, value, shape, other)
 
     @_check.quiet
     def error(self, Y: ArrayLike) -> Array:
@@ -275,10 +275,9 @@ class Trajectory(_Sealed):
         """
         stack = self.X.shape[: self.X.ndim - 2 - np.ndim(self.t)]
         target = _check.array("Y", Y, (2, 2 + len(stack)))
-        _check.shape("Y", target, (*(stack if target.ndim > 2 else ()), *self.X.shape[-2:]))
-        if target.ndim > 2 and np.ndim(self.t):
-            target = target[..., None, :, :]
-        return _relative(self.X, target)
+        shape = (*(stack if target.ndim > 2 else ()), *self.X.shape[-2:])
+        _check.shape("Y", target, shape, "X")
+        return _relative(self.X, target, target.ndim > 2 and np.ndim(self.t) > 0)
 
     @_check.quiet
     def singular_values(self) -> Array:
@@ -417,13 +416,18 @@ def relative_error(X: ArrayLike, Y: ArrayLike) -> Array:
     """
     target = _check.array("Y", Y, 2)
     products = _check.array("X", X, 2, stack=True)
-    _check.shape("X", products, products.shape[:-2] + target.shape)
+    _check.shape("X", products, products.shape[:-2] + target.shape, "Y")
     return _relative(products, target)
 
 
-def _relative(X: Array, Y: Array) -> Array:
-    if not Y.any((-2, -1)).all():
-        raise ValueError(f"Y must not be zero for a relative error, shape {Y.shape}")
+def _relative(X: Array, Y: Array, several: bool = False) -> Array:
+    """Return the error of products X for each target Y, each at `several` times or at one."""
+    zero = ~np.asarray(Y.any((-2, -1)))
+    if zero.any():
+        where = f", as it is in problem {_check.first(zero)}" * bool(zero.ndim)
+        raise ValueError(f"Y must not be zero for a relative error{where}")
+    if several:
+        Y = Y[..., None, :, :]
     target, unit = sized(Y)
     with np.errstate(over="ignore"):  # infinite is what it is to a Y next to nothing
         return norm((Y - X) / unit) / norm(target)

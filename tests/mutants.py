@@ -323,7 +323,7 @@ MUTANTS: dict[str, tuple[str, Callable[..., Any]]] = {
     "Trajectory.error: 1% small": ("Trajectory.error", result(small)),
     "Trajectory.error: target 1% large": (
         "Trajectory.error",
-        edit("(self.X, target)", "(self.X, 1.01 * target)"),
+        edit("(self.X, target,", "(self.X, 1.01 * target,"),
     ),
     "Trajectory.singular_values: ascending": (
         "Trajectory.singular_values",

@@ -48,14 +48,14 @@ def linear(
     array([[0.5, 2. ]])
     """
     target, start = (_check.array(*a, 2, stack=True) for a in (("Y", Y), ("X0", X0)))
-    _check.alike("X0", start, target.shape, "Y")
+    _check.shape("X0", start, target.shape, "Y")
     time = _check.times(t)
     axes = tuple(range(-time.ndim - 2, -2))
     target, start = np.expand_dims(target, axes), np.expand_dims(start, axes)
     time = time[..., None, None]
     if covariance is None:
         return target * -np.expm1(-time) + start * np.exp(-time)
-    s, P = np.linalg.eigh(_check.covariance(covariance, target.shape[-1]))
+    s, P = np.linalg.eigh(_check.covariance(covariance, target.shape[-1], "Y"))
     decay = time * np.maximum(s, 0)
     X = target @ P * time * mean_decay(decay) + start @ P * np.exp(-decay)
     return np.asarray(X @ P.T)

@@ -157,7 +157,7 @@ def spectral(
     target, time = _check.target(Y, weights0, stack=True), _check.times(t)
     *stack, m, n = target.shape
     X = np.empty((*stack, *time.shape, m, n))
-    Sigma = None if covariance is None else _check.covariance(covariance, n)
+    Sigma = None if covariance is None else _check.covariance(covariance, n, "Y")
     for i in np.ndindex(*stack):
         U, V, where = weights0.U[i], weights0.V[i], f" in problem {i}" if i else ""
         left, right, defect, (sigma, lam, x, unit) = in_modes(target[i], U, V, Sigma)

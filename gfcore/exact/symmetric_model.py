@@ -52,7 +52,7 @@ def symmetric(Y: ArrayLike, U0: ArrayLike, t: ArrayLike) -> Array:
     True
     """
     target, U = _check.symmetric("Y", Y, stack=True), _check.array("U0", U0, 2, stack=True)
-    _check.alike("U0", U, (*target.shape[:-1], U.shape[-1]), "Y")
+    _check.shape("U0", U, (*target.shape[:-1], U.shape[-1]), "Y")
     w, P = np.linalg.eigh(target)
     return from_factor(w[None], P, U, _check.times(t))
 
@@ -98,7 +98,7 @@ def riccati(Y: ArrayLike, X0: ArrayLike, t: ArrayLike) -> Array:
     gfcore.exact.FiniteEscapeError: the solution of (5) escapes to infinity at t = 0.1732867951
     """
     target, start = (_check.symmetric(*a, stack=True) for a in (("Y", Y), ("X0", X0)))
-    _check.alike("X0", start, target.shape, "Y")
+    _check.shape("X0", start, target.shape, "Y")
     time = _check.times(t)
     W, J = signed_factor(start, np.abs(start))
     negative = (J < 0).any(-1)

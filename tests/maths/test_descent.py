@@ -182,7 +182,7 @@ def test_steps_just_beyond_the_edge_do_not_overflow():
     [
         ({"step": 0.0}, "step must be above 0, got 0"),
         ({"step": -0.1}, "step must be above 0, got -0.1"),
-        ({"step": np.nan}, "step has entries that are not finite"),
+        ({"step": np.nan}, "step must be finite, got nan$"),
         ({"steps": -1}, "steps must be an integer of at least 0, got -1"),
         ({"steps": 1.5}, "steps must be an integer of at least 0, got 1.5"),
         ({"steps": 10**400}, r"steps must be at most 2\*\*53"),
@@ -203,13 +203,19 @@ def test_bad_numbers_are_refused(arguments, message):
 
 def test_bad_matrices_are_refused():
     weights = gf.Weights(np.eye(2), np.eye(2))
-    with pytest.raises(ValueError, match=r"Y must have shape \(2, 2\), got shape \(2, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"Y must have shape \(2, 2\) to fit weights0, got shape \(2, 3\)"
+    ):
         descent.run(np.ones((2, 3)), weights, 0.1, 1)
-    with pytest.raises(ValueError, match=r"X0 must have shape \(2, 3\), got shape \(3, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"X0 must have shape \(2, 3\) to fit Y, got shape \(3, 2\)"
+    ):
         descent.run_linear(np.ones((2, 3)), np.ones((3, 2)), 0.1, 1)
     with pytest.raises(ValueError, match="Y must be symmetric"):
         descent.run_symmetric([[1.0, 2.0], [0.0, 1.0]], np.eye(2), 0.1, 1)
-    with pytest.raises(ValueError, match=r"U0 must have shape \(2, 4\), got shape \(3, 4\)"):
+    with pytest.raises(
+        ValueError, match=r"U0 must have shape \(2, 4\) to fit Y, got shape \(3, 4\)"
+    ):
         descent.run_symmetric(np.eye(2), np.ones((3, 4)), 0.1, 1)
 
 
@@ -240,7 +246,9 @@ def test_many_starts_are_each_one_alone(count):
 def test_many_starts_of_one_shape_only():
     Y, start = draw(3, 4, 2, 1.0)
     assert descent.run_many(Y, [], 0.1, 1) == []
-    with pytest.raises(ValueError, match=r"starts\[1\].*U must have shape \(3, 2\), got"):
+    with pytest.raises(
+        ValueError, match=r"starts\[1\].*U must have shape \(3, 2\) to fit starts"
+    ):
         descent.run_many(Y, [start, draw(3, 4, 5, 1.0)[1]], 0.1, 1)
     with pytest.raises(ValueError, match=r"starts\[1\].*Y must have shape \(3, 5\)"):
         descent.run_many(Y, [start, draw(3, 5, 2, 1.0)[1]], 0.1, 1)
@@ -252,6 +260,11 @@ def test_many_starts_of_one_shape_only():
         descent.run_many(Y, [3], 0.1, 1)
     with pytest.raises(ValueError, match="step must be above 0, got -1"):
         descent.run_many(Y, [], -1, 5)
+    # What goes wrong where starts are drawn is not ours to rename.
+    with pytest.raises(TypeError, match="unsupported operand"):
+        descent.run_many(Y, (start + 1 for _ in range(2)), 0.1, 1)
+    with pytest.raises(TypeError, match="unsupported operand"):
+        gf.flow.solve_many(Y, (start + 1 for _ in range(2)), 1.0)
     with pytest.raises(ValueError, match="every must be an integer of at least 1"):
         descent.run_many(Y, [], 1, 5, 0)
 

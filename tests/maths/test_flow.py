@@ -416,6 +416,22 @@ def test_penalty_obeys_its_own_linear_equation():
     assert np.abs(quotient + (P[2] @ N + N @ P[2]) / 2).max() < 1e-8
 
 
+@pytest.mark.parametrize("k", [1, 2])
+def test_what_moves_too_slowly_to_be_seen_is_in_the_estimate(k):
+    # A layer of size one beside one of 1e-10, too narrow for Y: rounding errors of the penalty
+    # hide how one turns to the largest modes of Y, which takes 1e20.
+    rng = np.random.default_rng(k)
+    Y = 1e-10 * rng.standard_normal((3, 3))
+    U, V = 1e-4 * rng.standard_normal((2, 3, k))
+    t = np.array([1e2, 1e8, 1e9, 1e10])
+    path = flow.solve_regularized(Y, gf.Weights(U, V), -2.0, t, 1e-12)
+    exact = gf.exact.identity_product(Y, gf.Weights(U, V), -2.0, t)
+    error = size(path.X - exact.X)
+    assert (error[1:] > 1e-13 * size(exact.X)[1:]).any()
+    assert (error <= path.error_estimate).all()
+    assert (path.error_estimate <= 1e-6 * size(exact.X)).all()
+
+
 @pytest.mark.parametrize("kind", ["general", "multiple of I", "three eigenvalues", "zero"])
 def test_wide_regularized_flow_in_an_invariant_subspace(kind):
     m, n, k = 2, 3, 17
@@ -532,16 +548,19 @@ def test_a_layer_that_is_zero_is_learned_from_the_other(exponent):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"Y": np.ones((3, 2))}, r"Y must have shape \(2, 3\), got shape \(3, 2\)"),
-        ({"Y": np.full((2, 3), np.inf)}, "Y has entries that are not finite"),
+        (
+            {"Y": np.ones((3, 2))},
+            r"Y must have shape \(2, 3\) to fit weights0, got shape \(3, 2\)",
+        ),
+        ({"Y": np.full((2, 3), np.inf)}, r"Y must be finite, got inf at \(0, 0\)"),
         ({"weights0": np.eye(2)}, "weights0 must be Weights, got ndarray"),
         ({"t": -1.0}, "t must be >= 0"),
         ({"t": [1.0, 0.5]}, "t must be non-decreasing"),
         ({"t": []}, "t must not be empty"),
-        ({"t": [0.0, np.nan]}, r"t has entries that are not finite, the first at \(1,\)"),
+        ({"t": [0.0, np.nan]}, r"t must be finite, got nan at \(1,\)"),
         ({"rtol": 0.0}, "rtol must be above 0, got 0"),
         ({"rtol": 1.0}, "rtol must be below 1, got 1"),
-        ({"Q0": np.eye(3)}, r"Q0 must have shape \(4, 4\), got shape \(3, 3\)"),
+        ({"Q0": np.eye(3)}, r"Q0 must have shape \(4, 4\) to fit weights0, got shape \(3, 3\)"),
         ({"Q0": np.ones((4, 3))}, r"Q0 must be square, got shape \(4, 3\)"),
         (
             {"Q0": np.triu(np.ones((4, 4)))},
@@ -711,6 +730,43 @@ def test_explicit_steps_know_the_error_of_a_mode_far_below_its_units(
         Y, start, t, rtol, exact = beside_what_rests(seed, m, n, k)
         path = flow.solve(Y, start, t, rtol)
         assert (size(path.X - exact) <= path.error_estimate).all(), seed
+
+
+def paths_tried(monkeypatch):
+    """Force explicit steps; the list that is returned counts their paths."""
+    monkeypatch.setattr(_explicit, "_LARGE", 0)
+    path, tried = _explicit.path, []
+    monkeypatch.setattr(_explicit, "path", lambda *a, **k: tried.append(1) or path(*a, **k))
+    return tried
+
+
+@pytest.mark.parametrize("seed", [8, 22])
+def test_explicit_steps_try_no_more_tolerances_where_errors_of_the_start_count(
+    monkeypatch, seed
+):
+    # Of these, magnified by a saddle, the estimate is; 21 paths came to the same.
+    tried = paths_tried(monkeypatch)
+    Y, start, t, rtol, exact = beside_what_rests(seed, 2, 2, 3)
+    path = flow.solve(Y, start, t, rtol)
+    assert len(tried) <= 7
+    assert (size(path.X - exact) <= path.error_estimate).all()
+    assert (path.error_estimate <= 10 * allowed(path, Y, rtol)).all()
+
+
+@pytest.mark.parametrize(("imbalance", "rtol"), [(1e-10, 1e-3), (1e-10, 1e-4), (3e-11, 1e-3)])
+def test_explicit_steps_look_from_a_start_as_near_as_they_must(monkeypatch, imbalance, rtol):
+    # A rough path from farther away is too late at the saddle to tell anything: 30 were tried,
+    # and the estimate was a tenth of X.
+    tried = paths_tried(monkeypatch)
+    u, v = 2.0, -np.sqrt(4 - imbalance)
+    with mp.workdps(40):
+        lam, x0 = mp.mpf(u) ** 2 - mp.mpf(v) ** 2, mp.mpf(u) * mp.mpf(v)
+    t = -np.log(imbalance) * np.array([0.5, 1.0, 1.1, 2.0])
+    x = np.array([mode(1.0, lam, x0, moment) for moment in t])
+    path = flow.solve([[1.0]], gf.Weights([[u]], [[v]]), t, rtol)
+    assert len(tried) <= 13
+    assert (np.abs(path.X[:, 0, 0] - x) <= path.error_estimate).all()
+    assert (path.error_estimate <= 5e-3 * np.abs(x) + 1e-12).all()
 
 
 def leaving_a_saddle(seed):
@@ -1162,7 +1218,10 @@ def test_a_number_regularizes_towards_its_multiple_of_the_identity():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"covariance": np.eye(2)}, r"covariance must have shape \(3, 3\), got shape \(2, 2\)"),
+        (
+            {"covariance": np.eye(2)},
+            r"covariance must have shape \(3, 3\) to fit Y, got shape \(2, 2\)",
+        ),
         (
             {"covariance": -np.eye(3)},
             "covariance must be positive semidefinite, but has the eigenvalue -1",
@@ -1175,7 +1234,10 @@ def test_a_number_regularizes_towards_its_multiple_of_the_identity():
         ({"weights0": []}, "weights0 must not be empty"),
         ({"weights0": 3}, "weights0 must be Weights, got int"),
         ({"weights0": [None]}, r"weights0\[0\] must be Weights, got NoneType"),
-        ({"Y": np.ones((4, 2, 3))}, r"Y must have shape \(2, 2, 3\), got shape \(4, 2, 3\)"),
+        (
+            {"Y": np.ones((4, 2, 3))},
+            r"Y must have shape \(2, 2, 3\) to fit weights0, got shape \(4, 2, 3\)",
+        ),
         ({"progress": None}, "progress must be callable, got NoneType"),
         ({"progress": len}, "progress must return what to loop over, got int"),
         *(

@@ -10,6 +10,9 @@ warning and where NumPy is told to raise at every one of them. Arguments are nev
 """
 
 import copy
+import datetime
+import decimal
+import fractions
 import inspect
 import re
 
@@ -432,6 +435,92 @@ def test_a_bad_argument_raises_valueerror(function, data):
             # Of two arguments that do not fit, either may be named.
             assert name in message or name in TIED | {"weights0"}
             assert bits(bad) == before
+
+
+class Stubborn:
+    """An object that becomes no array, cannot be compared, and has no text."""
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("call detach first")
+
+    def __eq__(self, other):
+        raise RuntimeError("neither equal nor different")
+
+    __hash__ = None
+
+    def __repr__(self):
+        raise RuntimeError("no text")
+
+
+class Frame:
+    """A table with columns of different types, as a data frame may be."""
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array([[1.0, 2.0]], dtype=object)
+
+
+# What no argument is, whatever it stands for; each by itself, and in a list.
+SCALARS = [
+    "text", "2", b"2", 1j, 1 + 0j, True, np.True_, object(), Stubborn(), float, len, ...,
+    {0: 1.0}, {1.0}, decimal.Decimal(2), fractions.Fraction(2), np.datetime64("2021-07-18"),
+    np.timedelta64(1, "s"), np.timedelta64(2), datetime.timedelta(1), np.longdouble("1e4000"),
+    10**400, -(2**70), np.nan, np.inf, -np.inf, 1e300, np.random.RandomState(0), np.ma.masked,
+]  # fmt: skip
+
+
+def ugly():
+    """Return all of that, and what is no matrix."""
+    return [
+        *SCALARS,
+        *([value] for value in [*SCALARS, None]),
+        Frame(),
+        (x for x in (0.0, 1.0)),
+        [[1.0, 2.0], [3.0]],
+        np.zeros(2, [("a", float), ("b", float)]),
+        np.ma.array([[1.0, 2.0]], mask=[[False, True]]),
+        np.zeros((0, 3)),
+    ]
+
+
+ONE = gf.Weights(np.ones((2, 4)), np.ones((3, 4)))
+TARGET = np.arange(6.0).reshape(2, 3)
+OTHERS = {
+    gf.flow.solve_many: {"Y": TARGET, "weights0": [ONE], "t": 1.0},
+    gf.descent.run_many: {"Y": TARGET, "starts": [ONE], "step": 0.01, "steps": 1},
+    gf.exact.solvable: {"Y": TARGET, "weights0": ONE},
+    gf.state.blocks: {"M": np.eye(5), "m": 2},
+    gf.state.laws: {"weights": ONE},
+    gf.state.relative_error: {"X": TARGET, "Y": TARGET},
+    gf.Trajectory: {"t": 1.0, "X": ONE.X, "U": ONE.U, "V": ONE.V, "Q0": ONE.Q},
+}
+
+
+@pytest.mark.parametrize(
+    "function",
+    [f for f in [*FUNCTIONS, *OTHERS] if f not in (distances, properties)],
+    ids=name_of,
+)
+@fuzz(1)
+@given(data=st.data())
+def test_what_no_argument_is_is_refused_by_name(function, data):
+    arguments = OTHERS.get(function) or drawn(function, data.draw, MODERATE)[0]
+    names = inspect.signature(function).parameters.keys() - {"self"}
+    for name, bad in ((name, bad) for name in sorted(names) for bad in ugly()):
+        if name == "progress" and callable(bad):
+            continue
+        if name == "starts" and isinstance(bad, np.ndarray) and bad.shape[:1] == (0,):
+            continue  # no start, no path
+        if function is gf.Trajectory and isinstance(bad, float):
+            continue  # which is what is left of a path that fails
+        try:
+            with np.errstate(all="raise"):
+                function(**arguments | {name: bad})
+        except ValueError as refusal:
+            kind, message = type(refusal), str(refusal)
+        else:
+            pytest.fail(f"{name}: {type(bad)} was accepted")
+        assert kind is ValueError, (name, message)
+        assert name in message
 
 
 @pytest.mark.parametrize(

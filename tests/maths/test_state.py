@@ -48,7 +48,7 @@ def test_weights_are_read_only_copies():
     [
         (np.ones((2, 3)), np.ones((2, 4)), r"same width k, got \(2, 3\) and \(2, 4\)"),
         (np.ones(3), np.ones((2, 3)), r"U must have 2 or more axes, got shape \(3,\)"),
-        (np.ones((2, 3)), np.full((2, 3), np.nan), r"V has entries that are not finite"),
+        (np.ones((2, 3)), np.full((2, 3), np.nan), r"V must be finite, got nan"),
         (np.ones((2, 3)) * 1j, np.ones((2, 3)), "U must be real"),
         (np.ones((2, 0)), np.ones((2, 0)), "U must not be empty"),
     ],
@@ -143,7 +143,9 @@ def test_rotation_is_a_gauge():
         ValueError, match=r"G must be orthogonal, but G\^T G is off by .*, got shape \(6, 6\)"
     ):
         weights.rotate(G + 1e-6)
-    with pytest.raises(ValueError, match=r"G must have shape \(6, 6\), got shape \(2, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"G must have shape \(6, 6\) to fit U and V, got shape \(2, 2\)"
+    ):
         weights.rotate(np.eye(2))
 
 
@@ -176,7 +178,9 @@ def test_trajectory_refuses_what_it_cannot_answer():
     path = gf.Trajectory(np.zeros(1), np.ones((1, 2, 3)))
     with pytest.raises(ValueError, match="one-layer trajectory has no U and V"):
         path.Q_drift  # noqa: B018
-    with pytest.raises(ValueError, match=r"Y must have shape \(2, 3\), got shape \(3, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"Y must have shape \(2, 3\) to fit X, got shape \(3, 2\)"
+    ):
         path.error(np.ones((3, 2)))
     with pytest.raises(ValueError, match="Y must not be zero"):
         path.error(np.zeros((2, 3)))
@@ -240,6 +244,8 @@ def test_a_stack_of_paths_has_time_after_it():
         one = gf.Trajectory(np.arange(3.0), (U @ V.mT)[i], U[i], V[i], Q0[i])
         assert np.allclose(stack.Q_drift[i], one.Q_drift, rtol=1e-14)
         assert np.allclose(stack.error(Y)[i], one.error(Y[i]), rtol=1e-14)
+        with pytest.raises(ValueError, match=rf"zero for a .*, as it is in problem \({i},\)"):
+            stack.error(Y * (np.arange(4) != i)[:, None, None])
         assert np.allclose(stack.error(Y[0])[i], one.error(Y[0]), rtol=1e-14)
         assert np.allclose(bare.Q_drift[i], np.linalg.norm(one.Q - one.Q[0], axis=(1, 2)))
 
@@ -247,24 +253,31 @@ def test_a_stack_of_paths_has_time_after_it():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"t": np.zeros(4)}, r"X must have shape \(4, 2, 3\), got shape \(5, 2, 3\)"),
+        ({"t": np.zeros(4)}, r"X must have shape \(4, 2, 3\) to fit t, got shape \(5, 2, 3\)"),
         ({"t": np.zeros((5, 1))}, r"X must have shape \(\*T, m, n\), got \(5, 2, 3\) for t of"),
         ({"X": np.zeros(5)}, r"X must have shape \(\*T, m, n\)"),
-        ({"U": np.zeros((5, 3, 4))}, r"U must have shape \(5, 2, 4\), got shape \(5, 3, 4\)"),
-        ({"V": np.zeros((5, 3, 3))}, r"V must have shape \(5, 3, 4\), got shape \(5, 3, 3\)"),
+        (
+            {"U": np.zeros((5, 3, 4))},
+            r"U must have shape \(5, 2, 4\) to fit X, got shape \(5, 3, 4\)",
+        ),
+        (
+            {"V": np.zeros((5, 3, 3))},
+            r"V must have shape \(5, 3, 4\) to fit X and U, got shape \(5, 3, 3\)",
+        ),
         ({"V": None}, "U, V and Q0 must be given together"),
-        ({"Q0": np.zeros((3, 3))}, r"Q0 must have shape \(4, 4\), got shape \(3, 3\)"),
+        ({"Q0": np.zeros((3, 3))}, r"Q0 must have shape \(4, 4\) to fit U, got shape \(3, 3\)"),
         ({"error_estimate": np.zeros(())}, r"error_estimate must have shape \(5,\)"),
         ({"t": None}, "t must be real numbers"),
         ({"X": np.zeros((5, 2, 3)) + 0j}, "X must be real numbers, got complex128"),
         ({"U": "U"}, "U must be real numbers"),
         ({"V": [[1.0], [1.0, 2.0]]}, "V must be a real array"),
+        ({"X": np.full((5, 2, 3), np.longdouble("1e400"))}, r"X must fit into .*, got 1e\+400"),
         ({"X": np.zeros((5, 0, 3))}, r"X must not be empty, got shape \(5, 0, 3\)"),
         ({"rates": (0, 1)}, "rates must be above 0, got 0 and 1"),
         ({"rates": (1, "1")}, "rates must be real numbers"),
         ({"t": [0, 1, 3, 2, 4]}, "t must be non-decreasing, got 3.0 before 2.0"),
         ({"t": [-1, 1, 2, 3, 4]}, "t must be >= 0, got a smallest entry of -1.0"),
-        ({"t": [0, 1, 2, 3, np.nan]}, "t has entries that are not finite"),
+        ({"t": [0, 1, 2, 3, np.nan]}, r"t must be finite, got nan at \(4,\)"),
     ],
 )
 def test_a_trajectory_of_shapes_that_do_not_fit_is_refused(change, message):
