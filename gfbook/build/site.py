@@ -135,6 +135,8 @@ def pack(app: Sphinx) -> None:
 def tell(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: Any) -> None:
     """Say on a notebook's page how to run it elsewhere, and lead there from the download."""
     app.add_js_file("page.js", priority=1)  # before anything is drawn
+    for link in filter(None, (context.get("prev"), context.get("next"))):
+        link["title"] = re.sub(r"^([\d.]+) ", "\\1\N{NO-BREAK SPACE}", link["title"])
     if page == "search":
         app.add_js_file("search.js", loading_method="defer")
     if context.get("page_source_suffix") == ".ipynb" and (home := app.config.html_baseurl):

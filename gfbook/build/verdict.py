@@ -93,8 +93,26 @@ def mark(app: Sphinx, document: nodes.document, page: str) -> None:
                 both += [node, nodes.raw("", beside, format="html")]
 
 
+SHOWN = {  # how a preview shows the parts of a statement
+    nodes.math: r"\({}\)",
+    nodes.math_block: r"<div>\[{}\]</div>",
+    nodes.paragraph: "<p>{}</p>",
+    nodes.enumerated_list: "<ol>{}</ol>",
+    nodes.list_item: "<li>{}</li>",
+    nodes.title: "",  # the link has it
+}
+
+
+def said(node: nodes.Node) -> str:
+    """Return a statement or an equation as HTML, without its number."""
+    tex = re.sub(r"\\(?:tag\{[^}]*\}|label\{[^}]*\})", "", node.astext())
+    formula = isinstance(node, nodes.math | nodes.math_block | nodes.Text)
+    inner = escape(tex, quote=False) if formula else "".join(map(said, node.children))
+    return SHOWN.get(type(node), "{}").format(inner)
+
+
 def previews(app: Sphinx) -> dict[str, str]:
-    """Return what a page shows of an equation, an item or a claim where a link leads to it."""
+    """Return what a page shows of a claim or a statement where a link leads to it."""
     book = app.gfbook  # type: ignore[attr-defined]
     found = {
         f"{kind}-{claim['id']}": book.marks.claim(claim)
@@ -103,10 +121,9 @@ def previews(app: Sphinx) -> dict[str, str]:
     }
     found |= {id: book.marks.item(item) for id, item in book.items.items()}
     for name in app.env.found_docs:
-        for node in app.env.get_doctree(name).findall(nodes.math_block):
-            for id in node["ids"]:
-                tex = re.sub(r"\\(?:tag\{[^}]*\}|label\{[^}]*\})", "", node.astext())
-                found[id] = f"<div>\\[{escape(tex, quote=False)}\\]</div>{found.get(id, '')}"
+        for node in app.env.get_doctree(name).findall(nodes.Element):
+            if isinstance(node, nodes.math_block) or "countertype" in node:  # of sphinx-proof
+                found |= {id: said(node) + found.get(id, "") for id in node["ids"]}
     return found
 
 

@@ -210,6 +210,11 @@ def test_preview_of_what_a_link_leads_to(plain):
     expect(box).to_be_visible()
     page.mouse.move(5, 5)
     expect(box).to_have_count(0)
+    # A statement of the book's own.
+    page.locator("article p a[href*='#thm-10-turns']").first.hover()
+    expect(box.locator("mjx-container").first).to_be_visible()
+    page.mouse.move(5, 5)
+    expect(box).to_have_count(0)
     # A work that is cited.
     cited = page.locator("article p a[href^='#id']").first
     cited.hover()
@@ -225,6 +230,10 @@ def test_preview_is_for_links_with_one_and_not_for_a_finger(plain):
     page.clock.run_for(600)
     assert page.locator(SHOWN).count() == 0
     page = plain(SHORT)
+    page.locator("article p a[href*='#eq-']").first.focus()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Tab")
+    expect(page.locator(SHOWN)).to_be_visible()
     page.locator("article p a.reference[href^='#fig-']").first.hover()
     page.clock.run_for(600)
     assert page.locator(SHOWN).count() == 0

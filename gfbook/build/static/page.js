@@ -154,8 +154,9 @@ function preview() {
   async function show(at) {
     const id = decodeURIComponent(at.hash.slice(1)), cited = document.getElementById(id)?.closest(".citation");
     const said = cited ? cited.innerHTML : (await load())[id];
-    if (!said || (!at.matches(":hover") && document.activeElement !== at)) return;
+    if (!at.matches(":hover") && document.activeElement !== at) return;
     hide();
+    if (!said) return;
     Object.assign(box, { innerHTML: said, hidden: false });
     (link = at).setAttribute("aria-describedby", box.id);
     at.removeAttribute("title"); // or the browser would show that as well
