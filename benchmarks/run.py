@@ -11,6 +11,7 @@ import argparse
 import importlib.util
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -200,9 +201,12 @@ def formula_30(Y: np.ndarray, R: np.ndarray, lam: float, t: float) -> np.ndarray
 
 
 def table(rows: list[tuple[str, ...]]) -> str:
-    """Return a Markdown table; the first row is its head."""
+    """Return a Markdown table; the first row is its head; numbers are at the right."""
+    numbers = [all(re.fullmatch(r"[\d.,]*", cell) for cell in cells)
+               for cells in zip(*rows[1:], strict=True)]  # fmt: skip
     lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:], ""])
+    rule = "".join(" ---: |" if right else " --- |" for right in numbers)
+    return "\n".join([lines[0], "|" + rule, *lines[1:], ""])
 
 
 def exact_formula(quick: bool) -> str:
@@ -369,8 +373,8 @@ def width(quick: bool) -> tuple[str, dict[str, list[tuple[int, float]]]]:
             "odeint, compressed by hand": lambda rtol: (
                 lambda: lsoda(Y, start.compress().R, None, t, rtol)
             ),
-            "DOP853 on R R^T": lambda rtol: partial(by_gram, Y, whole, t, rtol, False),
-            "odeint on R R^T": lambda rtol: partial(by_gram, Y, whole, t, rtol, True),
+            "DOP853 on RRᵀ": lambda rtol: partial(by_gram, Y, whole, t, rtol, False),
+            "odeint on RRᵀ": lambda rtol: partial(by_gram, Y, whole, t, rtol, True),
         }
         # The general solvers take the weights whole as long as that can be waited for.
         if k <= 200:
@@ -379,7 +383,7 @@ def width(quick: bool) -> tuple[str, dict[str, list[tuple[int, float]]]]:
             makers["SciPy odeint"] = lambda rtol: partial(lsoda, Y, whole, None, t, rtol)
         if importlib.util.find_spec("diffrax"):
             for name in ("Dopri8", "Tsit5"):
-                makers[f"Diffrax {name} on R R^T"] = partial(
+                makers[f"Diffrax {name} on RRᵀ"] = partial(
                     by_diffrax, Y, lambda: whole @ whole.T, None, t, name=name, gram=True
                 )
         rounds = 1 if quick else 3 if k > 10_000 else 15
@@ -623,9 +627,16 @@ def pages(quick: bool) -> str:
     for i, (unit, aim) in enumerate(units):
         most = max(found, key=lambda name: found[name][i])
         middle = median(values[i] for values in found.values())
-        rows.append((unit, f"{middle:.0f}", f"{found[most][i]:.0f}", most, aim))
+        which = Path(most).stem
+        rows.append((unit, f"{middle:.0f}", f"{found[most][i]:.0f}", which, aim))
         rows += [
-            (f"{unit.split()[0]} of the playground", "", f"{values[i]:.0f}", name, aim)
+            (
+                f"{unit.split()[0]} of the playground",
+                "",
+                f"{values[i]:.0f}",
+                Path(name).stem,
+                aim,
+            )
             for name, values in found.items()
             if "playground" in name
         ]

@@ -24,6 +24,9 @@ Line = tuple[str, dict[str, Any], Array]
 POINTS = 240  # times that are shown
 # What a browser holds, and does in a few seconds.
 MOST = {"rows": 30, "k": 2_000, "steps": 50_000, "characters": 100_000}
+STIFFEST = (
+    1e15  # of the rates times the time: beyond it steps in double precision see one of them
+)
 LARGEST = 1e30  # what is typed for weights: their products stay numbers
 INDICES = "₁₂₃₄"  # of the singular values and modes that are drawn
 BEYOND = 1e6  # times the sizes of target and start: what has left is not drawn
@@ -339,6 +342,10 @@ def descend(lines: Lines, given: Given) -> str:
     gf.exact.linear(lines["Y"], lines["Y"], horizon)
     if horizon == 0:
         raise ValueError("t must be above 0, got 0")
+    size = np.max(np.abs(lines["Y"])) * horizon
+    if size > STIFFEST and lines["start"] is not None:
+        most = f"{STIFFEST / horizon:.0e} in size until t = {horizon:g}"
+        raise ValueError(f"Y must be at most {most}: beside that the rest is rounding")
     even = f"t = np.linspace(0, {horizon}, {POINTS + 1})"
     if lines["start"] is None or lines["covariance"] is not None:
         lines.add(even)
@@ -663,10 +670,13 @@ def measured(
     if lines["flow"] is not None and lines["covariance"] is None:
         end = gf.Weights(lines["flow"].U[-1], lines["flow"].V[-1])
         left = float(lines.error(end.X))
-        rate, why = "none", f"the flow has not arrived: what is left is {left:.2g}"
+        rate = edge = "none"
+        why = said = f"the flow has not arrived: what is left is {left:.2g}"
         if left < ARRIVED:
             rate = f"{gf.rates.asymptotic(end).item():.4g}"
             why = "rates.asymptotic, of almost every start that ends where this flow is"
+            edge = f"{2 / (np.linalg.norm(end.U, 2) ** 2 + np.linalg.norm(end.V, 2) ** 2):.4g}"
+            said = f"2/(σ₁(U)² + σ₁(V)²) where the flow ends; the step is {given['step']}"
         yield "at the end", rate, why
     for kind, X in paths.items():
         t = lines["t"]
@@ -680,9 +690,7 @@ def measured(
             told = "none", str(problem)
         yield f"measured, {kind}", *told
     if lines["descent"] is not None:
-        edge = 2 / (np.linalg.norm(end.U, 2) ** 2 + np.linalg.norm(end.V, 2) ** 2)
-        said = f"2/(σ₁(U)² + σ₁(V)²) where the flow ends; the step is {given['step']}"
-        yield "largest step", f"{edge:.4g}", said
+        yield "largest step", edge, said
 
 
 def show(given: Given) -> Shown:

@@ -250,6 +250,9 @@ def test_a_step_above_the_edge_ends_in_a_cycle_of_two(seen):
     assert abs(path[-1] - path[-3]) < 1e-5 < 0.1 < abs(path[-1] - path[-2])
     assert float(found.rows["largest step"]) == pytest.approx(1)
     assert found.rows["measured, descent"] == "none"
+    # A flow that has not arrived has no minimum that could bear a step.
+    still = seen(start="typed", U="0, 0; 0, 0", V="0, 0; 0, 0")
+    assert still.rows["largest step"] == still.rows["at the end"] == "none"
 
 
 def test_descent_that_leaves_is_told_and_shown_up_to_there(seen):
@@ -386,6 +389,7 @@ def test_each_target_of_the_book_is_learned(page, target):
         ({"Y": "1,2\n2,1e400"}, "Y", "row 2 of Y is not numbers alone: '1e400'"),
         ({"Y": ""}, "Y", "Y must have numbers, and is empty"),
         ({"Y": "0, 0; 0, 0"}, "Y", "must not be zero"),
+        ({"Y": "1e30, 0; 0, 1"}, "Y", "Y must be at most 1e+14 in size until t = 8"),
         ({"Y": "; ".join(["1 " * 31] * 2)}, "Y", "at most 30"),
         ({"k": "0"}, "k", "k must be an integer of at least 1"),
         ({"k": "many"}, "k", "k must be a number, got 'many'"),

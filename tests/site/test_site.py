@@ -520,6 +520,22 @@ FOUND = {
     "imbalances": ("chapters/03-spectral-initialization.html#index-", "Conservation laws"),
     "counterexamples": ("record/playground.html", "Playground"),
     "initialisation": ("chapters/09-wide-networks.html#index-", "Wide networks"),
+    "pip": ("chapters/notation.html#index-", "Notation"),
+    "PyTorch": ("chapters/notation.html#index-", "Notation"),
+    "code": ("chapters/notation.html#index-", "Notation"),
+    "learning rate": ("chapters/notation.html#index-", "Notation"),
+    "bibtex": ("record/cite.html", "Cite"),
+    "How to cite?": ("record/cite.html", "Cite"),
+    "SGD": ("chapters/07-conclusion.html#index-", "What is settled"),
+    "depth": ("chapters/07-conclusion.html#index-", "What is settled"),
+    "transformers": ("chapters/07-conclusion.html#index-", "What is settled"),
+    "MNIST": ("chapters/13-not-white.html#index-", "not white"),
+    "dataset": ("chapters/13-not-white.html#index-", "not white"),
+    "overfitting": ("chapters/08-related-flows.html#index-", "gradient flows"),
+    "what is a saddle": (
+        "chapters/03-spectral-initialization.html#index-",
+        "Conservation laws",
+    ),
 }
 
 

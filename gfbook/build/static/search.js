@@ -84,10 +84,12 @@ Search.makeSearchSummary = (html, terms, anchor) => {
 };
 
 const FULL = { prop: "proposition", cor: "corollary", def: "definition", thm: "theorem", fig: "figure", tab: "table" };
-const SPELLED = [[/counter\s?example/gi, "counter-example"], [/over-?paramet(e?)ri[sz]/gi, "overparameteriz"], [/isation/gi, "ization"]];
+const ASKED = /^(?:how (?:do (?:i|you|we)|can (?:i|one)|to)|wh(?:at|ere) (?:is|are)(?: an?| the)?)\s+|\?+$/gi; // of a question
+const SPELLED = [[ASKED, ""], [/counter\s?example/gi, "counter-example"], [/over-?paramet(e?)ri[sz]/gi, "overparameteriz"], [/isation/gi, "ization"]];
 
 /** A query as this book spells it: that of a statement or an equation as one abbreviates it by its
- * name in the index, a letter apart from what stands below it, and one for several of a thing. */
+ * name in the index, a letter apart from what stands below it, one for several of a thing, and what a
+ * question is about without how it asks. */
 function named(typed) {
   const said = typed.trim().replace(/\\/g, "").replace(/_?[₀-₉]/g, (low) => ` ${low.at(-1).charCodeAt() - 0x2080}`)
     .replace(/^(?:eq(?:uation|n|s)?\.?)?\s*\(?(\d+[a-z]?)\)?$/i, "equation $1")
