@@ -139,7 +139,7 @@ def test_every_number_of_a_chapter_has_a_sense(path):
     own = {name: str(values[name]) for name in values["__annotations__"]}
     assert parameters(path, own) == {name: values[name] for name in own}
     # Nothing is taken with the wrong sign, but where the chapter says that either makes sense.
-    free = re.findall(r"^(\w+):.*\[\1 != 0\]$", cell.source, re.M)
+    free = re.findall(r"^(\w+):.*\[(?:\1 != 0|.*\b\1\*\*2\b.*)\]$", cell.source, re.M)
     for name in own.keys() - free:
         with pytest.raises(ValueError, match=f"{name} = .* makes no sense"):
             parameters(path, {name: "-1"})
