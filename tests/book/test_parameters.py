@@ -158,7 +158,7 @@ def test_every_number_of_a_chapter_has_a_sense(path):
         ("06-figure-1", {"k": "4"}, "k = 4 makes no sense: k >= m or k >= n is needed"),
         ("07-conclusion", {"m": "6"}, "m = 6 makes no sense: 0 < m <= n is needed"),
         ("08-related-descent", {"k": "2"}, "k = 2 makes no sense: k >= m or k >= n"),
-        ("11-how-fast", {"m": "12"}, "m = 12 makes no sense: 0 < m <= n is needed"),
+        ("11-how-fast", {"m": "12"}, "m = 12 makes no sense: 1 < m < n is needed"),
         ("12-lazy-or-rich", {"m": "6"}, "m = 6 makes no sense: n > m is needed"),
         ("appendix-c-proposition-5", {"n": "2"}, "n = 2 makes no sense: n > m is needed"),
     ],
