@@ -17,6 +17,7 @@ from gfbook.build.place import repository
 from gfbook.live import parts
 
 CITATION, MANIFEST = "CITATION.cff", "manifest.json"
+LEFT = ("**/*~", "**/#*#")  # what editors leave, beside files that begin with a dot
 EXECUTED, PARTS, FAILED = (Path("_build", name) for name in ("executed", "parts", "failed"))
 
 
@@ -53,7 +54,7 @@ def digest(root: Path) -> str:
     named = {
         path.relative_to(own.parent if path.is_relative_to(own) else root).as_posix(): path
         for path in files
-        if path.is_file() and path.name[0] != "." and path.name[-1] != "~"  # what editors leave
+        if path.is_file() and path.name[0] != "." and not any(map(path.match, LEFT))
     }
     around = repository(root), parts.ready(root) is not None
     whole = hashlib.sha256(repr(around).encode())

@@ -21,7 +21,16 @@ from sphinx.application import Sphinx
 
 from gfbook import explore
 from gfbook.build import BuildError, chapter, findings, ledger, playground, put, rests, verdict
-from gfbook.build.inputs import CITATION, EXECUTED, MANIFEST, digest, documents, recorded, stale
+from gfbook.build.inputs import (
+    CITATION,
+    EXECUTED,
+    LEFT,
+    MANIFEST,
+    digest,
+    documents,
+    recorded,
+    stale,
+)
 from gfbook.build.place import repository
 from gfbook.check import METADATA
 from gfbook.glue import powers
@@ -30,6 +39,11 @@ from gfbook.live import parts
 BENCHMARKS = "record/benchmarks"  # a program writes it, with its floats as Python prints them
 DECADES = (-18, 4)  # of the bars
 SIGNS = dict(zip(ledger.VERDICTS, "✓◐✎✗", strict=True))  # as the style sheet has them
+# A word with bars or a root in it, or words with a sign of operation or relation between them.
+FORMULA = re.compile(
+    r"(?:\d+ )?[^\s,;]*[|√][^\s,;]*(?: [+−] [^\s,;]+)*"
+    r"|[^\s,;]+(?: (?:[=≤≥+−×]|&[lg]t;) [^\s,;]+)+"
+)
 PLACES = r"^(?:\(([\w-]+)\)=|:label: ([\w-]+)|:{3,}\{judged\} ([\w-]+))$"
 
 
@@ -60,6 +74,19 @@ def tolerance(tol: float) -> str:
 def escaped(text: str) -> str:
     """Return a text for HTML: an apostrophe is no number 39, which the search would find."""
     return escape(text, quote=False).replace('"', "&quot;")
+
+
+def together(text: str) -> str:
+    """Return a text for HTML in which no line breaks within a formula written in letters.
+
+    Examples
+    --------
+    >>> together("at the rate 4 min|σ|")
+    'at the rate <span class="together">4 min|σ|</span>'
+    >>> together("until k < m, for all")
+    'until <span class="together">k &lt; m</span>, for all'
+    """
+    return FORMULA.sub(r'<span class="together">\g<0></span>', escaped(text))
 
 
 def tex(text: str) -> str:
@@ -212,6 +239,7 @@ class Book:
             "counted": ledger.counted,
         }
         jinja.filters |= {"page": playground.page, "tex": tex, "slug": slug, "e": escaped}
+        jinja.filters["together"] = together
         used = Counter(claim["section"] for claim in self.claims)
         totals, own = (ledger.totals(self.claims, by) for by in ("paper", "book"))
         bib = (self.root / "references.bib").read_text(encoding="utf-8")
@@ -272,7 +300,7 @@ def only(app: Sphinx, config: Any) -> None:
     # Sphinx marks those files with their digests that are there before it writes a page.
     shutil.rmtree(Path(app.outdir, "_static"), ignore_errors=True)
     config.include_patterns = [path.as_posix() for path in documents(Path(app.srcdir))]
-    config.exclude_patterns = [*config.exclude_patterns, ".*", "node_modules", "**/*~"]
+    config.exclude_patterns = [*config.exclude_patterns, ".*", "node_modules", *LEFT]
 
 
 def begin(app: Sphinx, env: Any, names: list[str]) -> None:

@@ -221,7 +221,8 @@ def test_two_builds_are_the_same_bytes(built):
     (outputs,) = json.loads(notebooks[ONE])["cells"][2]["outputs"]
     assert "".join(outputs["text"]) == "0\n1\n2\n3\n"
     shutil.rmtree(built.root / "_build")
-    for name in ("assets/book.css~", "assets/.book.css.swp", "data/claims.yml~", ".a.yml"):
+    left = ("assets/book.css~", "assets/#book.css#", "assets/.book.css.swp", "data/claims.yml~")
+    for name in (*left, "chapters/#one.ipynb#", ".a.yml"):
         (built.root / name).write_text("")
     assert built.run()[0] == 0
     assert files(built.root / EXECUTED) == notebooks

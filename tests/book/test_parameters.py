@@ -139,7 +139,7 @@ def test_every_number_of_a_chapter_has_a_sense(path):
     own = {name: str(values[name]) for name in values["__annotations__"]}
     assert parameters(path, own) == {name: values[name] for name in own}
     # Nothing is taken with the wrong sign, but where the chapter says that either makes sense.
-    free = re.findall(r"^(\w+):.*\[\1 != 0\]$", cell.source, re.M)
+    free = re.findall(r"^(\w+):.*\[(?:\1 != 0|.*\b\1\*\*2\b.*)\]$", cell.source, re.M)
     for name in own.keys() - free:
         with pytest.raises(ValueError, match=f"{name} = .* makes no sense"):
             parameters(path, {name: "-1"})
@@ -158,8 +158,14 @@ def test_every_number_of_a_chapter_has_a_sense(path):
         ("06-figure-1", {"k": "4"}, "k = 4 makes no sense: k >= m or k >= n is needed"),
         ("07-conclusion", {"m": "6"}, "m = 6 makes no sense: 0 < m <= n is needed"),
         ("08-related-descent", {"k": "2"}, "k = 2 makes no sense: k >= m or k >= n"),
-        ("11-how-fast", {"m": "12"}, "m = 12 makes no sense: 0 < m <= n is needed"),
+        ("08-related-bias", {"width": "1"}, "width = 1 makes no sense: width >= 20 is needed"),
+        ("09-wide-networks", {"narrowest": "1"}, r"narrowest = 1 makes .*: narrowest \* 4\*\*"),
+        ("09-wide-networks", {"widths": "3"}, "widths = 3 makes no sense: narrowest"),
+        ("11-how-fast", {"m": "12"}, "m = 12 makes no sense: 1 < m < n is needed"),
         ("12-lazy-or-rich", {"m": "6"}, "m = 6 makes no sense: n > m is needed"),
+        ("13-not-white", {"eps": "0.1"}, "eps = 0.1 makes no sense: 0 < eps <= 1e-5 is needed"),
+        ("appendix-a-proposition-1", {"digits": "1"}, "digits = 1 makes .*: digits >= 50"),
+        ("appendix-c-proposition-5", {"lam": "-100"}, r"lam = -100 makes .*: 0\.04 <= lam"),
         ("appendix-c-proposition-5", {"n": "2"}, "n = 2 makes no sense: n > m is needed"),
     ],
 )
