@@ -198,9 +198,9 @@ def test_preview_of_what_a_link_leads_to(plain):
     expect(box).to_have_count(0)
     assert link.get_attribute("aria-describedby") is None
     # A claim, by the mouse, which may go on into what is shown.
-    claim = page.locator("a.verdict[href='#claim-prop-5-limit']").first
+    claim = page.locator("a.verdict[href='#claim-text-4-sigma-min']").first
     claim.hover()
-    expect(box).to_contain_text("the flow reaches the projection")
+    expect(box).to_contain_text("the rate knows singular values")
     place = box.bounding_box()
     assert place["x"] >= 0
     assert place["x"] + place["width"] <= 1280
