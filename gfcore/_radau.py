@@ -172,7 +172,7 @@ def _relative(change: float, size: float) -> float:
 
 
 def _collocate(frame: _Frame, h: float, tol: float) -> tuple[Array, int, float, float] | None:
-    """Return Z at 0 and the nodes of a step, the sweeps, how far the last moved X, and noise.
+    """Return Z at 0 and the nodes of a step, the sweeps, what X still lacks, and noise.
 
     Picard sweeps, corrected by the linear response of E (and P) to the residual. None if they
     do not settle.
@@ -215,24 +215,25 @@ def _collocate(frame: _Frame, h: float, tol: float) -> tuple[Array, int, float, 
         R = R + R_step
         U, V = R[:, :m], R[:, m:]
         X = U @ V.mT
-        moved = _size(X - X_before)
+        # Errors grow along the step; every second sweep may leave what it has moved, or more.
+        left = 2 * float(norm(X - X_before).max())
         change = max(
             _relative(_size(step / column), math.sqrt(column.size)),
             _relative(_size(R_step[:, :m]), _size(U)),
             _relative(_size(R_step[:, m:]), _size(V)),
             _relative(
-                moved,
+                _size(X - X_before),
                 _known(frame, X, shape) + margin * _size(U) * _size(V),
             ),
         )
         changes.append(change)
         stalled = sweep > 1 and change > 0.3 * changes[-2]
         if change < accuracy or (stalled and change < 100 * EPS):
-            return np.concatenate([Z0[None], Z]), sweep, moved, ROUNDING
+            return np.concatenate([Z0[None], Z]), sweep, left, ROUNDING
         # Changes alternate between U and V, so only every second one need shrink.
         if not np.isfinite(change) or (sweep > 4 and change > 0.8 * changes[-3]):
             if change < leaks:
-                return np.concatenate([Z0[None], Z]), sweep, moved, 4 * change
+                return np.concatenate([Z0[None], Z]), sweep, left, 4 * change
             break
     return None
 
@@ -360,7 +361,7 @@ def path(
     states = np.empty((times.size, *R.shape))
     states[:done] = R
     errors = np.zeros(times.size)
-    frame, leaked = None, 0.0
+    frame, leaked, made = None, 0.0, np.zeros(1)
     for count in range(ATTEMPTS):
         if done == times.size:
             return states, errors
@@ -388,7 +389,7 @@ def path(
         if solved is None:
             h *= 0.4
             continue
-        Z, sweeps, moved, noise = solved
+        Z, sweeps, unsolved, noise = solved
         error, X_error = _truncation(frame, Z, h, tol, noise)
         # The next order would be _STAGES + 1; the error aimed at is about a tenth of tol.
         growth = 0.85 * (tol / max(error, 1e-99)) ** (1 / (_STAGES + 1))
@@ -411,9 +412,12 @@ def path(
         lost = 4 * EPS * count * _size(R_theta[:, :m]) * _size(R_theta[:, m:])
         # What grows, or decays slowly, keeps what has leaked into it.
         size = norm(R_theta[:, :m] @ R_theta[:, m:].mT)
-        leaked += _relative(8 * moved, float(size[-1])) if noise > ROUNDING else 0.0
+        leaked += _relative(4 * unsolved, float(size[-1])) if noise > ROUNDING else 0.0
         kept = leaked * size[:-1]
-        errors[done:last] = X_error + moved + lost + kept
+        # What a step has made is there in the next one as well, which may be far longer.
+        past = made[-1] * np.exp(-frame.rates.max() * h * theta)
+        made = np.maximum(X_error + unsolved, past)
+        errors[done:last] = made[:-1] + lost + kept
         now, done, frame = now + h, last, None
         # Where Q0 is out of reach, P does not vanish, and its part in (26) limits the steps; so
         # does E where the weights are too narrow for Y, and only rounding errors move.

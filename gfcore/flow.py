@@ -132,7 +132,7 @@ def _flow(
     if explicit:
         paths, error, failed = _one_by_one(Y, Z, t, rtol)
     else:
-        times, asked = _watched(t, Y, rtol)
+        times, asked = _watched(t, float(_norm(Y).max()), rtol)
         paths, error, failed = _together(Y, Z, times, rtol, Sigma)
         error = _lasting(error, paths, times, Sigma)[:, asked]
         paths = paths[:, asked]
@@ -142,14 +142,14 @@ def _flow(
     return _by(bases, paths, Y.shape[1], lambda basis: basis[:, None]), error, failed
 
 
-def _watched(t: Array, Y: Array, rtol: float) -> tuple[Array, NDArray[np.intp]]:
+def _watched(t: Array, rate: float, rtol: float) -> tuple[Array, NDArray[np.intp]]:
     """Return times among which are those of t, and where these are.
 
     What grows at a saddle from rounding errors, or from errors of the size rtol, takes at
-    least log(1/rtol) / ||Y||, and is done before long. Two paths differ for that short while
-    only, some tenth of all the time, so one has to look that often.
+    least log(1/rtol) / rate, with the rate ||Y|| of (12), and is done before long. Two paths
+    differ for that short while only, some tenth of all the time, so one has to look that often.
     """
-    first = -math.log(rtol) / max(float(_norm(Y).max()), SLOWEST)
+    first = -math.log(rtol) / max(rate, SLOWEST)
     count = max(0, math.ceil(math.log(max(t[-1], SLOWEST) / first) / math.log(_OFTEN)))
     more = t[-1] / _OFTEN ** np.arange(1, count)
     i = np.minimum(t.searchsorted(more), t.size - 1)
@@ -337,7 +337,7 @@ def _finish(
     """Follow a rough and a fine path from where they are to the end, by implicit steps."""
     from gfcore import _radau
 
-    (rough, fine), m = begun, len(Y)
+    (rough, fine), m, pushed = begun, len(Y), 0.0 if Q0 is None else _pushed(Q0)
     tol, step_error, before = rtol, np.zeros(t.size) + lost, np.zeros(t.size)
     while True:
         for part, level in (rough, 10 * tol), (fine, tol):
@@ -347,7 +347,7 @@ def _finish(
             )
         X_rough, X = (_products(part.states, m) for part in begun)
         error, good, close = _estimate(
-            Y, X_rough, X, _product(fine.states, m), rtol, step_error, share, t
+            Y, X_rough, X, _product(fine.states, m), rtol, step_error, share, t, pushed
         )
         # Where rounding is what is left, the two paths may be close by chance; not so twice.
         error = np.maximum(error, before / 6)
@@ -369,6 +369,7 @@ def _estimate(
     lost: Array,
     share: float = 1.0,
     t: Array | None = None,
+    pushed: float = 0.0,
 ) -> tuple[Array, NDArray[np.bool_], bool]:
     """Return the estimated error of X at each time, and where rtol and rounding allow it.
 
@@ -382,24 +383,30 @@ def _estimate(
     gap = np.where(close, share * gap, gap)
     earlier = np.minimum(np.maximum.accumulate(X_size, axis=-1), Y_size[..., None])
     rounding = ROUNDING * size
-    if t is not None and t[-1] * Y_size.max() > -math.log(rtol):
-        lost = lost + _undecided(Y, apart, t, rtol)
+    if t is not None and t[-1] * (Y_size.max() + pushed) > -math.log(rtol):
+        lost = lost + _undecided(Y, apart, t, rtol, pushed)
     good = gap + lost <= rtol * np.maximum(X_size, earlier) + rounding
     return gap + lost + rounding, good, bool(close.all())
 
 
-def _undecided(Y: Array, apart: Array, t: Array, rtol: float) -> Array:
+def _undecided(Y: Array, apart: Array, t: Array, rtol: float, pushed: float) -> Array:
     """Return the size of modes of Y that errors may have brought to X too early, or too late.
 
     From the time on when two paths, `apart` by so much, (*stack, T, m, n), are not at one about
-    a mode that errors can have made grow, the third, which is right, may have it or not.
+    a mode that errors can have made grow, the third, which is right, may have it or not. Modes
+    grow as fast as their singular values and what a penalty has `pushed`.
     """
     Phi, sigma, _ = np.linalg.svd(Y, full_matrices=False)
     off = _norm((Phi.mT[..., None, :, :] @ apart)[..., None, :])
     sigma = sigma[..., None, :]
-    doubt = (off > _AGREED * sigma) & (t[:, None] * sigma > -math.log(rtol))
+    doubt = (off > _AGREED * sigma) & (t[:, None] * (sigma + pushed) > -math.log(rtol))
     size = np.where(np.logical_or.accumulate(doubt, axis=-2), sigma, 0.0)
     return np.asarray(np.hypot.reduce(size, axis=-1))
+
+
+def _pushed(Q0: Array) -> float:
+    """Return how fast the penalty towards Q0 makes hidden units grow that are almost zero."""
+    return float(np.linalg.norm(Q0, 2)) / 2
 
 
 def _lasting(error: Array, R: Array, t: Array, Sigma: Array | None) -> Array:
@@ -848,17 +855,20 @@ def solve_regularized(
         lost = np.abs(left).sum(1) + EPS * np.abs(whole).max(1)
         more = _regained(target[None], lost[None], free[None])
     (y,), (R,), bases = _few_rows(target[None], np.where(free, 0, whole @ B)[None])
-    times = np.atleast_1d(moments)
+    imbalance = B.T @ imbalance @ B
+    faster = float(_norm(target)) + _pushed(imbalance)
+    times, asked = _watched(np.atleast_1d(moments), faster, tol)
     modes = _order_of_learning(y[None], R[None])
     (unseen,) = _unseen(modes, times) + _shifted(modes, R[None], times)
     if free.any():
         more = _by(bases, more, m, lambda basis: basis.mT)
     both = np.stack([(_nudged(modes, R[None]) + more)[0], R])
     if (turn := _apart(y[None], R[None], modes.G)) is not None:
-        both, B = both @ turn[0], B @ turn[0]
+        both, B, imbalance = both @ turn[0], B @ turn[0], turn[0].T @ imbalance @ turn[0]
     begun = [Reached(np.empty((times.size, *r.shape)), 0, 0.0, r, None) for r in both]
-    R, error, _ = _finish(y, B.T @ imbalance @ B, begun, times, tol)
-    (error,) = _lasting((error + unseen)[None], R[None], times, None)
+    R, error, _ = _finish(y, imbalance, begun, times, tol)
+    error = _lasting((error + unseen)[None], R[None], times, None)[0, asked]
+    R = R[asked]
     R = _by(bases, R, len(y), lambda basis: basis[0]) @ B.T
     return _trajectory(m, moments, weights0.R, R, error, (1.0, 1.0))
 

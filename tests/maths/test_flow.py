@@ -432,6 +432,46 @@ def test_what_moves_too_slowly_to_be_seen_is_in_the_estimate(k):
     assert (path.error_estimate <= 1e-6 * size(exact.X)).all()
 
 
+@pytest.mark.parametrize(
+    ("Y", "U", "V", "lam", "t", "rtol"),
+    [
+        # Both paths leave a step as late as they are, so that their distance does not tell.
+        ([[0.15, -0.006]], [[-0.1]], [[0.25], [-1.9]], -3.2, np.linspace(0.5, 10, 20), 2e-4),
+        # What a long step has left is there soon after it, in the next one.
+        (
+            [[-0.0761793, 0.0935503, -0.0673000, -0.0430791]],
+            [[0.865209]],
+            [[0.164996], [-0.407740], [0.517883], [-0.173264]],
+            -24.8551,
+            np.array([1.19378, 1.83926, 2.12138, 2.41880]),
+            3.71554e-9,
+        ),
+    ],
+)
+def test_what_no_two_paths_tell_apart_is_in_the_estimate(Y, U, V, lam, t, rtol):
+    path = flow.solve_regularized(Y, gf.Weights(U, V), lam, t, rtol)
+    error = size(path.X - gf.exact.identity_product(Y, gf.Weights(U, V), lam, t).X)
+    assert (error <= path.error_estimate).all()
+    assert (path.error_estimate <= rtol * size(path.X)).all()
+
+
+@pytest.mark.parametrize(
+    ("Y", "U", "V", "lam", "t"),
+    [
+        (np.diag([3.0, 0.5]), [[0.3], [0.6]], [[0.5], [0.2]], 0.1, [20.0, 90.0]),
+        (np.outer([0.6, -0.8], [0.16, -0.06]), [[0.2], [0.2]], [[0.26], [0.01]], 13.0, [1, 14]),
+    ],
+)
+def test_what_a_penalty_makes_of_a_short_rank_is_in_doubt(Y, U, V, lam, t):
+    # Rounding errors leave the saddle between the times asked for: by Y, or by the penalty.
+    start = gf.Weights(np.repeat(U, 2, axis=1), np.repeat(V, 2, axis=1))
+    path = flow.solve_regularized(Y, start, lam, t, 3e-6)
+    error = size(path.X - gf.exact.identity_product(Y, start, lam, t).X)
+    assert (error <= path.error_estimate).all()
+    assert error[1] > 0.1
+    assert path.error_estimate[0] < 1e-6
+
+
 @pytest.mark.parametrize("kind", ["general", "multiple of I", "three eigenvalues", "zero"])
 def test_wide_regularized_flow_in_an_invariant_subspace(kind):
     m, n, k = 2, 3, 17
