@@ -48,7 +48,7 @@ function told({ modes, one, law, sliders }) {
     const [first, last] = modes.map((m) => ({ sigma: typed(m.sigma, 1), time: half(m), rate: typed(rate(m)) }));
     const said = ({ sigma, time }) => Number.isFinite(time) ? `of σ = ${sigma} half of the error is gone at t = ${typed(time)}` : `σ = ${sigma} is never learned`;
     const [a, b] = last.time < first.time ? [last, first] : [first, last];
-    return `First ${said(a)}, then ${said(b)}. In the end their rates are ${first.rate} and ${last.rate}. ${a === last ? "The weak direction is the first: imbalance has turned the order round." : "The strong direction is the first."}`;
+    return `First ${said(a)}, then ${said(b)}. In the end their rates are ${a.rate} and ${b.rate}. ${a === last ? "The weak direction is the first: imbalance has turned the order round." : "The strong direction is the first."}`;
   }
   if (done(mode)) return "It starts on the dotted curve: there is nothing left to learn.";
   if (mode.u === 0 && mode.v === 0) return "Both weights are zero: nothing moves them, and nothing is learned. One layer would learn all the same.";

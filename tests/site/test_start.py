@@ -1,6 +1,7 @@
 """The first page: its pictures are right, can be grabbed, played, and seen without a script."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -84,6 +85,17 @@ def test_half_of_the_error_is_gone_when_the_script_says():
         assert x == pytest.approx((a * b + s) / 2, abs=1e-7)
         compared += 1
     assert compared > 850
+
+
+def test_two_modes_have_their_rates_said_in_the_order_in_which_they_are_named():
+    modes = run("console.log(JSON.stringify(mode.PICTURES.several.modes))")
+    rates = {m["sigma"]: np.hypot(2 * m["sigma"], m["u"] ** 2 - m["v"] ** 2) for m in modes}
+    drawn = run('console.log(JSON.stringify(mode.still("several")))')
+    words = drawn.split("<figcaption")[1]
+    named = [float(sigma) for sigma in re.findall(r"σ = ([\d.]+)", words)]
+    told = re.search(r"their rates are ([\d.]+) and (\d+\.\d+)", words).groups()
+    assert len(named) == 2
+    assert [float(rate) for rate in told] == pytest.approx([rates[s] for s in named], abs=0.005)
 
 
 @pytest.mark.parametrize("name", NAMES)
