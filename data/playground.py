@@ -83,6 +83,11 @@ class Lines:
         bound = BEYOND * max(np.abs(self["Y"]).max(), np.abs(start).max())
         return np.asarray(~(np.abs(X).max((1, 2)) <= bound))
 
+    @property
+    def seen(self) -> str:
+        """Say what comes to Y, where that is not X."""
+        return "" if self["covariance"] is None else " What comes to Y is XΣ, and not X."
+
     def error(self, X: Array) -> Array:
         """Return the error of products, seen through inputs that are not white."""
         seen = X if self["covariance"] is None else X @ np.array(self["covariance"])
@@ -524,7 +529,7 @@ def strengths(lines: Lines, paths: dict[str, Array]) -> Explorer:
             for kind, v in values.items()
             for i in range(count)
         ],
-        f"Those of Y are {listed}{more}.",
+        f"Those of Y are {listed}{more}.{lines.seen}",
         ylim=(0.0, 1.1 * min(max(tops.values()), 2 * top, 20 * float(sigma[0]))),
     )
 
@@ -561,7 +566,7 @@ def determinant(lines: Lines, paths: dict[str, Array]) -> Explorer:
             ("det Y", {"color": GREY, "linestyle": (0, (1, 3))}, np.full(len(lines["t"]), end)),
             *((kind, STYLES[kind], d) for kind, d in found.items()),
         ],
-        f"det Y is {end:.3g}; det X begins at {found['one layer'][0]:.3g}.",
+        f"det Y is {end:.3g}; det X begins at {found['one layer'][0]:.3g}.{lines.seen}",
         ylim=(low - room, high + room) if room else None,
     )
 
@@ -577,12 +582,13 @@ def drift(lines: Lines) -> Explorer:
     q = np.sort(np.linalg.eigvalsh(lines["start"].compress().Q))[::-1] + 0.0
     some = [f"{a:.3g}" for a in q]
     some = some if len(q) <= 6 else [*some[:3], "…", *some[-3:]]
+    still = "" if any(np.nanmax(d) for d in found.values()) else " Nothing moves it: no line."
     return panel(
         "Drift of Q",
         "‖Q(t) − Q(0)‖",
         lines["t"],
         [(kind, STYLES[kind], d) for kind, d in found.items()],
-        f"Q has the eigenvalues {', '.join(some)}; its norm is {np.linalg.norm(q):.3g}.",
+        f"Q has the eigenvalues {', '.join(some)}; its norm is {np.linalg.norm(q):.3g}.{still}",
         log=True,
     )
 

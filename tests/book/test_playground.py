@@ -50,6 +50,11 @@ class Seen:
         self.names = {}
         exec(self.answer["code"].replace("print(", "shown = ("), self.names)
 
+    def text(self, name):
+        """Return the sentence below a picture."""
+        (panel,) = (p for p in self.answer["panels"] if p["spec"]["name"] == name)
+        return panel["state"]["text"]
+
     def panel(self, name):
         """Return x, and each line of a picture by its name."""
         (panel,) = (p for p in self.answer["panels"] if p["spec"]["name"] == name)
@@ -280,6 +285,8 @@ def test_inputs_that_are_not_white_are_divided_by(seen):
     assert np.allclose(found.names["flow"].X[-1], np.diag([0.75, 2]), atol=1e-6)
     assert np.allclose(found.names["covariance"], np.diag([4, 0.5]))
     assert found.panel("Error")[1]["flow"][-1] < 1e-8
+    assert all("XΣ, and not X" in found.text(at) for at in ("Singular values", "Determinant"))
+    assert "XΣ" not in seen("order").text("Singular values")
 
 
 def test_inputs_of_equal_variance_one_are_white(seen):
@@ -509,8 +516,14 @@ def test_what_is_taken_away_is_what_is_shown(page):
 
 @pytest.mark.parametrize("preset", ["blind", "edge"])  # their Q does not drift at all
 def test_a_logarithmic_panel_with_nothing_above_zero_can_be_taken(page, preset):
-    Seen(page, given(preset))
+    found = Seen(page, given(preset))
+    assert "Nothing moves it" in found.text("Drift of Q")
     assert ET.fromstring(page.take("svg")).tag.endswith("svg")
+
+
+def test_a_panel_that_has_a_line_does_not_say_that_it_has_none(seen):
+    assert "its norm is 9" in seen("order").text("Drift of Q")
+    assert "Nothing moves it" not in seen("order").text("Drift of Q")
 
 
 def test_lines_run_elsewhere(page):
