@@ -348,7 +348,7 @@ def rivals(label, makers, wrong, targets, rounds):
         own = next(iter(spent.values()))
         times.setdefault(target, spent)
         for name, seconds in spent.items():
-            error = f"{best[name][1]:.0e}" + " (too large)" * (best[name][1] > target)
+            error = f"{best[name][1]:.1e}" + " (too large)" * (best[name][1] > target)
             ms, ratio = f"{1e3 * seconds:.1f}", f"{seconds / own:.2f}"
             rows.append((label, f"{target:.0e}", name, ms, ratio, error))
     return rows, times
