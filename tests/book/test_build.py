@@ -782,7 +782,8 @@ def test_a_chapter_runs_where_nothing_can_be_put_into_tmp(tree, tmp_path):
     if subprocess.run([*alone, "true"], capture_output=True).returncode:
         pytest.skip("no mounts of one's own here")
     here = str(tmp_path)  # may be in /tmp itself
-    steps = f"mount --bind {here} /mnt && mount -t tmpfs -o ro none /tmp && cd /mnt && "
+    steps = f"mount --bind {here} /mnt && mount --bind /tmp /tmp && "
+    steps += "mount -o remount,bind,ro /tmp && ! touch /tmp/there && cd /mnt && "
     steps += f"{sys.executable} -m gfbook.build.execute one"
     done = subprocess.run([*alone, "sh", "-c", steps], capture_output=True, text=True)
     assert done.stdout == "executed: _build/chapter/one.ipynb\n", done.stderr
