@@ -11,8 +11,7 @@ is lost; `_LEAST` says where.
 Where columns depend on each other up to rounding, `independent` finds a narrower factor still.
 """
 
-from functools import reduce
-from operator import add
+from itertools import combinations_with_replacement
 
 import numpy as np
 
@@ -33,11 +32,13 @@ def narrowed(*layers: Array) -> Array:
     rows, k = sum(A.shape[-2] for A in layers), layers[0].shape[-1]
     apart = np.array(False)
     if k >= _WIDE * rows:
-        parts = (
-            np.concatenate([A[..., j : j + _CHUNK] for A in layers], axis=-2)
-            for j in range(0, k, _CHUNK)
-        )
-        square = reduce(add, (part @ part.mT for part in parts))
+        ends = np.cumsum([A.shape[-2] for A in layers])
+        blocks = [slice(end - A.shape[-2], end) for A, end in zip(layers, ends, strict=True)]
+        square = np.zeros((*layers[0].shape[:-2], rows, rows))  # its lower half is filled
+        for j in range(0, k, _CHUNK):
+            parts = [(s, A[..., j : j + _CHUNK]) for s, A in zip(blocks, layers, strict=True)]
+            for (s, A), (below, B) in combinations_with_replacement(parts, 2):
+                square[..., below, s] += B @ A.mT
         length = np.sqrt(np.diagonal(square, axis1=-2, axis2=-1))
         unit = np.maximum(length, _SHORTEST)
         least = np.linalg.eigvalsh(square / unit[..., None] / unit[..., None, :])[..., 0]
