@@ -43,13 +43,12 @@ TRIED = 2000  # after which steps that do not get longer will not reach it
 _PATIENCE = 100  # steps that cost about as much as all implicit ones to any time
 
 _ROOTS = 0.5 / (_ORDER - np.arange(3.0))
+_EXPONENTS = np.arange(_ORDER, -1, -1.0)
 _FACTORS = [np.array(-1.0 / (j + 1)) for j in range(_ORDER)]  # from -E_j to order j + 1
 # C(j-1, i-1) for z^j and t^i, both from the last to the first, as the coefficients lie.
 _EULER = np.zeros((_ORDER + 1, _ORDER + 1))
 _EULER[-1, -1] = 1.0
 _EULER[-2::-1, -2::-1] = [[math.comb(j, i) for i in range(_ORDER)] for j in range(_ORDER)]
-_ROUGH = _EULER.copy()
-_ROUGH[0] *= 4
 
 
 class Reached(NamedTuple):
@@ -84,57 +83,55 @@ def path(
     all paths leave out is less than that, also of what no norm sees, and most often of the
     same sign.
     """
-    count, first, k = len(Y), int(np.searchsorted(t, 0.0, side="right")), R.shape[2]
-    # To an odd width comes a unit of zeros, as BLAS likes even ones better.
-    R = np.concatenate([R, np.zeros((*R.shape[:2], k % 2))], axis=2)
+    count, first = len(Y), int(np.searchsorted(t, 0.0, side="right"))
     all_states = np.zeros((count, t.size, *R.shape[1:]))
     all_states[:, :first] = R[:, None]
     done, steps = np.full(count, first), np.zeros((count, t.size), int)
     path = Reached(all_states, done, np.zeros(count), R, steps)
-    # Six arrays of coefficients: U, V and E, each in two orders.
-    each = 16 * _ORDER * (R[0].size + Y[0].size)
-    group = max(2, _CACHE // each)
-    with np.errstate(all="ignore"):
-        for begin in range(0, count, group):
-            s = slice(begin, begin + group)
-            part = Reached(*(array[s] for array in path))
-            _advance(part, Y[s], t, tol[s], rough[s], Sigma)
-    return path._replace(states=path.states[..., :k], R=path.R[..., :k])
+    if first < t.size:
+        with np.errstate(all="ignore"):
+            _advance(path, Y, t, tol, rough, Sigma)
+    return path
 
 
 def _advance(
     path: Reached, Y: Array, t: Array, tol: Array, rough: Array, Sigma: Array | None
 ) -> None:
-    """Bring a group of paths, in place, to the last time or to where they hand over."""
-    steps = 0
+    """Bring all paths, in place, to the last time or to where they hand over.
+
+    Some go together, and the next takes the place of one that has ended.
+    """
     # The unit of time of a series: what the plain one of the step before was good for.
     Y_size, R_size = np.vecdot(Y, Y).sum(1) ** 0.5, np.vecdot(path.R, path.R).sum(1)
     if Sigma is not None:
         R_size *= np.linalg.norm(Sigma, 2)
-    h = 1 / np.maximum(Y_size + R_size, SLOWEST)
+    unit = 1 / np.maximum(Y_size + R_size, SLOWEST)
     # Far below the rounding of what rests are modes that are learned late from a small start,
     # and hidden units or rows that set out near a saddle; all have digits of their own.
     parts = np.concatenate([np.vecdot(a, a) ** 0.5 for a in (path.R.mT, path.R)], axis=1)
     least = np.where(parts > 0, parts, np.inf).min(1) / np.maximum(parts.max(1), 1e-300)
     floor = np.where(R_size < 0.1 * Y_size, 0.0, EPS * np.minimum(least, 1))
-    shares = np.stack([tol, floor])[:, :, None] ** 2
-    active = np.flatnonzero(path.done < t.size)
+    shares = np.stack([tol, floor], axis=1)[:, :, None] ** 2
+    all_paths, last_term = np.arange(len(Y)), np.where(rough, 4.0, 1.0)[:, None]
+    whole = all_paths, Y, path.now, path.done, path.R, unit, 0 * all_paths, shares, last_term
+    # Six arrays of coefficients: U, V and E, each in two orders.
+    each = 16 * _ORDER * (path.R[0].size + Y[0].size)
+    waiting = all_paths[max(2, _CACHE // each) :]
+    here: list[Any] = [a[: len(Y) - waiting.size].copy() for a in whole]
     series = None
-    while active.size:
+    while here[0].size:
+        active, y, now, done, R, h, steps, lost, times_last = here
         if series is None:
-            (_, m, n), k = Y.shape, path.R.shape[2]
-            series = _Series(rough[active], m, n, k, Sigma)
-            y, now, done, R, h = (a[active] for a in (Y, path.now, path.done, path.R, h))
-            lost = shares[:, active]
+            series = _Series(len(active), Y.shape[1], Y.shape[2], R.shape[2], Sigma)
         series.fill(h, y, R)
         left = t[-1] - now
-        plain, reach = series.reach(*lost)
+        plain, reach = series.reach(lost[:, 0], lost[:, 1])
         step = np.minimum(h * reach, left)
         end = np.where(step == left, t[-1], now + step)
         first, last = t.searchsorted(end), t.searchsorted(end, side="right")
         # By itself, so that no bit of the path depends on the times that are asked for.
         next_R = np.empty_like(R)
-        series.sum(series.weights((step / h)[:, None]), ..., next_R[:, None])
+        series.sum(series.weights((step / h)[:, None], times_last), ..., next_R[:, None])
         rest = series.at_rest()
         if rest.any():
             first[rest], last[rest], end[rest], next_R[rest] = 0, t.size, t[-1], R[rest]
@@ -143,26 +140,33 @@ def _advance(
         if most > 0:
             index = done[:, None] + np.arange(most)
             theta = np.minimum(t[np.minimum(index, t.size - 1)] - now[:, None], step[:, None])
-            weights = series.weights(theta / h[:, None])
-        for i, (a, old, begin, stop, still) in enumerate(
-            zip(*(x.tolist() for x in (active, done, first, last, rest)), strict=True)
+            weights = series.weights(theta / h[:, None], times_last)
+        steps += ~rest
+        for i, (a, old, begin, stop, count) in enumerate(
+            zip(*(x.tolist() for x in (active, done, first, last, steps)), strict=True)
         ):
             if begin > old:
                 series.sum(weights[i, : begin - old], i, path.states[a, old:begin])
             if stop > old:
-                path.steps[a, old:stop] = steps + 1 - still
+                path.steps[a, old:stop] = count
                 if stop > begin:
                     path.states[a, max(begin, old) : stop] = next_R[i]
-        R, now, done, h = next_R, end, last, h * plain
-        steps += 1
+        here[2:6] = end, last, next_R, h * plain
         on = (last < t.size) & (step > 0) & (steps < ATTEMPTS)
-        if steps >= _PATIENCE:
+        if steps.max() >= _PATIENCE:
             on &= ~hands_over(steps, step, t[-1] - end)
         if not on.all():
-            path.R[active], path.now[active], path.done[active] = R, now, done
-            spread = np.empty(len(Y))
-            spread[active] = h
-            active, h, series = active[on], spread, None
+            off = np.flatnonzero(~on)
+            ended = active[off]
+            path.R[ended], path.now[ended], path.done[ended] = next_R[off], end[off], last[off]
+            if waiting.size:
+                begun, waiting = waiting[: off.size], waiting[off.size :]
+                places = off[: begun.size]
+                on[places] = True
+                for array, of_all in zip(here, whole, strict=True):
+                    array[places] = of_all[begun]
+            if not on.all():
+                here, series = [array[on] for array in here], None
 
 
 class _Series:
@@ -171,9 +175,8 @@ class _Series:
     U and V are scaled by the root of the unit of time h, and Y by h, which makes the unit 1.
     """
 
-    def __init__(self, rough: Array, m: int, n: int, k: int, Sigma: Array | None) -> None:
-        p, count = _ORDER + 1, len(rough)
-        self.euler = np.where(rough[:, None, None], _ROUGH, _EULER)
+    def __init__(self, count: int, m: int, n: int, k: int, Sigma: Array | None) -> None:
+        p = _ORDER + 1
         Us, Vs, Es, Et, U_back, V_back = (
             _empty(count, *shape)
             for shape in [
@@ -275,10 +278,14 @@ class _Series:
         self.scale = powers / self.root
         return plain, reach
 
-    def weights(self, theta: Array) -> Array:
-        """Return what the coefficients are multiplied by at times theta (B, W) of a step."""
-        z = theta / (theta + self.beta)
-        return np.asarray((_powers(z) @ self.euler) * self.scale)
+    def weights(self, theta: Array, last: Array) -> Array:
+        """Return what the coefficients are multiplied by at times theta (B, W) of a step.
+
+        Those of the last terms of Euler's sum `last` times, (B, 1).
+        """
+        powers = _powers(theta / (theta + self.beta))
+        powers[..., 0] *= last
+        return np.asarray((powers @ _EULER) * self.scale)
 
     def sum(self, weights: Array, i: Any, out: Array) -> None:
         """Put the sums of these weights, for path i or all, into states (..., W, m+n, k)."""
@@ -312,8 +319,4 @@ def _empty(*shape: int) -> Array:
 
 def _powers(x: Array) -> Array:
     """Return the powers of x along a last axis, the highest first."""
-    powers = np.empty((*x.shape, _ORDER + 1))
-    rising = powers[..., ::-1]
-    rising[..., :1], rising[..., 1:] = 1.0, x[..., None]
-    np.multiply.accumulate(rising, axis=-1, out=rising)
-    return powers
+    return np.asarray(x[..., None] ** _EXPONENTS)

@@ -89,9 +89,12 @@ def _start(U: Array, V: Array) -> _Start:
     if not wide:  # else a rotation has mixed units, and rounded all alike
         H /= positive(np.abs(H).max(1))[:, None]
     s = np.linalg.svd(H, compute_uv=False)
+    doubtful = np.flatnonzero((s > _NEAR * s[:, :1]).sum(1) < R.any(axis=1).sum(axis=1))
+    if not doubtful.size:
+        return _Start(R, R, None, None)
     C, lost = np.eye(k)[None].repeat(len(R), 0), np.zeros((len(R), rows))
     Z, changed = R.copy(), False
-    for i in np.flatnonzero((s > _NEAR * s[:, :1]).sum(1) < R.any(axis=1).sum(axis=1)):
+    for i in doubtful:
         whole = np.concatenate([U[i], V[i]])
         z, c = independent(whole)
         r = len(c)
@@ -135,7 +138,7 @@ def _flow(
         times, asked = _watched(t, float(_norm(Y).max()), rtol)
         paths, error, failed = _together(Y, Z, times, rtol, Sigma)
         error = _lasting(error, paths, times, Sigma)[:, asked]
-        paths = paths[:, asked]
+        paths = paths.take(asked, axis=1)[..., : Z.shape[-1]]
     error = error + unseen
     if C is not None:
         paths = paths @ C[:, None]
@@ -182,9 +185,13 @@ def _by(bases: _Bases, R: Array, m: int, of: Callable[[Array], Array]) -> Array:
 def _together(
     Y: Array, R: Array, t: Array, rtol: float, Sigma: Array | None
 ) -> tuple[Array, Array, dict[int, ArithmeticError]]:
-    """Follow a stack by the series, R (2, B, m+n, k) a second start and the start itself."""
+    """Follow a stack by the series, R (2, B, m+n, k) a second start and the start itself.
+
+    To an odd width comes a unit of zeros, as BLAS likes even ones better.
+    """
     failed: dict[int, ArithmeticError] = {}
-    todo, m = np.arange(len(Y)), Y.shape[1]
+    todo, m, k = np.arange(len(Y)), Y.shape[1], R.shape[-1]
+    R = np.concatenate([R, np.zeros((*R.shape[:-1], k % 2))], axis=-1)
     size = np.linalg.norm(Y, axis=(1, 2))
     tol = rtol / 10 * size / np.maximum(np.maximum(size, _product(R[1], m)), 1e-300)
     tol = np.clip(tol, _SERIES[0], max(_SERIES[1], rtol / 1000))
@@ -214,9 +221,14 @@ def _together(
             paths[todo], error[todo] = fine, found
         ended = (both.done.reshape(2, count) == t.size).all(axis=0)
         for j in np.flatnonzero(~ended):
-            i, pair = todo[j], [Reached(*(a[j + half] for a in both)) for half in (0, count)]
+            i, pair = todo[j], [
+                Reached(both.states[j + half, ..., :k], both.done[j + half], both.now[j + half],
+                        both.R[j + half, :, :k], None) for half in (0, count)
+            ]  # fmt: skip
             try:
-                paths[i], error[i], _ = _finish(Y[i], None, pair, t, rtol, lost[j], 1.0, Sigma)
+                paths[i, ..., :k], error[i], _ = _finish(
+                    Y[i], None, pair, t, rtol, lost[j], 1.0, Sigma
+                )
             except ArithmeticError as problem:
                 failed[int(i)] = ArithmeticError(f"{problem}{_endless(Y[i], Sigma)}")
         again = ended & ~good.all(axis=1) & (tol > _SERIES[0])
@@ -595,9 +607,11 @@ def _trajectory(
     Q0 = U.mT @ U / a - V.mT @ V / b
     R = R.reshape((*axes, *R.shape[-2:]))
     U, V = R[..., :m, :], R[..., m:, :]
-    X = U @ V.mT
-    _check.seal(t, X, R, Q0, error)
-    return Trajectory(t, X, U, V, Q0, error.reshape(axes), rates)
+    error = error.reshape(axes)
+    path = Trajectory.__new__(Trajectory)  # as all fits, without a check of all numbers
+    state = {"t": t, "X": U @ V.mT, "U": U, "V": V, "Q0": Q0, "error_estimate": error}
+    path.__setstate__({**state, "rates": rates})
+    return path
 
 
 @_check.quiet

@@ -1034,6 +1034,23 @@ def test_many_problems_show_progress_and_groups_do_not_matter(monkeypatch):
     assert np.array_equal(whole.X, np.broadcast_to(whole.X[0], (5, 2, 2)))
 
 
+def test_paths_that_take_the_places_of_others_are_the_same_to_the_last_bit(monkeypatch):
+    # Long paths beside short ones, some at rest from the start and some that hand over.
+    rng = np.random.default_rng(3)
+    sizes = [0.3, 1.0, 0.0, 3.0, 30.0, 0.01, 1.0, 10.0, 0.1]
+    Y = rng.standard_normal((len(sizes), 2, 3))
+    starts = [gf.initial.gaussian(2, 3, 5, max(std, 1e-9), rng) for std in sizes]
+    starts[2] = gf.Weights(0 * starts[2].U, 0 * starts[2].V)
+    times = np.array([0.0, 0.1, 2.0, 40.0])
+    together = flow.solve_many(Y, starts, times)
+    monkeypatch.setattr(_taylor, "_CACHE", 1)  # so that there are two places
+    in_turn = flow.solve_many(Y, starts, times)
+    for name in ("X", "U", "V", "error_estimate"):
+        assert np.array_equal(getattr(together, name), getattr(in_turn, name))
+    for i, (y, start) in enumerate(zip(Y, starts, strict=True)):
+        assert np.array_equal(flow.solve(y, start, times).U, together.U[i])
+
+
 def test_a_problem_that_fails_is_named_and_the_others_are_kept(monkeypatch):
     def refuse(*args):
         raise ArithmeticError("no further")
@@ -1188,13 +1205,13 @@ def test_eulers_sum_goes_farther_than_the_series_and_errs_by_less_than_the_toler
     rng = np.random.default_rng(0)
     Y, R = rng.standard_normal((3, 4)), std * rng.standard_normal((7, 7))
     for tol in (1e-8, 1e-10, 1e-13):
-        series = _taylor._Series(np.zeros(1, bool), 3, 4, 7, None)
+        series = _taylor._Series(1, 3, 4, 7, None)
         series.fill(np.array([0.01]), Y[None], R[None])
         plain, reach = series.reach(np.array([[tol**2]]), np.zeros((1, 1)))
         assert reach > least * plain
         for part in (0.5, 1.0):
             end = np.empty((1, 1, *R.shape))
-            series.sum(series.weights(part * reach[:, None]), ..., end)
+            series.sum(series.weights(part * reach[:, None], np.ones((1, 1))), ..., end)
             t = np.array([0.01 * part * reach[0]])
             exact = longer(Y, gf.Weights(R[:3], R[3:]), t)[0].astype(float)
             assert np.linalg.norm(end - exact) < (tol + 4e-15) * np.linalg.norm(R)
