@@ -42,6 +42,7 @@ ATTEMPTS = 100_000  # steps at most, to reach the last time
 TRIED = 2000  # after which steps that do not get longer will not reach it
 _PATIENCE = 100  # steps that cost about as much as all implicit ones to any time
 
+_LAST, _FIRST = slice(3), slice(-2, None)  # orders, of which the last comes first
 _ROOTS = 0.5 / (_ORDER - np.arange(3.0))
 _EXPONENTS = np.arange(_ORDER, -1, -1.0)
 _FACTORS = [np.array(-1.0 / (j + 1)) for j in range(_ORDER)]  # from -E_j to order j + 1
@@ -238,11 +239,11 @@ class _Series:
         looked at. The shares tol and floor are squares, (B, 1).
         """
         squares, reduce = self.squares, np.fmin.reduce
-        np.vecdot(self.U, self.U, out=squares[:, 0])
-        np.vecdot(self.V, self.V, out=squares[:, 1])
-        end, before, third = (squares[:, :, i] for i in range(3))
-        slope = squares[:, :, -2]
-        first = np.maximum(slope, squares[:, :, -1])
+        for i, factor in enumerate((self.U, self.V)):
+            for few in _LAST, _FIRST:
+                np.vecdot(factor[:, few], factor[:, few], out=squares[:, i, few])
+        end, before, third, slope, size = (squares[:, :, i] for i in (0, 1, 2, -2, -1))
+        first = np.maximum(slope, size)
         # What moves may be far smaller than what rests, as a mode that leaves a saddle is.
         moving = np.maximum.reduce(slope, axis=1, keepdims=True)
         lost = np.maximum(tol * np.minimum(first, 1e4 * moving), floor * first)[:, :, None]
