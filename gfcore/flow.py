@@ -596,7 +596,7 @@ def _trajectory(
     R = R.reshape((*axes, *R.shape[-2:]))
     U, V = R[..., :m, :], R[..., m:, :]
     X = U @ V.mT
-    _check.seal(t, X, R, Q0, error)
+    _check.seal(t, X, U, V, Q0, error)
     return Trajectory(t, X, U, V, Q0, error.reshape(axes), rates)
 
 
