@@ -263,14 +263,14 @@ def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Ar
     single = _SINGLE[0] < min(sizes) and max(sizes) < _SINGLE[1]
     before = np.zeros(t.size)
     while True:
-        fine, drawn = _explicit.path(Y, R, t, tol)
-        found, drawn = fine.states[: fine.done], drawn[:, : fine.done]
+        fine, apart = _explicit.path(Y, R, t, tol)
+        found = fine.states[: fine.done]
         whole = squares(found)
         largest = np.maximum.accumulate(np.append(np.vdot(R, R), whole))
         _put_back(found, K, J, largest[1:], rtol)
         X, size = _products(found, m), _product(found, m)
         lost = np.zeros(t.size)
-        lost[: fine.done] = 5 * _norm(X - _products(drawn, m)).max(0) + 3 * ROUNDING * size
+        lost[: fine.done] = 3 * (apart[: fine.done] + ROUNDING * size)
         # What the steps are allowed, where both paths happen to be that good.
         lost[: fine.done] += 4 * tol * (_norm(X) + 1e-3 * sizes[1] * whole**0.5)
         # At the end of a step, errors that are about to decay; of that not even half is seen.
