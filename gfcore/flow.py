@@ -115,7 +115,6 @@ def _flow(
     Returns R (B, T, m+n, k), the estimated error of X (B, T), and what failed, which is NaN.
     """
     Z, C = start.Z, start.C
-    explicit = Sigma is None and _explicit.suits(Y[0].size * Z.shape[2])
     more = 0.0 if start.lost is None else _regained(Y, start.lost, ~np.any(Z, axis=1))
     bases: _Bases = (None, None)
     if Sigma is None:
@@ -123,6 +122,7 @@ def _flow(
         Y, Z, bases = _few_rows(Y, Z)
         if isinstance(more, np.ndarray):
             more = _by(bases, more, m, lambda basis: basis.mT)
+    explicit = Sigma is None and _explicit.suits(Y[0].size * Z.shape[2])
     modes = _order_of_learning(Y, Z)
     unseen = _unseen(modes, t) + _shifted(modes, Z, t)
     turn = modes.G if explicit else _apart(Y, Z, modes.G)
@@ -659,8 +659,9 @@ def solve(
     a saddle, it stays as large as the mode that may be missing. So it does where the rank of
     the start is deficient up to rounding: X keeps that rank, the numbers given may not. From
     weights below some 1e-30 modes that are learned after others may be missing as well. Where
-    matrices are large, m n k above 20,000, an rtol below some 1e-11 may be missed, as steps of
-    another kind lose up to 1e-12 of X and of ||U||_F ||V||_F / sqrt(k): the estimate says so.
+    matrices are large, m n k above 20,000 with m counted to n+k and n to m+k, an rtol below
+    some 1e-11 may be missed, as steps of another kind lose up to 1e-12 of X and of
+    ||U||_F ||V||_F / sqrt(k): the estimate says so.
 
     A long horizon costs little, as implicit steps, which no fast decay limits, take over. Large
     weights that are too narrow to let go of (m < k < m+n, ||R||^2 far above ||Y||) are the

@@ -1092,6 +1092,17 @@ def test_large_problems_agree_with_scipy(m, n, k):
         assert_conserved(path, rtol)
 
 
+def test_rows_that_do_not_move_make_no_problem_large(monkeypatch):
+    # Explicit steps took three times as long for what is 2 by 6.
+    rng = np.random.default_rng(0)
+    Y, start = rng.standard_normal((2, 3000)) / 50, gf.initial.gaussian(2, 3000, 4, 0.02, rng)
+    assert _explicit.suits(Y.size * 4)
+    monkeypatch.setattr(_explicit, "path", None)
+    path = flow.solve(Y, start, 1.0)
+    U, V = np.split(by_scipy(Y, start, None, np.array([0.0, 1.0]))[-1], [2])
+    assert size(path.X - U @ V.T) <= 1e-10 * size(path.X)
+
+
 def test_explicit_steps_hand_a_stiff_path_over(monkeypatch):
     rng = np.random.default_rng(0)
     Y, start = rng.standard_normal((3, 4)), gf.initial.gaussian(3, 4, 5, 3.0, rng)
