@@ -215,18 +215,24 @@ def _ends(
 
 @np.errstate(over="ignore", invalid="ignore")  # of a step far too long, which is tried again
 def path(
-    Y: Array, R: Array, t: Array, tol: float, order: int = 8, least: int = _ENDS
+    Y: Array,
+    R: Array,
+    t: Array,
+    tol: float,
+    states: Array,
+    order: int = 8,
+    least: int = _ENDS,
 ) -> tuple[Reached, Array]:
     """Follow (12) from R (m+n, k) to the times t, with times >= 0, in `least` steps or more.
 
-    They are of order 8 or 3. The second result is how far from each other U V^T is, (T,), where
-    the states are drawn through one end less, in two ways, which tells how good that is, as two
-    will hardly agree by chance; of order 3 it is 0. Where the path comes to rest, that is how
-    far it gets.
+    They are of order 8 or 3, and `states` (T, m+n, k) takes what they find. The second result
+    is how far from each other U V^T is, (T,), where states are drawn through one end less, in
+    two ways, which tells how good that is, as two will hardly agree by chance; of order 3 it is
+    0. Where the path comes to rest, that is how far it gets.
     """
     many = _ENDS if order == 8 else 2
     done = int(np.searchsorted(t, 0.0, side="right"))
-    drawn, apart = np.empty((t.size, R.size), R.dtype), np.zeros(t.size)
+    drawn, apart = states.reshape(t.size, R.size), np.zeros(t.size)
     drawn[:done] = R.ravel()
     x, ends = np.zeros(many), np.zeros((2 * many, R.size), R.dtype)  # the last, in a ring
     others = np.empty((2, R.size), R.dtype)
@@ -261,7 +267,6 @@ def path(
             break
     if still:
         drawn[done:], done = y, t.size
-    states = drawn.reshape(t.size, *R.shape)
     return Reached(states, done, now, y.reshape(R.shape), None), apart
 
 

@@ -243,18 +243,21 @@ def _one_by_one(
     Y: Array, R: Array, t: Array, rtol: float
 ) -> tuple[Array, Array, dict[int, ArithmeticError]]:
     """Follow large problems, R (2, B, m+n, k) a second start and the start itself."""
-    paths = np.full((len(Y), t.size, *R.shape[2:]), np.nan)
-    error, failed = np.full(paths.shape[:2], np.nan), {}
+    paths = np.empty((len(Y), t.size, *R.shape[2:]))
+    error, failed = np.empty(paths.shape[:2]), {}
     for i, y in enumerate(Y):
         try:
-            paths[i], error[i] = _large(y, R[0, i], R[1, i], t, rtol)
+            error[i] = _large(y, R[0, i], R[1, i], t, rtol, paths[i])
         except ArithmeticError as problem:
-            failed[i] = problem
+            paths[i], error[i], failed[i] = np.nan, np.nan, problem
     return paths, error, failed
 
 
-def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Array, Array]:
-    """Return the path of R by explicit steps, and by implicit ones where it is stiff."""
+def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float, states: Array) -> Array:
+    """Put the path of R, by explicit steps, and implicit ones where it is stiff, into `states`.
+
+    Returns the estimated error of X (T,).
+    """
     J = np.repeat([1.0, -1.0], Y.shape)[:, None]
     K, m, sizes = R.T @ (J * R), len(Y), (np.abs(Y).max(), np.abs(R).max())
     # Large weights leave to X, once it is near Y, their own size times what a step may lose.
@@ -263,7 +266,7 @@ def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Ar
     single = _SINGLE[0] < min(sizes) and max(sizes) < _SINGLE[1]
     before = np.zeros(t.size)
     while True:
-        fine, apart = _explicit.path(Y, R, t, tol)
+        fine, apart = _explicit.path(Y, R, t, tol, states)
         found = fine.states[: fine.done]
         whole = squares(found)
         largest = np.maximum.accumulate(np.append(np.vdot(R, R), whole))
@@ -289,10 +292,11 @@ def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Ar
             target, start = (np.asarray(a, kind) for a in (Y, R + away))
             # Not beyond where the fine one rests, which single precision would not see.
             until = np.minimum(t, fine.now) if fine.done == t.size else t
-            rough, _ = _explicit.path(target, start, until, level, order, least=2)
+            drawn = np.empty(states.shape, kind)
+            rough, _ = _explicit.path(target, start, until, level, drawn, order, least=2)
             if not (ended := rough.done == fine.done == t.size):
                 continue
-            states, X_rough = fine.states, _products(rough.states, m)
+            X_rough = _products(drawn, m)
             error, good, close = _estimate(Y, X_rough, X, size, rtol, lost, share)
             error = 2 * error  # where X has few entries, two paths may be close by chance
             if close:
@@ -301,11 +305,11 @@ def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Ar
             single = single and order == 8
         if not ended:
             _put_back(fine.R[None], K, J, largest[-1:], rtol)
-            states, error, good = _finish(Y, None, [rough, fine], t, rtol, lost, share)
+            _, error, good = _finish(Y, None, [rough, fine], t, rtol, lost, share)
         # What is the same at two tolerances are errors of the start, which no third changes.
         other = ~good & (np.abs(error - before) > before / 4)
         if not other.any() or tol <= _FINEST:
-            return states, error
+            return error
         tol, before = max(tol / 10, _FINEST), error
 
 
