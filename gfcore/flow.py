@@ -118,7 +118,6 @@ def _flow(
     Returns R (B, T, m+n, k), the estimated error of X (B, T), and what failed, which is NaN.
     """
     Z, C = start.Z, start.C
-    explicit = Sigma is None and _explicit.suits(Y[0].size * Z.shape[2])
     more = 0.0 if start.lost is None else _regained(Y, start.lost, ~np.any(Z, axis=1))
     bases: _Bases = (None, None)
     if Sigma is None:
@@ -126,6 +125,7 @@ def _flow(
         Y, Z, bases = _few_rows(Y, Z)
         if isinstance(more, np.ndarray):
             more = _by(bases, more, m, lambda basis: basis.mT)
+    explicit = Sigma is None and _explicit.suits(Y[0].size * Z.shape[2])
     modes = _order_of_learning(Y, Z)
     unseen = _unseen(modes, t) + _shifted(modes, Z, t)
     turn = modes.G if explicit else _apart(Y, Z, modes.G)
@@ -255,18 +255,21 @@ def _one_by_one(
     Y: Array, R: Array, t: Array, rtol: float
 ) -> tuple[Array, Array, dict[int, ArithmeticError]]:
     """Follow large problems, R (2, B, m+n, k) a second start and the start itself."""
-    paths = np.full((len(Y), t.size, *R.shape[2:]), np.nan)
-    error, failed = np.full(paths.shape[:2], np.nan), {}
+    paths = np.empty((len(Y), t.size, *R.shape[2:]))
+    error, failed = np.empty(paths.shape[:2]), {}
     for i, y in enumerate(Y):
         try:
-            paths[i], error[i] = _large(y, R[0, i], R[1, i], t, rtol)
+            error[i] = _large(y, R[0, i], R[1, i], t, rtol, paths[i])
         except ArithmeticError as problem:
-            failed[i] = problem
+            paths[i], error[i], failed[i] = np.nan, np.nan, problem
     return paths, error, failed
 
 
-def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Array, Array]:
-    """Return the path of R by explicit steps, and by implicit ones where it is stiff."""
+def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float, states: Array) -> Array:
+    """Put the path of R, by explicit steps, and implicit ones where it is stiff, into `states`.
+
+    Returns the estimated error of X (T,).
+    """
     J = np.repeat([1.0, -1.0], Y.shape)[:, None]
     K, m, sizes = R.T @ (J * R), len(Y), (np.abs(Y).max(), np.abs(R).max())
     # Large weights leave to X, once it is near Y, their own size times what a step may lose.
@@ -275,14 +278,14 @@ def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Ar
     single = _SINGLE[0] < min(sizes) and max(sizes) < _SINGLE[1]
     before = np.zeros(t.size)
     while True:
-        fine, drawn = _explicit.path(Y, R, t, tol)
-        found, drawn = fine.states[: fine.done], drawn[:, : fine.done]
+        fine, apart = _explicit.path(Y, R, t, tol, states)
+        found = fine.states[: fine.done]
         whole = squares(found)
         largest = np.maximum.accumulate(np.append(np.vdot(R, R), whole))
         _put_back(found, K, J, largest[1:], rtol)
         X, size = _products(found, m), _product(found, m)
         lost = np.zeros(t.size)
-        lost[: fine.done] = 5 * _norm(X - _products(drawn, m)).max(0) + 3 * ROUNDING * size
+        lost[: fine.done] = 3 * (apart[: fine.done] + ROUNDING * size)
         # What the steps are allowed, where both paths happen to be that good.
         lost[: fine.done] += 4 * tol * (_norm(X) + 1e-3 * sizes[1] * whole**0.5)
         # At the end of a step, errors that are about to decay; of that not even half is seen.
@@ -301,10 +304,11 @@ def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Ar
             target, start = (np.asarray(a, kind) for a in (Y, R + away))
             # Not beyond where the fine one rests, which single precision would not see.
             until = np.minimum(t, fine.now) if fine.done == t.size else t
-            rough, _ = _explicit.path(target, start, until, level, order, least=2)
+            drawn = np.empty(states.shape, kind)
+            rough, _ = _explicit.path(target, start, until, level, drawn, order, least=2)
             if not (ended := rough.done == fine.done == t.size):
                 continue
-            states, X_rough = fine.states, _products(rough.states, m)
+            X_rough = _products(drawn, m)
             error, good, close = _estimate(Y, X_rough, X, size, rtol, lost, share)
             error = 2 * error  # where X has few entries, two paths may be close by chance
             if close:
@@ -313,11 +317,11 @@ def _large(Y: Array, nudged: Array, R: Array, t: Array, rtol: float) -> tuple[Ar
             single = single and order == 8
         if not ended:
             _put_back(fine.R[None], K, J, largest[-1:], rtol)
-            states, error, good = _finish(Y, None, [rough, fine], t, rtol, lost, share)
+            _, error, good = _finish(Y, None, [rough, fine], t, rtol, lost, share)
         # What is the same at two tolerances are errors of the start, which no third changes.
         other = ~good & (np.abs(error - before) > before / 4)
         if not other.any() or tol <= _FINEST:
-            return states, error
+            return error
         tol, before = max(tol / 10, _FINEST), error
 
 
@@ -673,8 +677,9 @@ def solve(
     a saddle, it stays as large as the mode that may be missing. So it does where the rank of
     the start is deficient up to rounding: X keeps that rank, the numbers given may not. From
     weights below some 1e-30 modes that are learned after others may be missing as well. Where
-    matrices are large, m n k above 20,000, an rtol below some 1e-11 may be missed, as steps of
-    another kind lose up to 1e-12 of X and of ||U||_F ||V||_F / sqrt(k): the estimate says so.
+    matrices are large, m n k above 20,000 with m counted to n+k and n to m+k, an rtol below
+    some 1e-11 may be missed, as steps of another kind lose up to 1e-12 of X and of
+    ||U||_F ||V||_F / sqrt(k): the estimate says so.
 
     A long horizon costs little, as implicit steps, which no fast decay limits, take over. Large
     weights that are too narrow to let go of (m < k < m+n, ||R||^2 far above ||Y||) are the

@@ -974,11 +974,18 @@ def test_what_is_learned_late_keeps_its_digits(scale):
 
 def test_weights_between_ends_are_those_of_hermites_polynomial():
     x, t = np.array([0.0, 0.3, 0.5, 1.0]), np.array([0.3, 0.4, 0.9])
+    all_of_them = np.ones((1, 4), bool)
     for degree in range(8):
-        values, slopes = np.moveaxis(_explicit._hermite(x, t), 2, 0)
+        values, slopes = np.moveaxis(_explicit._hermite(x, t, all_of_them)[:, 0], 2, 0)
         f = values @ x**degree + slopes @ (degree * x ** max(degree - 1, 0))
         np.testing.assert_allclose(f, t**degree, rtol=1e-12)
-    assert np.allclose(_explicit._hermite(1e20 * x, 1e20 * t)[:, :, 0].sum(1), 1, rtol=1e-13)
+    values = _explicit._hermite(1e20 * x, 1e20 * t, all_of_them)[:, 0, :, 0]
+    assert np.allclose(values.sum(1), 1, rtol=1e-13)
+    # Those that are left out have no weight, and none in that of the others.
+    some = _explicit._hermite(x, t, np.array([[True, False, True, True]]))[:, 0]
+    expected = _explicit._hermite(x[[0, 2, 3]], t, all_of_them[:, 1:])[:, 0]
+    assert np.array_equal(some[:, [0, 2, 3]], expected)
+    assert not some[:, 1].any()
     # Ends that are close magnify rounding errors, and are left out; the last is not.
     x = np.array([0.0, 0.01, 0.5, 1.0, 1.01])
     assert _explicit._spaced(x, np.arange(5)).tolist() == [1, 2, 4]
@@ -1102,6 +1109,17 @@ def test_large_problems_agree_with_scipy(m, n, k):
         assert_conserved(path, rtol)
 
 
+def test_rows_that_do_not_move_make_no_problem_large(monkeypatch):
+    # Explicit steps took three times as long for what is 2 by 6.
+    rng = np.random.default_rng(0)
+    Y, start = rng.standard_normal((2, 3000)) / 50, gf.initial.gaussian(2, 3000, 4, 0.02, rng)
+    assert _explicit.suits(Y.size * 4)
+    monkeypatch.setattr(_explicit, "path", None)
+    path = flow.solve(Y, start, 1.0)
+    U, V = np.split(by_scipy(Y, start, None, np.array([0.0, 1.0]))[-1], [2])
+    assert size(path.X - U @ V.T) <= 1e-10 * size(path.X)
+
+
 def test_explicit_steps_hand_a_stiff_path_over(monkeypatch):
     rng = np.random.default_rng(0)
     Y, start = rng.standard_normal((3, 4)), gf.initial.gaussian(3, 4, 5, 3.0, rng)
@@ -1139,21 +1157,44 @@ def test_explicit_steps_do_not_hand_over_what_is_only_small(monkeypatch):
     assert max(steps) < 300 < 2000 < len(steps)
 
 
-@pytest.mark.parametrize(("order", "edge"), [(8, 6.1), (3, 2.5)])
-def test_explicit_steps_stay_where_they_damp_the_fastest_decay(order, edge):
+@pytest.mark.parametrize(
+    ("order", "edge", "settled"), [(8, 6.1, 20), (3, _explicit._damped(_explicit._STAGES), 50)]
+)
+def test_explicit_steps_stay_where_they_damp_the_fastest_decay(order, edge, settled):
     rng = np.random.default_rng(0)
     Y, start = rng.standard_normal((9, 8)), gf.initial.gaussian(9, 8, 10, 1.0, rng)
     z, hard = [], []
-    for _, h, y, _, limited in _explicit._ends(Y, start.R, 30.0, 30.0, 1e-3, order):
+    for _, h, y, _, limited, _ in _explicit._ends(Y, start.R, 30.0, 30.0, 1e-3, order):
         R = y.reshape(start.R.shape)
         fast = np.linalg.norm(R[:9], 2) ** 2 + np.linalg.norm(R[9:], 2) ** 2
         z.append(h * fast)
         hard.append(limited)
     z, hard = np.array(z), np.array(hard)
-    assert 0.7 * edge < z[20:-2].min()  # or the steps are shorter than they need be
+    assert 0.7 * edge < z[settled:-2].min()  # or the steps are shorter than they need be
     assert z[1:].max() < edge
-    assert hard[20:-2].all()
+    assert hard[settled:-2].all()
     assert not hard[:2].any()
+
+
+def growth(method, z):
+    """What one step makes of y' = z y from 1."""
+    K = np.zeros(len(method.A))
+    for weights, place in zip(method.A, method.places, strict=True):
+        K[place] = z * (1 + weights @ K)
+    return 1 + method.A[-1] @ K, method.errors @ K
+
+
+@pytest.mark.parametrize("s", range(3, _explicit._STAGES + 1, 2))
+def test_stabilized_steps_damp_all_decays_that_their_stages_reach(s):
+    method, edge = _explicit._stabilized(s), _explicit._damped(s)
+    y = np.array([growth(method, z)[0] for z in -np.linspace(0, edge, 1000)])
+    assert (np.abs(y[1:]) < 1).all()
+    assert np.abs(y[300:]).max() < 0.78
+    # Of order 2, with errors that the estimate sees.
+    for z in (0.01, -0.01):
+        y, (estimate,) = growth(method, z)
+        assert 0.05 < (np.exp(z) - y) / z**3 < 0.11
+        assert 1 < estimate / (np.exp(z) - y) < 2
 
 
 def test_explicit_steps_may_hand_over_before_the_first_time(monkeypatch):
