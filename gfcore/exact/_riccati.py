@@ -16,13 +16,14 @@ of three.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gfcore._check import EPS, Array
 from gfcore._gauge import independent, narrowed, positive
-from gfcore.exact._modes import quotient
+from gfcore.exact._modes import TINY, quotient
 from gfcore.exact._pivots import graded
 
 Index = NDArray[np.intp]
@@ -34,7 +35,7 @@ CHUNK = 25_000  # entries of W worked on at once: larger arrays get new memory f
 NARROW = 64  # columns, with fewer of which a copy is cheaper than what is special to squares
 MANY = 4  # matrices for each of their entries, above which LAPACK's calls cost too much
 SMALLEST = 1e-290  # beside the largest entry of W, others below this are zero
-DIRECT, UNEVEN, CONDITION = 1e5, 1e-6, 1e3  # the limits of `chosen`
+DIRECT, UNEVEN, CONDITION = 1e5, 1e-6, 1e3  # the limits of M = I and of M = W1^(-1)/max(D1, 1)
 
 
 def from_factor(w: Array, P: Array, U: Array, t: Array, split: int = 0) -> Array:
@@ -52,7 +53,8 @@ def from_factor(w: Array, P: Array, U: Array, t: Array, split: int = 0) -> Array
         return np.asarray(P[i].T @ independent(U[i])[0])
 
     X = np.empty((len(P), t.size, split or m, m - split))
-    for p, at, G, _ in brackets(w, P.mT @ narrow, t.ravel(), rounding(P, narrow), thin):
+    noise = partial(rounding, P, narrow)
+    for p, at, G, _ in brackets(w, P.mT @ narrow, t.ravel(), noise, thin):
         # If it is one problem, in one product for all times.
         G = (G.reshape(-1, m) @ P[0].T).reshape(G.shape) if len(P) == 1 else G @ P[p].mT
         X[p, at] = G[..., :split].mT @ G[..., split:] if split else squared(G)
@@ -63,7 +65,7 @@ def brackets(
     w: Array,
     W: Array,
     t: Array,
-    noise: Array,
+    noise: Callable[[], Array],
     thin: Callable[[int], Array],
     J: Array | None = None,
 ) -> Iterator[tuple[Which, Times, Array, Array]]:
@@ -77,8 +79,9 @@ def brackets(
         Factors of X0 in the eigenbasis of Y.
     t : (T,) array
         Times >= 0.
-    noise : (P, m) array
-        Rounding error of the rows of W. A row below it is zero.
+    noise : callable
+        Rounding error of the rows of W, (P, m), asked for where it matters. A row below it is
+        zero.
     thin : callable
         The factor of a problem, by its number, with independent columns.
     J : (P, k) array, optional
@@ -97,8 +100,6 @@ def brackets(
     m, k = W.shape[1:]
     total, one, entries = w.sum(0), np.eye(k), np.abs(W)
     size = entries.max(2)
-    most = size.max(1)[:, None]
-    size = np.where((entries.sum(2) > noise) & (size >= SMALLEST * most), size, 0)
     rise, fall = np.maximum(total, 0), np.minimum(2 * total, 0)
     t = np.maximum(t, 1e-280)[:, None]  # stands for t = 0, where D is zero
     z = t * (-4 * np.abs(total))[:, None]
@@ -112,9 +113,12 @@ def brackets(
         return p, at, G, one if K is None else one + c @ (K - one) @ c.mT
 
     K = None if J is None else J[:, None] * one
-    limit = limits(size, noise)[:, None]
-    direct = np.ones(root.shape[:2], bool)
-    if not (np.log(root[:, -1:]) + 2 * t[-1] * rise[:, None] <= limit).all():  # D grows with t
+    direct, whole = np.ones(root.shape[:2], bool), np.hypot.reduce(size, axis=1)[:, None]
+    longest = np.log(np.maximum(root[:, -1] * whole, TINY)) + 2 * t[-1] * rise  # D grows with t
+    if not ((size > UNEVEN * whole) & (longest <= np.log(DIRECT))).all():
+        present = (entries.sum(2) > noise()) & (size >= SMALLEST * size.max(1)[:, None])
+        size = np.where(present, size, 0)
+        limit = limits(size, noise())[:, None]
         direct = (np.log(root) + 2 * t * rise[:, None] <= limit).all(-1)
     row = np.ascontiguousarray(W.mT) / positive(size)[:, None]
     # The squares b b^T of all times of one problem are one product.
@@ -130,8 +134,8 @@ def brackets(
     if direct.all():
         return
     # To numbers that can be squared: W by a power of two, D against it.
-    unit = np.ldexp(1.0, np.frexp(np.maximum(most, 1e-160))[1])
-    W, noise = flushed(np.where(size > 0, 1 / unit, 0)[..., None] * W), noise / unit
+    unit = np.ldexp(1.0, np.frexp(np.maximum(entries.max((1, 2)), 1e-160))[1])[:, None]
+    W, error = flushed(np.where(size > 0, 1 / unit, 0)[..., None] * W), noise() / unit
     # M = W1^(-1) max(D1, 1)^(-1), with W1 the rows that grow most
     left = ~direct.all(1)
     well, inverse = inverses(W, np.logical_and(left, (size[:, -k:] > 0).all(1)))
@@ -156,7 +160,7 @@ def brackets(
         for _, at in chunks(~direct[[i]], m * k):
             own = None if J is None else J[i]
             D = unit[i] * root[i, at]
-            b, c, turned = graded(up[:, i], D, t[at], factor, noise[i], k, own)
+            b, c, turned = graded(up[:, i], D, t[at], factor, error[i], k, own)
             yield solved(i, at, b, c, triangle(b, c), turned)
 
 

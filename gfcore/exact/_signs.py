@@ -103,7 +103,8 @@ def single(w: Array, W: Array, t: Array, noise: Array, J: Array | None) -> tuple
     order, k = np.argsort(w), W.shape[1]
     G, C = np.empty((len(t), k, w.size)), np.empty((len(t), k, k))
     w, W, noise = w[order][None, None], W[order][None], noise[order][None]
-    for _, at, g, c in brackets(w, W, t, noise, lambda _: W[0], None if J is None else J[None]):
+    signs = None if J is None else J[None]
+    for _, at, g, c in brackets(w, W, t, lambda: noise, lambda _: W[0], signs):
         G[at], C[at] = g[..., np.argsort(order)], c
     return G, C
 
