@@ -57,7 +57,10 @@ def from_factor(w: Array, P: Array, U: Array, t: Array, split: int = 0) -> Array
     for p, at, G, _ in brackets(w, P.mT @ narrow, t.ravel(), noise, thin):
         # If it is one problem, in one product for all times.
         G = (G.reshape(-1, m) @ P[0].T).reshape(G.shape) if len(P) == 1 else G @ P[p].mT
-        X[p, at] = G[..., :split].mT @ G[..., split:] if split else squared(G)
+        out = X[p, at] if isinstance(at, slice) else None
+        found = np.matmul(G[..., :split].mT, G[..., split:], out) if split else squared(G, out)
+        if out is None:
+            X[p, at] = found
     return X.reshape(*stack, *t.shape, *X.shape[-2:])
 
 
@@ -116,9 +119,10 @@ def brackets(
     direct, whole = np.ones(root.shape[:2], bool), np.hypot.reduce(size, axis=1)[:, None]
     longest = np.log(np.maximum(root[:, -1] * whole, TINY)) + 2 * t[-1] * rise  # D grows with t
     if not ((size > UNEVEN * whole) & (longest <= np.log(DIRECT))).all():
-        present = (entries.sum(2) > noise()) & (size >= SMALLEST * size.max(1)[:, None])
+        error = noise()
+        present = (entries.sum(2) > error) & (size >= SMALLEST * size.max(1)[:, None])
         size = np.where(present, size, 0)
-        limit = limits(size, noise())[:, None]
+        limit = limits(size, error)[:, None]
         direct = (np.log(root) + 2 * t * rise[:, None] <= limit).all(-1)
     row = np.ascontiguousarray(W.mT) / positive(size)[:, None]
     # The squares b b^T of all times of one problem are one product.
@@ -135,7 +139,7 @@ def brackets(
         return
     # To numbers that can be squared: W by a power of two, D against it.
     unit = np.ldexp(1.0, np.frexp(np.maximum(entries.max((1, 2)), 1e-160))[1])[:, None]
-    W, error = flushed(np.where(size > 0, 1 / unit, 0)[..., None] * W), noise() / unit
+    W, error = flushed(np.where(size > 0, 1 / unit, 0)[..., None] * W), error / unit
     # M = W1^(-1) max(D1, 1)^(-1), with W1 the rows that grow most
     left = ~direct.all(1)
     well, inverse = inverses(W, np.logical_and(left, (size[:, -k:] > 0).all(1)))
