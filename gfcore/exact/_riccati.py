@@ -11,8 +11,8 @@ M^T (W^T D, I),
 
     X = E/D b^T C^(-1) b E/D,    C = I + c (J - I) c^T.
 
-It remains to choose an M that leaves no large number there; `limits` and `inverses` say which
-of three.
+It remains to choose an M that leaves no large number there; `longest` and `inverses` say
+which of three.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from gfcore._check import EPS, Array
 from gfcore._gauge import independent, narrowed, positive
+from gfcore._scale import squares
 from gfcore.exact._modes import TINY, quotient
 from gfcore.exact._pivots import graded
 
@@ -35,7 +36,8 @@ CHUNK = 25_000  # entries of W worked on at once: larger arrays get new memory f
 NARROW = 64  # columns, with fewer of which a copy is cheaper than what is special to squares
 MANY = 4  # matrices for each of their entries, above which LAPACK's calls cost too much
 SMALLEST = 1e-290  # beside the largest entry of W, others below this are zero
-DIRECT, UNEVEN, CONDITION = 1e5, 1e-6, 1e3  # the limits of M = I and of M = W1^(-1)/max(D1, 1)
+DIRECT, ALONE, UNEVEN = 1e5, 1e10, 1e-6  # the limits of M = I
+CONDITION = 1e3  # the limit of M = W1^(-1)/max(D1, 1)
 
 
 def from_factor(w: Array, P: Array, U: Array, t: Array, split: int = 0) -> Array:
@@ -55,8 +57,8 @@ def from_factor(w: Array, P: Array, U: Array, t: Array, split: int = 0) -> Array
     X = np.empty((len(P), t.size, split or m, m - split))
     noise = partial(rounding, P, narrow)
     for p, at, G, _ in brackets(w, P.mT @ narrow, t.ravel(), noise, thin):
-        # If it is one problem, in one product for all times.
-        G = (G.reshape(-1, m) @ P[0].T).reshape(G.shape) if len(P) == 1 else G @ P[p].mT
+        # Of one problem, in one product for all times.
+        G = (G.reshape(-1, m) @ P[p].T).reshape(G.shape) if isinstance(p, int) else G @ P[p].mT
         out = X[p, at] if isinstance(at, slice) else None
         found = np.matmul(G[..., :split].mT, G[..., split:], out) if split else squared(G, out)
         if out is None:
@@ -117,22 +119,24 @@ def brackets(
 
     K = None if J is None else J[:, None] * one
     direct, whole = np.ones(root.shape[:2], bool), np.hypot.reduce(size, axis=1)[:, None]
-    longest = np.log(np.maximum(root[:, -1] * whole, TINY)) + 2 * t[-1] * rise  # D grows with t
-    if not ((size > UNEVEN * whole) & (longest <= np.log(DIRECT))).all():
+    limit = np.log(DIRECT if k > 1 else ALONE)
+    last = np.log(np.maximum(root[:, -1] * whole, TINY)) + 2 * t[-1] * rise  # D grows with t
+    if not ((size > UNEVEN * whole) & (last <= limit)).all():
         error = noise()
         present = (entries.sum(2) > error) & (size >= SMALLEST * size.max(1)[:, None])
         size = np.where(present, size, 0)
-        limit = limits(size, error)[:, None]
-        direct = (np.log(root) + 2 * t * rise[:, None] <= limit).all(-1)
+        log_D = np.log(root) + 2 * t * rise[:, None]
+        direct = (log_D + longest(size, error)[:, None] <= limit).all(-1)
     row = np.ascontiguousarray(W.mT) / positive(size)[:, None]
-    # The squares b b^T of all times of one problem are one product.
-    together = len(W) == 1 and m < t.size and m * k * k <= 2 * CHUNK
-    pairs = (row[0] * row[0][:, None]).reshape(-1, m).T if together else row
     for p, at in chunks(direct, m * k):  # M = I
         e = np.exp(np.minimum(t[at] * rise[p], 600))  # in halves, which do not overflow
         D = (root[p, at] * e) * (size[p] * e)
         b = D[:, None] * row[p]
-        square = (D * D @ pairs).reshape(-1, k, k) if together else squared(b.mT)
+        if isinstance(p, int) and m < len(D) and m * k * k <= CHUNK:
+            pairs = (row[p] * row[p][:, None]).reshape(-1, m)
+            square = (D * D @ pairs.T).reshape(-1, k, k)  # of all times in one product
+        else:
+            square = squared(b.mT)
         square += one
         yield solved(p, at, b, None, factored(square), None if K is None else K[p])
     if direct.all():
@@ -176,35 +180,39 @@ def flushed(W: Array) -> Array:
 def chunks(mask: Mask, size: int) -> Iterator[tuple[Which, Times]]:
     """Yield the problems and times of a mask in parts, which bounds the memory.
 
-    Arrays of their numbers; or, where there is one problem, its number, and a slice of times
-    if no time between them is left out, so that nothing is copied.
+    Arrays of their numbers; or, of one problem or where times are many, a problem's number and
+    its times, as a slice if none between them is left out, so that nothing is copied.
     """
-    p, at = np.nonzero(mask)
     step = max(1, CHUNK // size)
-    for j in range(0, len(p), step):
-        some = at[j : j + step]
-        if len(mask) > 1:
-            yield p[j : j + step], some
-        else:
+    if len(mask) > 1 and 4 * mask.shape[1] < step:
+        p, at = np.nonzero(mask)
+        for j in range(0, len(p), step):
+            yield p[j : j + step], at[j : j + step]
+        return
+    for i, times in enumerate(mask):
+        at = np.flatnonzero(times)
+        for j in range(0, len(at), step):
+            some = at[j : j + step]
             gapless = some[-1] - some[0] < len(some)
-            yield 0, slice(some[0], some[-1] + 1) if gapless else some
+            yield i, slice(some[0], some[-1] + 1) if gapless else some
 
 
-def limits(size: Array, noise: Array) -> Array:
-    """Return the log D, (P, m), up to which M = I will do, from the sizes of the rows of W.
+def longest(size: Array, noise: Array) -> Array:
+    """Return the logarithms, (P, m), of what by D must not become longer than 1e5 for M = I.
 
-    That is as long as no row of D W is longer than 1e5, so that its square can be formed. A row
-    may be shorter than the numbers that it was summed from; these, too, must not become
-    longer, as their rounding error does not lie in the span of the rows, and its square is
-    seen in X. Where a row is shorter by 1e-6, it would be seen as soon as X has decayed to
-    that row.
+    These are the rows of W, of which `size` has the largest entries, as the square of D W is to
+    be formed. A row may be shorter than the numbers that it was summed from; these, too, must
+    not become longer, as their rounding error does not lie in the span of the rows, and its
+    square is seen in X. Where a row is shorter by 1e-6, it would be seen as soon as X has
+    decayed to that row. In one column no row is lost beside another: there the end is 1e10, as
+    e^(2tw) loses digits where tw is large.
     """
     # P is orthogonal, so the rows that one was summed from are no longer than all of W.
     whole = np.hypot.reduce(size, axis=1)[:, None]
     source, present = np.minimum(noise / (4 * size.shape[1] * EPS), whole), size > 0
-    longest = np.log(np.maximum(size, source), out=np.full(size.shape, -np.inf), where=present)
-    longest[(present & (size < UNEVEN * source)).any(1)] = np.inf
-    return np.asarray(np.log(DIRECT) - longest)
+    result = np.log(np.maximum(size, source), out=np.full(size.shape, -np.inf), where=present)
+    result[(present & (size < UNEVEN * source)).any(1)] = np.inf
+    return np.asarray(result)
 
 
 def inverses(W: Array, well: Mask) -> tuple[Mask, Array]:
@@ -219,7 +227,7 @@ def inverses(W: Array, well: Mask) -> tuple[Mask, Array]:
         well[well] = np.linalg.slogdet(W[well, -k:])[0] != 0
         inverse[well] = np.linalg.inv(W[well, -k:])
         with np.errstate(over="ignore"):
-            lengths = [np.linalg.norm(A, axis=(1, 2)) for A in (W, inverse)]
+            lengths = [np.sqrt(squares(A)) for A in (W, inverse)]
         well &= lengths[1] <= CONDITION * np.sqrt(k) / np.maximum(lengths[0], 1e-160)
         inverse[~well] = 0
     return well, inverse

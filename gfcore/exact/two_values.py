@@ -130,7 +130,7 @@ def from_eigenvalues(h: Array, root: float, P: Array, R: Array, t: Array) -> Arr
     W, noise = P.T @ narrow, rounding(P, narrow)
     size, source = np.linalg.norm(W, axis=1), noise / (4 * N * EPS)
     present = size > noise
-    # Why rows, and rows that are differences of longer ones, are not to be long: `limits`.
+    # Why rows, and rows that are differences of longer ones, are not to be long: `_riccati`.
     longest = np.where(present, np.maximum(size, source), 0)
     even = not (present & (size < UNEVEN * source)).any()
     t = np.maximum(t, 1e-300)[:, None]  # stands for t = 0, where D is zero

@@ -336,7 +336,9 @@ def test_no_sign_is_turned_and_no_matrix_made_zero_by_the_threshold():
 
 def ways(W, noise, log_D):
     size = np.abs(W[None]).max(2)
-    direct = bool((log_D <= _riccati.limits(size, noise[None])).all())
+    direct = bool(
+        (log_D + _riccati.longest(size, noise[None]) <= np.log(_riccati.DIRECT)).all()
+    )
     return direct, not direct and bool(_riccati.inverses(W[None], np.array([True]))[0])
 
 
