@@ -34,7 +34,7 @@ Mask = NDArray[np.bool_]
 
 CHUNK = 25_000  # entries of W worked on at once: larger arrays get new memory for each result
 NARROW = 64  # columns, with fewer of which a copy is cheaper than what is special to squares
-MANY = 4  # matrices for each of their entries, above which LAPACK's calls cost too much
+MANY = 4  # matrices for each entry of one, from which a call of LAPACK for each costs more
 SMALLEST = 1e-290  # beside the largest entry of W, others below this are zero
 DIRECT, ALONE, UNEVEN = 1e5, 1e10, 1e-6  # the limits of M = I
 CONDITION = 1e3  # the limit of M = W1^(-1)/max(D1, 1)
@@ -85,8 +85,8 @@ def brackets(
     t : (T,) array
         Times >= 0.
     noise : callable
-        Rounding error of the rows of W, (P, m), asked for where it matters. A row below it is
-        zero.
+        Rounding error of the rows of W, (P, m). A row below it is zero. It is asked for only
+        where some row is shorter by 1e-6 than all of W, or grows beyond M = I.
     thin : callable
         The factor of a problem, by its number, with independent columns.
     J : (P, k) array, optional
@@ -118,6 +118,7 @@ def brackets(
         return p, at, G, one if K is None else one + c @ (K - one) @ c.mT
 
     K = None if J is None else J[:, None] * one
+    # What most often holds, that M = I will do at all times, is seen without rounding errors.
     direct, whole = np.ones(root.shape[:2], bool), np.hypot.reduce(size, axis=1)[:, None]
     limit = np.log(DIRECT if k > 1 else ALONE)
     last = np.log(np.maximum(root[:, -1] * whole, TINY)) + 2 * t[-1] * rise  # D grows with t

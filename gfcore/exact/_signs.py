@@ -101,6 +101,8 @@ def signed_solution(target: Array, start: Array, W: Array, J: Array, t: Array) -
 def single(w: Array, W: Array, t: Array, noise: Array, J: Array | None) -> tuple[Array, Array]:
     """Return G and C of one problem, whose eigenvalues have any order."""
     order, k = np.argsort(w), W.shape[1]
+    # The errors of a difference such as Z may exceed rows that are not short beside others.
+    W = np.where(np.abs(W).sum(1, keepdims=True) > noise[:, None], W, 0)
     G, C = np.empty((len(t), k, w.size)), np.empty((len(t), k, k))
     w, W, noise = w[order][None, None], W[order][None], noise[order][None]
     signs = None if J is None else J[None]
