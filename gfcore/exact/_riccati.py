@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gfcore._check import EPS, Array
-from gfcore._gauge import independent, narrowed, positive
+from gfcore._gauge import independent, narrowed
 from gfcore._scale import squares
 from gfcore.exact._modes import TINY, quotient
 from gfcore.exact._pivots import graded
@@ -128,7 +128,8 @@ def brackets(
         size = np.where(present, size, 0)
         log_D = np.log(root) + 2 * t * rise[:, None]
         direct = (log_D + longest(size, error)[:, None] <= limit).all(-1)
-    row = np.ascontiguousarray(W.mT) / positive(size)[:, None]
+    scale = np.ldexp(1.0, np.frexp(size)[1])  # powers of two round nothing
+    row, size = np.ascontiguousarray(W.mT) / scale[:, None], scale * (size > 0)
     for p, at in chunks(direct, m * k):  # M = I
         e = np.exp(np.minimum(t[at] * rise[p], 600))  # in halves, which do not overflow
         D = (root[p, at] * e) * (size[p] * e)
