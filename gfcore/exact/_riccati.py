@@ -246,7 +246,7 @@ def orthonormal(b: Array, c: Array | None, inverse: Array, both: bool) -> tuple[
     stack = np.empty((count, k, m + k))
     b, c = np.matmul(inverse, b, out=stack[..., :m]), inverse if c is None else inverse @ c
     stack[..., m:] = c
-    for _ in range(3):
+    for _ in range(3 if both or k > 1 else 0):  # one row alone has no condition
         excess = squared(stack.mT)
         excess -= one
         worst = max(excess.max(), -excess.min())
