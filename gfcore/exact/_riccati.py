@@ -34,7 +34,7 @@ Mask = NDArray[np.bool_]
 
 CHUNK = 25_000  # entries of W worked on at once: larger arrays get new memory for each result
 NARROW = 64  # columns, with fewer of which a copy is cheaper than what is special to squares
-MANY = 4  # matrices for each entry of one, from which a call of LAPACK for each costs more
+MANY = 4  # matrices for each entry of one, from which they are orthogonalized all at once
 SMALLEST = 1e-290  # beside the largest entry of W, others below this are zero
 DIRECT, ALONE, UNEVEN = 1e5, 1e10, 1e-6  # the limits of M = I
 CONDITION = 1e3  # the limit of M = W1^(-1)/max(D1, 1)
@@ -111,9 +111,9 @@ def brackets(
     root = np.sqrt(4 * t * quotient(np.expm1(z), z, 1.0))
 
     def solved(
-        p: Which, at: Times, b: Array, c: Array | None, inverse: Array, K: Array | None
+        p: Which, at: Times, b: Array, c: Array | None, K: Array | None, hard: bool = False
     ) -> tuple[Which, Times, Array, Array]:
-        b, c = orthonormal(b, c, inverse, K is not None)
+        b, c = orthonormal(b, c, hard, K is not None)
         G = (np.exp(t[at] * fall[p]) / root[p, at])[:, None] * b
         return p, at, G, one if K is None else one + c @ (K - one) @ c.mT
 
@@ -133,14 +133,7 @@ def brackets(
     for p, at in chunks(direct, m * k):  # M = I
         e = np.exp(np.minimum(t[at] * rise[p], 600))  # in halves, which do not overflow
         D = (root[p, at] * e) * (size[p] * e)
-        b = D[:, None] * row[p]
-        if isinstance(p, int) and m < len(D) and m * k * k <= CHUNK:
-            pairs = (row[p] * row[p][:, None]).reshape(-1, m)
-            square = (D * D @ pairs.T).reshape(-1, k, k)  # of all times in one product
-        else:
-            square = squared(b.mT)
-        square += one
-        yield solved(p, at, b, None, factored(square), None if K is None else K[p])
+        yield solved(p, at, D[:, None] * row[p], None, None if K is None else K[p])
     if direct.all():
         return
     # To numbers that can be squared: W by a power of two, D against it.
@@ -162,8 +155,7 @@ def brackets(
         b *= np.minimum(np.minimum(root1, 1) * e * e, 1)[..., None]
         log_D1 = np.log(root1) + 2 * growth
         c = inverse[p].mT * np.exp(-np.maximum(log_D1, 0))[..., None]
-        square = squared(b.mT) + squared(c.mT)
-        yield solved(p, at, b, c, factored(square), None if K is None else K[p])
+        yield solved(p, at, b, c, None if K is None else K[p])
     # M = Q max(S, 1)^(-1); Q is left to K
     for i in map(int, np.flatnonzero(left & ~well)):
         factor = flushed(thin(i) / unit[i])
@@ -171,7 +163,7 @@ def brackets(
             own = None if J is None else J[i]
             D = unit[i] * root[i, at]
             b, c, turned = graded(up[:, i], D, t[at], factor, error[i], k, own)
-            yield solved(i, at, b, c, triangle(b, c), turned)
+            yield solved(i, at, b, c, turned, hard=True)
 
 
 def flushed(W: Array) -> Array:
@@ -235,18 +227,42 @@ def inverses(W: Array, well: Mask) -> tuple[Mask, Array]:
     return well, inverse
 
 
-def orthonormal(b: Array, c: Array | None, inverse: Array, both: bool) -> tuple[Array, Array]:
+def orthonormal(b: Array, c: Array | None, hard: bool, both: bool) -> tuple[Array, Array]:
     """Return rows (b, c), (N, k, m + k), that span the given ones, but are orthonormal.
 
-    As c, None is I; `inverse` is L^(-1), where L L^T = b b^T + c c^T. What the condition has
-    cost is mended by steps of the polar decomposition, of order three. Only if `both` are asked
-    for is c what belongs to b to the last digit.
+    As c, None is I. Many small matrices are orthogonalized row by row, all at once, and each
+    row twice, as once loses what the condition is. Others are taken one by one, by a Cholesky
+    factor, and what the condition has cost is mended by steps of the polar decomposition, of
+    order three; unless it is `hard` that is little enough for the square to be formed. Only if
+    `both` are asked for is c what belongs to b to the last digit.
     """
+    from scipy.linalg.lapack import dtrtri  # type: ignore[import-untyped]
+
     (count, k, m), one = b.shape, np.eye(b.shape[1])
+    if count >= MANY * k * k and not hard:
+        rows = np.empty((k, m + k, count))
+        rows[:, :m] = b.transpose(1, 2, 0)
+        rows[:, m:] = one[..., None] if c is None else c.transpose(1, 2, 0)
+        for i, row in enumerate(rows):
+            for _ in range(2 * (i > 0)):
+                along = np.einsum("ijt,jt->it", rows[:i], row)
+                row -= np.einsum("it,ijt->jt", along, rows[:i])
+            row /= np.sqrt(np.einsum("jt,jt->t", row, row))
+        stack = np.ascontiguousarray(rows.transpose(2, 0, 1))
+        return stack[..., :m], stack[..., m:]
+    if hard and c is not None:
+        R = np.asarray(np.linalg.qr(np.concatenate([b, c], axis=2).mT, mode="r"))
+        inverse = np.ascontiguousarray(R.mT)
+    else:
+        square = squared(b.mT)
+        square += one if c is None else squared(c.mT)
+        inverse = np.asarray(np.linalg.cholesky(square))
+    for matrix in inverse.mT:
+        dtrtri(matrix, 0, 0, 1)  # in place; by position, as names would take a third more time
     stack = np.empty((count, k, m + k))
     b, c = np.matmul(inverse, b, out=stack[..., :m]), inverse if c is None else inverse @ c
     stack[..., m:] = c
-    for _ in range(3 if both or k > 1 else 0):  # one row alone has no condition
+    for _ in range(3):
         excess = squared(stack.mT)
         excess -= one
         worst = max(excess.max(), -excess.min())
@@ -258,36 +274,6 @@ def orthonormal(b: Array, c: Array | None, inverse: Array, both: bool) -> tuple[
         if worst <= 1e-5:
             break
     return b, stack[..., m:]
-
-
-def factored(square: Array) -> Array:
-    """Return L^(-1) of each of a stack of matrices L L^T."""
-    count, k = square.shape[:2]
-    if count < MANY * k * k:
-        return inverted(np.asarray(np.linalg.cholesky(square)))
-    # Elimination that makes [L L^T, I] to [L^T, L^(-1)], row by row, of all matrices at once.
-    rows = np.zeros((k, 2 * k, count))
-    rows[:, :k], rows[range(k), range(k, 2 * k)] = square.transpose(1, 2, 0), 1
-    for i in range(k):
-        part = rows[i:, i : k + i + 1]  # elsewhere there are zeros
-        part[0] /= np.sqrt(part[0, 0])
-        part[1:] -= part[0, 1 : k - i, None] * part[0]
-    return np.ascontiguousarray(rows[:, k:].transpose(2, 0, 1))
-
-
-def triangle(b: Array, c: Array) -> Array:
-    """Return L^(-1), where L L^T = b b^T + c c^T, none of which is formed."""
-    R = np.asarray(np.linalg.qr(np.concatenate([b, c], axis=2).mT, mode="r"))
-    return inverted(np.ascontiguousarray(R.mT))
-
-
-def inverted(L: Array) -> Array:
-    """Return the inverse of each of a stack of lower triangular matrices, in its place."""
-    from scipy.linalg.lapack import dtrtri  # type: ignore[import-untyped]
-
-    for matrix in L.mT:
-        dtrtri(matrix, 0, 0, 1)  # by position, as names would take a third more time
-    return L
 
 
 def squared(A: Array, out: Array | None = None) -> Array:

@@ -34,17 +34,7 @@ from gfcore._gauge import independent, narrowed
 from gfcore.exact._basis import tilted
 from gfcore.exact._modes import mean_decay
 from gfcore.exact._pivots import graded
-from gfcore.exact._riccati import (
-    DIRECT,
-    UNEVEN,
-    Times,
-    chunks,
-    factored,
-    orthonormal,
-    rounding,
-    squared,
-    triangle,
-)
+from gfcore.exact._riccati import DIRECT, UNEVEN, Times, chunks, orthonormal, rounding, squared
 from gfcore.exact.identity import identity_imbalance
 from gfcore.state import Weights
 
@@ -140,18 +130,17 @@ def from_eigenvalues(h: Array, root: float, P: Array, R: Array, t: Array) -> Arr
     direct = even & ((D * longest).max(1) <= DIRECT)
     M = np.empty((t.size, N, N))
 
-    def put(at: Times, b: Array, c: Array | None, inverse: Array) -> None:
-        b, _ = orthonormal(b, c, inverse, both=False)
+    def put(at: Times, b: Array, c: Array | None, hard: bool) -> None:
+        b, _ = orthonormal(b, c, hard, both=False)
         own = root * D[at, None] * np.eye(N)
         G = np.concatenate([(E[at] / D[at])[:, None] * b, own], axis=1)
         M[at] = squared((G.reshape(-1, N) @ P.T).reshape(G.shape))
 
     for _, at in chunks(direct[None], N * k):
-        b = np.where(present, D[at], 0)[:, None] * W.T
-        put(at, b, None, factored(squared(b.mT) + np.eye(k)))
+        put(at, np.where(present, D[at], 0)[:, None] * W.T, None, hard=False)
     thin = P.T @ independent(R)[0] if not direct.all() else W
     for _, at in chunks(~direct[None], N * k):
         one, flat = np.ones((len(D[at]), 1)), np.zeros((1, N))
         b, c, _ = graded(flat, D[at], one, thin, noise, k, None)
-        put(at, b, c, triangle(b, c))
+        put(at, b, c, hard=True)
     return M
