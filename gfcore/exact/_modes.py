@@ -85,12 +85,15 @@ def spectral_path(s: Array, lam: Array, x: Array, time: Array, unit: Array = ONE
 
 def quotient(top: Array, bottom: Array, otherwise: Array | float = 0.0) -> Array:
     """top/bottom, and `otherwise` where bottom is 0."""
-    return np.where(bottom != 0, top / np.where(bottom != 0, bottom, 1), otherwise)
+    zero = bottom == 0
+    if not zero.any():
+        return np.asarray(top / bottom)
+    return np.where(zero, otherwise, top / np.where(zero, 1, bottom))
 
 
 def mean_decay(y: Array) -> Array:
     """(1 - e^(-y))/y, the mean of e^(-s) over 0 < s < y; 1 at y = 0."""
-    return quotient(-np.expm1(-y), y, 1.0)
+    return quotient(np.expm1(-y), -y, 1.0)
 
 
 def scalar_escape(sigma: Array, x: Array) -> Array:

@@ -25,7 +25,7 @@ SPAN = 1000.0  # so far the lengths of rows that are ordered in one go may be ap
 def graded(
     up: Array, root: Array, t: Array, W: Array, noise: Array, k: int, J: Array | None
 ) -> tuple[Array, Array, Array | None]:
-    """Return max(S, 1)^(-1), T min(S, 1) and Q^T J Q at each time.
+    """Return (T min(S, 1))^T, max(S, 1)^(-1) and Q^T J Q at each time.
 
     Parameters
     ----------
@@ -40,14 +40,14 @@ def graded(
     noise : (m,) array
         Rounding error of its rows.
     k : int
-        Columns of the results; those that W does not have are 1 over 0.
+        Rows of the results; those that W has no columns for are 0 beside 1.
     J : (k,) array, optional
         To be turned, in the place of the last result.
     """
     (m, r), steps = W.shape, len(t)
     gap = (up[:, :, None] - up[:, None]).sum(0)
     growth, log_root = 2 * t * up.sum(0), np.log(root)
-    c, b = np.tile(np.eye(k), (steps, 1, 1)), np.zeros((steps, m, k))
+    c, b = np.tile(np.eye(k), (steps, 1, 1)), np.zeros((steps, k, m))
     K = np.empty((steps, k, k))
     # Rows to one length, but for a power of two: none is too short to be squared.
     power = np.round(np.log2(positive(np.abs(W).max(1)))).astype(int)
@@ -81,10 +81,10 @@ def graded(
         small = np.ldexp(length, power[chosen]) * root[at][:, chosen] * e * e
         S = np.where(log_S < 300, small, 1e130)
         c[at[:, None], column, column] = 1 / np.maximum(S, 1)
-        b[at[:, None], :, column] = (T * np.minimum(S, 1)[:, None]).mT
+        b[at[:, None], column] = (T * np.minimum(S, 1)[:, None]).mT
         if J is not None:
             K[at] = (Q.T * J) @ Q
-    return c, b, None if J is None else K
+    return b, c, None if J is None else K
 
 
 def ordered(

@@ -6,31 +6,38 @@ In the eigenbasis of Y, with X0 = W J W^T and J = +-1, (8) reads
 
 with E and D diagonal. As printed it fails twice: e^(4tw) overflows, and in the inverse what
 has grown drowns what has not, though E brings both to the same size. Here E/D, which is
-bounded, is taken apart. For any matrix M, with c over b made of the orthonormalized columns of
-M over D W M,
+bounded, is taken apart. For any matrix M, with (b, c) made of the orthonormalized rows of
+M^T (W^T D, I),
 
-    X = E/D b C^(-1) b^T E/D,    C = I + c^T (J - I) c.
+    X = E/D b^T C^(-1) b E/D,    C = I + c (J - I) c^T.
 
-It remains to choose an M that leaves no large number there; `chosen` says which of three.
+It remains to choose an M that leaves no large number there; `longest` and `inverses` say
+which of three.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gfcore._check import EPS, Array
 from gfcore._gauge import independent, narrowed
-from gfcore.exact._modes import mean_decay
+from gfcore._scale import squares
+from gfcore.exact._modes import TINY, quotient
 from gfcore.exact._pivots import graded
 
 Index = NDArray[np.intp]
+Which = int | Index
+Times = slice | Index
 Mask = NDArray[np.bool_]
 
 CHUNK = 25_000  # entries of W worked on at once: larger arrays get new memory for each result
 NARROW = 64  # columns, with fewer of which a copy is cheaper than what is special to squares
+MANY = 4  # matrices for each entry of one, from which they are orthogonalized all at once
 SMALLEST = 1e-290  # beside the largest entry of W, others below this are zero
-DIRECT, UNEVEN, CONDITION = 1e5, 1e-6, 1e3  # the limits of `chosen`
+DIRECT, ALONE, UNEVEN = 1e5, 1e10, 1e-6  # the limits of M = I
+CONDITION = 1e3  # the limit of M = W1^(-1)/max(D1, 1)
 
 
 def from_factor(w: Array, P: Array, U: Array, t: Array, split: int = 0) -> Array:
@@ -47,11 +54,15 @@ def from_factor(w: Array, P: Array, U: Array, t: Array, split: int = 0) -> Array
     def thin(i: int) -> Array:
         return np.asarray(P[i].T @ independent(U[i])[0])
 
-    above, beyond = slice(split or m), slice(split, m)
     X = np.empty((len(P), t.size, split or m, m - split))
-    for p, at, G, _ in brackets(w, P.mT @ narrow, t.ravel(), rounding(P, narrow), thin):
-        G = of(P, p) @ G
-        X[p, at] = G[:, above] @ G[:, beyond].mT
+    noise = partial(rounding, P, narrow)
+    for p, at, G, _ in brackets(w, P.mT @ narrow, t.ravel(), noise, thin):
+        # Of one problem, in one product for all times.
+        G = (G.reshape(-1, m) @ P[p].T).reshape(G.shape) if isinstance(p, int) else G @ P[p].mT
+        out = X[p, at] if isinstance(at, slice) else None
+        found = np.matmul(G[..., :split].mT, G[..., split:], out) if split else squared(G, out)
+        if out is None:
+            X[p, at] = found
     return X.reshape(*stack, *t.shape, *X.shape[-2:])
 
 
@@ -59,11 +70,11 @@ def brackets(
     w: Array,
     W: Array,
     t: Array,
-    noise: Array,
+    noise: Callable[[], Array],
     thin: Callable[[int], Array],
     J: Array | None = None,
-) -> Iterator[tuple[Index, Index, Array, Array]]:
-    """Yield G and C with X(t) = G C^(-1) G^T in the eigenbasis of Y, for X0 = W diag(J) W^T.
+) -> Iterator[tuple[Which, Times, Array, Array]]:
+    """Yield G and C with X(t) = G^T C^(-1) G in the eigenbasis of Y, for X0 = W diag(J) W^T.
 
     Parameters
     ----------
@@ -73,8 +84,9 @@ def brackets(
         Factors of X0 in the eigenbasis of Y.
     t : (T,) array
         Times >= 0.
-    noise : (P, m) array
-        Rounding error of the rows of W. A row below it is zero.
+    noise : callable
+        Rounding error of the rows of W, (P, m). A row below it is zero. It is asked for only
+        where some row is shorter by 1e-6 than all of W, or grows beyond M = I.
     thin : callable
         The factor of a problem, by its number, with independent columns.
     J : (P, k) array, optional
@@ -83,65 +95,75 @@ def brackets(
 
     Yields
     ------
-    p, at : (N,) arrays
-        Numbers of problems and of times. Each pair comes once.
-    G : (N, m, k) array
+    p, at
+        Of which problems and which times, N in all, as of `chunks`. Each pair comes once.
+    G : (N, k, m) array
     C : (N, k, k) array
         Symmetric, with eigenvalues in [-1, 1]; as many are negative as are in J until the
         first escape, and one is zero there.
     """
     m, k = W.shape[1:]
-    total, one = w.sum(0), np.eye(k)
-    up = np.where(total > 0, w, 0)
-    rise, fall = up.sum(0), np.maximum(-total, 0)
-    # To numbers that can be squared: W by a power of two, D against it.
-    unit = np.exp2(np.round(np.log2(np.maximum(np.abs(W).max((1, 2)), 1e-160))))[:, None]
-    W = flushed(np.where((np.abs(W).sum(2) > noise)[..., None], W / unit[..., None], 0))
-    noise = noise / unit
+    total, one, entries = w.sum(0), np.eye(k), np.abs(W)
+    size = entries.max(2)
+    rise, fall = np.maximum(total, 0), np.minimum(2 * total, 0)
     t = np.maximum(t, 1e-280)[:, None]  # stands for t = 0, where D is zero
-    root = unit[:, None] * np.sqrt(4 * t * mean_decay(4 * t * np.abs(total)[:, None]))
-    log_D = np.log(root) + 2 * t * rise[:, None]
-    direct, well, inverse = chosen(W, noise, log_D)
-
-    def grown(p: Index, at: Index) -> Array:
-        low = log_D[p, at] < 350  # a W of 1e-305 in the least unit is 1e-145
-        e = np.exp(np.where(low, t[at] * rise[p], 0))
-        return np.where(low, root[p, at] * e * e, 1e152)  # D, as far as numbers go
+    z = t * (-4 * np.abs(total))[:, None]
+    root = np.sqrt(4 * t * quotient(np.expm1(z), z, 1.0))
 
     def solved(
-        p: Index, at: Index, c: Array | None, b: Array, K: Array | None, hard: bool = False
-    ) -> tuple[Index, Index, Array, Array]:
-        c, b = orthonormal(c, b, hard, K is not None)
-        G = (unit[p] * np.exp(-2 * t[at] * fall[p]) / root[p, at])[..., None] * b
-        return p, at, G, one if K is None else one + c.mT @ (K - one) @ c
+        p: Which, at: Times, b: Array, c: Array | None, K: Array | None, hard: bool = False
+    ) -> tuple[Which, Times, Array, Array]:
+        b, c = orthonormal(b, c, hard, K is not None)
+        G = (np.exp(t[at] * fall[p]) / root[p, at])[:, None] * b
+        return p, at, G, one if K is None else one + c @ (K - one) @ c.mT
 
     K = None if J is None else J[:, None] * one
+    # What most often holds, that M = I will do at all times, is seen without rounding errors.
+    direct, whole = np.ones(root.shape[:2], bool), np.hypot.reduce(size, axis=1)[:, None]
+    limit = np.log(DIRECT if k > 1 else ALONE)
+    last = np.log(np.maximum(root[:, -1] * whole, TINY)) + 2 * t[-1] * rise  # D grows with t
+    if not ((size > UNEVEN * whole) & (last <= limit)).all():
+        error = noise()
+        present = (entries.sum(2) > error) & (size >= SMALLEST * size.max(1)[:, None])
+        size = np.where(present, size, 0)
+        log_D = np.log(root) + 2 * t * rise[:, None]
+        direct = (log_D + longest(size, error)[:, None] <= limit).all(-1)
+    scale = np.ldexp(1.0, np.frexp(size)[1])  # powers of two round nothing
+    row, size = np.ascontiguousarray(W.mT) / scale[:, None], scale * (size > 0)
     for p, at in chunks(direct, m * k):  # M = I
-        b = grown(p, at)[..., None] * of(W, p)
-        yield solved(p, at, None, b, None if K is None else of(K, p))
+        e = np.exp(np.minimum(t[at] * rise[p], 600))  # in halves, which do not overflow
+        D = (root[p, at] * e) * (size[p] * e)
+        yield solved(p, at, D[:, None] * row[p], None, None if K is None else K[p])
     if direct.all():
         return
+    # To numbers that can be squared: W by a power of two, D against it.
+    unit = np.ldexp(1.0, np.frexp(np.maximum(entries.max((1, 2)), 1e-160))[1])[:, None]
+    W, error = flushed(np.where(size > 0, 1 / unit, 0)[..., None] * W), error / unit
     # M = W1^(-1) max(D1, 1)^(-1), with W1 the rows that grow most
-    share = W[:, :-k] @ inverse
-    gap = (up[:, :, :-k, None] - up[:, :, None, -k:]).sum(0)
+    left = ~direct.all(1)
+    well, inverse = inverses(W, np.logical_and(left, (size[:, -k:] > 0).all(1)))
+    up = np.where(total > 0, w, 0)
+    share = inverse.mT @ W[:, :-k].mT
+    gap = (up[:, :, None, :-k] - up[:, :, -k:, None]).sum(0)
     for p, at in chunks(well[:, None] & ~direct, m * k):
-        c = of(inverse, p) * np.exp(-np.maximum(log_D[p, at, None, -k:], 0))
-        b = np.zeros((len(p), m, k))
-        b[:, range(m - k, m), range(k)] = 1
-        if m > k:
-            ratio = root[p, at, :-k, None] / root[p, at, None, -k:]
-            b[:, :-k] = of(share, p) * ratio * np.exp(2 * t[at, None] * of(gap, p))
-        b *= np.minimum(grown(p, at)[:, None, -k:], 1)
-        yield solved(p, at, c, b, None if K is None else of(K, p))
+        root1, growth = unit[p] * root[p, at, -k:], t[at] * rise[p][..., -k:]
+        b = np.zeros((len(root1), k, m))
+        b[:, range(k), range(m - k, m)] = 1
+        ratio = root[p, at, None, :-k] / root[p, at, -k:, None]
+        b[..., : m - k] = share[p] * ratio * np.exp(2 * t[at, None] * gap[p])
+        e = np.exp(np.minimum(growth, 350))
+        b *= np.minimum(np.minimum(root1, 1) * e * e, 1)[..., None]
+        log_D1 = np.log(root1) + 2 * growth
+        c = inverse[p].mT * np.exp(-np.maximum(log_D1, 0))[..., None]
+        yield solved(p, at, b, c, None if K is None else K[p])
     # M = Q max(S, 1)^(-1); Q is left to K
-    for i in np.flatnonzero(~well & ~direct.all(1)):
-        factor = flushed(thin(int(i)) / unit[i])
+    for i in map(int, np.flatnonzero(left & ~well)):
+        factor = flushed(thin(i) / unit[i])
         for _, at in chunks(~direct[[i]], m * k):
-            p = np.full(len(at), i)
-            c, b, turned = graded(
-                up[:, i], root[i, at], t[at], factor, noise[i], k, J if J is None else J[i]
-            )
-            yield solved(p, at, c, b, turned, hard=True)
+            own = None if J is None else J[i]
+            D = unit[i] * root[i, at]
+            b, c, turned = graded(up[:, i], D, t[at], factor, error[i], k, own)
+            yield solved(i, at, b, c, turned, hard=True)
 
 
 def flushed(W: Array) -> Array:
@@ -149,89 +171,115 @@ def flushed(W: Array) -> Array:
     return np.where(np.abs(W) < SMALLEST, 0, W)
 
 
-def of(A: Array, p: Index) -> Array:
-    """Return what belongs to the problems p; if there is but one, for all times at once."""
-    return A if len(A) == 1 else A[p]
+def chunks(mask: Mask, size: int) -> Iterator[tuple[Which, Times]]:
+    """Yield the problems and times of a mask in parts, which bounds the memory.
 
-
-def chunks(mask: Mask, size: int) -> Iterator[tuple[Index, Index]]:
-    """Yield the problems and times of a mask in parts, which bounds the memory."""
-    p, at = np.nonzero(mask)
+    Arrays of their numbers; or, of one problem or where times are many, a problem's number and
+    its times, as a slice if none between them is left out, so that nothing is copied.
+    """
     step = max(1, CHUNK // size)
-    for j in range(0, len(p), step):
-        yield p[j : j + step], at[j : j + step]
+    if len(mask) > 1 and 4 * mask.shape[1] < step:
+        p, at = np.nonzero(mask)
+        for j in range(0, len(p), step):
+            yield p[j : j + step], at[j : j + step]
+        return
+    for i, times in enumerate(mask):
+        at = np.flatnonzero(times)
+        for j in range(0, len(at), step):
+            some = at[j : j + step]
+            gapless = some[-1] - some[0] < len(some)
+            yield i, slice(some[0], some[-1] + 1) if gapless else some
 
 
-def chosen(W: Array, noise: Array, log_D: Array) -> tuple[Mask, Mask, Array]:
-    """Say where M = I will do, (P, T), and else M = W1^(-1)/max(D1, 1), (P,); return W1^(-1).
+def longest(size: Array, noise: Array) -> Array:
+    """Return the logarithms, (P, m), of what by D must not become longer than 1e5 for M = I.
 
-    M = I as long as no row of D W is longer than 1e5, so that its square can be formed. A row
-    may be shorter than the numbers that it was summed from; these, too, must not become
-    longer, as their rounding error does not lie in the span of the rows, and its square is
-    seen in X. Where a row is shorter by 1e-6, it would be seen as soon as X has decayed to
-    that row.
+    These are the rows of W, of which `size` has the largest entries, as the square of D W is to
+    be formed. A row may be shorter than the numbers that it was summed from; these, too, must
+    not become longer, as their rounding error does not lie in the span of the rows, and its
+    square is seen in X. Where a row is shorter by 1e-6, it would be seen as soon as X has
+    decayed to that row. In one column no row is lost beside another: there the end is 1e10, as
+    e^(2tw) loses digits where tw is large.
+    """
+    # P is orthogonal, so the rows that one was summed from are no longer than all of W.
+    whole = np.hypot.reduce(size, axis=1)[:, None]
+    source, present = np.minimum(noise / (4 * size.shape[1] * EPS), whole), size > 0
+    result = np.log(np.maximum(size, source), out=np.full(size.shape, -np.inf), where=present)
+    result[(present & (size < UNEVEN * source)).any(1)] = np.inf
+    return np.asarray(result)
 
-    W1 are the k rows that grow most. M = W1^(-1)/max(D1, 1) leaves nothing below that grows,
-    but costs the condition of W, 1e3 at most, in digits. All others are left to `_pivots`.
+
+def inverses(W: Array, well: Mask) -> tuple[Mask, Array]:
+    """Say where M = W1^(-1)/max(D1, 1) will do, (P,), and return W1^(-1).
+
+    W1 are the k rows that grow most. That M leaves nothing below that grows, but costs the
+    condition of W, 1e3 at most, in digits. All others are left to `_pivots`.
     """
     k = W.shape[2]
-    size = np.fmax(np.sqrt(np.vecdot(W, W)), np.abs(W).max(2))  # squares may underflow
-    # P is orthogonal, so the rows that one was summed from are no longer than all of W.
-    whole = np.sqrt(np.vecdot(size, size))[:, None]
-    source = np.minimum(noise / (4 * W.shape[1] * EPS), whole)
-    even = ~((size > 0) & (size < UNEVEN * source)).any(1)
-    with np.errstate(divide="ignore"):
-        longest = np.log(np.where(size > 0, np.maximum(size, source), 0))
-    direct = ((log_D + longest[:, None]).max(-1) <= np.log(DIRECT)) & even[:, None]
-    well, inverse = ~direct.all(1) & (size[:, -k:] > 0).all(1), np.zeros((len(W), k, k))
+    inverse = np.zeros((len(W), k, k))
     if well.any():
         well[well] = np.linalg.slogdet(W[well, -k:])[0] != 0
         inverse[well] = np.linalg.inv(W[well, -k:])
         with np.errstate(over="ignore"):
-            lengths = [np.linalg.norm(A, axis=(1, 2)) for A in (W, inverse)]
+            lengths = [np.sqrt(squares(A)) for A in (W, inverse)]
         well &= lengths[1] <= CONDITION * np.sqrt(k) / np.maximum(lengths[0], 1e-160)
         inverse[~well] = 0
-    return direct, well, inverse
+    return well, inverse
 
 
-def orthonormal(c: Array | None, b: Array, hard: bool, both: bool) -> tuple[Array, Array]:
-    """Return (c over b) (c^T c + b^T b)^(-1/2) in its parts, up to a rotation; c None is I.
+def orthonormal(b: Array, c: Array | None, hard: bool, both: bool) -> tuple[Array, Array]:
+    """Return rows (b, c), (N, k, m + k), that span the given ones, but are orthonormal.
 
-    What the condition has cost is mended by steps of the polar decomposition, of order three;
-    unless it is `hard` that is little enough for the square to be formed.
+    As c, None is I. Many small matrices are orthogonalized row by row, all at once, and each
+    row twice, as once loses what the condition is. Others are taken one by one, by a Cholesky
+    factor, and what the condition has cost is mended by steps of the polar decomposition, of
+    order three; unless it is `hard` that is little enough for the square to be formed. Only if
+    `both` are asked for is c what belongs to b to the last digit.
     """
     from scipy.linalg.lapack import dtrtri  # type: ignore[import-untyped]
 
-    one, high = np.eye(b.shape[-1]), b.shape[-2]
+    (count, k, m), one = b.shape, np.eye(b.shape[1])
+    if count >= MANY * k * k and not hard:
+        rows = np.empty((k, m + k, count))
+        rows[:, :m] = b.transpose(1, 2, 0)
+        rows[:, m:] = one[..., None] if c is None else c.transpose(1, 2, 0)
+        for i, row in enumerate(rows):
+            for _ in range(2 * (i > 0)):
+                along = np.einsum("ijt,jt->it", rows[:i], row)
+                row -= np.einsum("it,ijt->jt", along, rows[:i])
+            row /= np.sqrt(np.einsum("jt,jt->t", row, row))
+        stack = np.ascontiguousarray(rows.transpose(2, 0, 1))
+        return stack[..., :m], stack[..., m:]
     if hard and c is not None:
-        R = np.asarray(np.linalg.qr(np.concatenate([c, b], axis=1), mode="r"))
-        L = np.ascontiguousarray(R.mT)
+        R = np.asarray(np.linalg.qr(np.concatenate([b, c], axis=2).mT, mode="r"))
+        inverse = np.ascontiguousarray(R.mT)
     else:
-        L = np.linalg.cholesky(squared(b) + (one if c is None else squared(c)))
-    inverse = L.mT
-    for matrix in inverse:
+        square = squared(b.mT)
+        square += one if c is None else squared(c.mT)
+        inverse = np.asarray(np.linalg.cholesky(square))
+    for matrix in inverse.mT:
         dtrtri(matrix, 0, 0, 1)  # in place; by position, as names would take a third more time
-    stack = np.empty((len(b), high + len(one), len(one)))
-    b, c = np.matmul(b, inverse, out=stack[:, :high]), inverse if c is None else c @ inverse
-    stack[:, high:] = c
+    stack = np.empty((count, k, m + k))
+    b, c = np.matmul(inverse, b, out=stack[..., :m]), inverse if c is None else inverse @ c
+    stack[..., m:] = c
     for _ in range(3):
-        # In place: new memory would cost more than the products.
-        excess = squared(stack, out=L)
+        excess = squared(stack.mT)
         excess -= one
         worst = max(excess.max(), -excess.min())
         if worst > 1e-8:
             excess -= 0.75 * (excess @ excess)
         excess *= -0.5
         part = stack if both or worst > 1e-5 else b
-        part += part @ excess
+        part += excess @ part
         if worst <= 1e-5:
             break
-    return stack[:, high:], b
+    return b, stack[..., m:]
 
 
 def squared(A: Array, out: Array | None = None) -> Array:
-    """Return A^T A. BLAS has a way of its own for that, which loses where A is narrow."""
-    return np.asarray(np.matmul(A.mT, A.copy() if A.shape[-1] < NARROW else A, out=out))
+    """Return A^T A. BLAS has a way of its own for that, which loses where it is narrow."""
+    narrow = A.shape[-1] < NARROW
+    return np.asarray(np.matmul(A.mT, A.copy(order="K") if narrow else A, out=out))
 
 
 def rounding(P: Array, A: Array) -> Array:

@@ -82,9 +82,9 @@ def signed_solution(target: Array, start: Array, W: Array, J: Array, t: Array) -
         raise FiniteEscapeError(escape)
     G, C = single(w, W, t, noise, J)
     c, V = np.linalg.eigh(C)
-    G = G @ V
-    H = G / np.where(np.abs(c) < EPS, np.copysign(EPS, c), c)[:, None]
-    X = H @ G.mT
+    G = V.mT @ G
+    H = G / np.where(np.abs(c) < EPS, np.copysign(EPS, c), c)[..., None]
+    X = G.mT @ H
     if exists:
         # Two expressions for one matrix: the second is the accurate one near X0 = Y_-,
         # where C loses its digits, the first where X decays and Y_- + Z loses its own.
@@ -93,7 +93,7 @@ def signed_solution(target: Array, start: Array, W: Array, J: Array, t: Array) -
         first = np.linalg.norm(H, axis=(1, 2)) ** 2
         first[np.abs(c).min(1) < 100 * EPS] = np.inf
         second = np.linalg.norm(down) + np.linalg.norm(K, axis=(1, 2)) ** 2
-        X = np.where((first <= second)[:, None, None], X, np.diag(down) + K @ K.mT)
+        X = np.where((first <= second)[:, None, None], X, np.diag(down) + K.mT @ K)
     X = P @ X @ P.T
     return np.asarray((X + X.mT) / 2)
 
@@ -101,10 +101,13 @@ def signed_solution(target: Array, start: Array, W: Array, J: Array, t: Array) -
 def single(w: Array, W: Array, t: Array, noise: Array, J: Array | None) -> tuple[Array, Array]:
     """Return G and C of one problem, whose eigenvalues have any order."""
     order, k = np.argsort(w), W.shape[1]
-    G, C = np.empty((len(t), w.size, k)), np.empty((len(t), k, k))
+    # The errors of a difference such as Z may exceed rows that are not short beside others.
+    W = np.where(np.abs(W).sum(1, keepdims=True) > noise[:, None], W, 0)
+    G, C = np.empty((len(t), k, w.size)), np.empty((len(t), k, k))
     w, W, noise = w[order][None, None], W[order][None], noise[order][None]
-    for _, at, g, c in brackets(w, W, t, noise, lambda _: W[0], None if J is None else J[None]):
-        G[at[:, None], order], C[at] = g, c
+    signs = None if J is None else J[None]
+    for _, at, g, c in brackets(w, W, t, lambda: noise, lambda _: W[0], signs):
+        G[at], C[at] = g[..., np.argsort(order)], c
     return G, C
 
 

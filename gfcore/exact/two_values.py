@@ -34,7 +34,7 @@ from gfcore._gauge import independent, narrowed
 from gfcore.exact._basis import tilted
 from gfcore.exact._modes import mean_decay
 from gfcore.exact._pivots import graded
-from gfcore.exact._riccati import DIRECT, UNEVEN, Index, chunks, orthonormal, rounding
+from gfcore.exact._riccati import DIRECT, UNEVEN, Times, chunks, orthonormal, rounding, squared
 from gfcore.exact.identity import identity_imbalance
 from gfcore.state import Weights
 
@@ -120,7 +120,7 @@ def from_eigenvalues(h: Array, root: float, P: Array, R: Array, t: Array) -> Arr
     W, noise = P.T @ narrow, rounding(P, narrow)
     size, source = np.linalg.norm(W, axis=1), noise / (4 * N * EPS)
     present = size > noise
-    # Why rows, and rows that are differences of longer ones, are not to be long: `chosen`.
+    # Why rows, and rows that are differences of longer ones, are not to be long: `_riccati`.
     longest = np.where(present, np.maximum(size, source), 0)
     even = not (present & (size < UNEVEN * source)).any()
     t = np.maximum(t, 1e-300)[:, None]  # stands for t = 0, where D is zero
@@ -130,17 +130,17 @@ def from_eigenvalues(h: Array, root: float, P: Array, R: Array, t: Array) -> Arr
     direct = even & ((D * longest).max(1) <= DIRECT)
     M = np.empty((t.size, N, N))
 
-    def put(at: Index, c: Array, b: Array, hard: bool) -> None:
-        _, b = orthonormal(c, b, hard, both=False)
-        own = root * D[at, :, None] * np.eye(N)
-        G = P @ np.concatenate([(E[at] / D[at])[..., None] * b, own], axis=-1)
-        M[at] = G @ G.mT
+    def put(at: Times, b: Array, c: Array | None, hard: bool) -> None:
+        b, _ = orthonormal(b, c, hard, both=False)
+        own = root * D[at, None] * np.eye(N)
+        G = np.concatenate([(E[at] / D[at])[:, None] * b, own], axis=1)
+        M[at] = squared((G.reshape(-1, N) @ P.T).reshape(G.shape))
 
     for _, at in chunks(direct[None], N * k):
-        put(at, np.eye(k)[None], np.where(present, D[at], 0)[..., None] * W, hard=False)
+        put(at, np.where(present, D[at], 0)[:, None] * W.T, None, hard=False)
     thin = P.T @ independent(R)[0] if not direct.all() else W
     for _, at in chunks(~direct[None], N * k):
-        one, flat = np.ones((len(at), 1)), np.zeros((1, N))
-        c, b, _ = graded(flat, D[at], one, thin, noise, k, None)
-        put(at, c, b, hard=True)
+        one, flat = np.ones((len(D[at]), 1)), np.zeros((1, N))
+        b, c, _ = graded(flat, D[at], one, thin, noise, k, None)
+        put(at, b, c, hard=True)
     return M

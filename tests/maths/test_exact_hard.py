@@ -198,6 +198,16 @@ def test_two_layers_whose_products_underflow_are_learned_in_time(u, v):
         assert np.abs(block - A * np.array(x)[:, None] @ C.T).max() < 1e-11
 
 
+@pytest.mark.parametrize("small", [1e-140, 1e-160, 1e-200, 1e-280])
+@pytest.mark.parametrize("grown", [1e-3, 1.0, 9e4, 1e7])
+def test_a_row_far_below_the_others_is_learned_in_time(small, grown):
+    t = np.log(grown / small) / 200  # when it has grown by e^(2tw), w = 100
+    X = exact.symmetric(np.diag([-1.0, 100.0]), [[1.0], [small]], t)
+    with mp.workdps(400):
+        Y, U = mp.diag([-1, 100]), mp.matrix([1, mp.mpf(small)])
+        assert distance(X, reference.riccati(Y, U * U.T, 1, [mp.mpf(t)])[0]) <= 1e-12
+
+
 @pytest.mark.parametrize("t", [1.0, 20.0, 1e6])
 def test_a_hidden_unit_is_kept_however_small(t):
     U0 = np.array([[1.0, 2.0, 1e-30], [1.0, 2.0, 0.0], [1.0, 2.0, -1e-30]])
@@ -325,8 +335,11 @@ def test_no_sign_is_turned_and_no_matrix_made_zero_by_the_threshold():
 
 
 def ways(W, noise, log_D):
-    direct, square, _ = _riccati.chosen(W[None], np.atleast_2d(noise), log_D[None])
-    return bool(direct.all()), bool(square.all())
+    size = np.abs(W[None]).max(2)
+    direct = bool(
+        (log_D + _riccati.longest(size, noise[None]) <= np.log(_riccati.DIRECT)).all()
+    )
+    return direct, not direct and bool(_riccati.inverses(W[None], np.array([True]))[0])
 
 
 def test_the_rule_at_its_edges():
