@@ -371,6 +371,19 @@ def test_the_three_ways_agree_where_they_meet(monkeypatch, limit):
     assert not np.array_equal(other, expected)
 
 
+@pytest.mark.parametrize("k", range(1, 9))
+@pytest.mark.parametrize("apart", [1.0, 1e-4])
+def test_many_times_together_are_those_times_one_by_one(k, apart):
+    rng = np.random.default_rng(k)
+    A, U = rng.standard_normal((k + 2, k + 2)), rng.standard_normal((k + 2, k))
+    U[:, 1:] = U[:, :1] + apart * U[:, 1:]
+    t = np.linspace(0, 3, 300)
+    X = exact.symmetric(A + A.T, U, t)[::29]
+    one = np.array([exact.symmetric(A + A.T, U, a) for a in t[::29]])
+    size = np.linalg.norm(one, axis=(1, 2))
+    assert (np.linalg.norm(X - one, axis=(1, 2)) <= 1e-13 * size).all()
+
+
 @pytest.mark.parametrize("t", [100.0, 1e6])
 def test_many_rows_far_apart_are_ordered_in_parts(t):
     rng = np.random.default_rng(8)
