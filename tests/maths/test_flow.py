@@ -1076,6 +1076,25 @@ def test_a_problem_that_fails_is_named_and_the_others_are_kept(monkeypatch):
         flow.solve([[1.0]], far, [0.0, 50.0])
 
 
+def test_large_problems_that_fail_are_not_numbers_and_others_are(monkeypatch):
+    large = flow._large
+
+    def refuse(Y, nudged, R, *rest):
+        if np.abs(R).max() < 0.5:
+            raise ArithmeticError("no further")
+        return large(Y, nudged, R, *rest)
+
+    monkeypatch.setattr(flow, "_large", refuse)
+    monkeypatch.setattr(_explicit, "_LARGE", 0)
+    starts = [gf.Weights([[a]], [[a]]) for a in (0.1, 1.0)]
+    with pytest.raises(gf.BatchError, match=r"problem \(0,\) of the batch: no further") as info:
+        flow.solve_many([[1.0]], starts, [0.0, 1.0, 50.0])
+    path = info.value.result
+    assert np.isnan(path.X[0]).all()
+    assert np.isnan(path.error_estimate[0]).all()
+    assert path.X[1, :, 0, 0] == pytest.approx(1.0, rel=1e-14)
+
+
 @pytest.mark.parametrize("size", [1e12, 1e14, 1e16, 1e18, 1e30])
 def test_what_is_too_stiff_to_follow_is_said_and_spares_the_others(size):
     # Implicit steps that left the numbers met a decomposition with an error of its own.
