@@ -52,7 +52,8 @@ def signed_factor(X: Array, size: Array) -> tuple[Array, Array]:
     """Return W (m, m) and J (m,) with X = W diag(J) W^T, J = +-1.
 
     Zero are the columns of eigenvalues, all directions scaled to one size, below the rounding
-    error of the sums that X is made of, whose terms are bounded by `size`.
+    error of the sums that X is made of, whose terms are bounded by `size`. The longest columns
+    come first, as `_pivots` has to have them.
     """
     X, size = (np.where(size < TINY, 0, A) for A in (X, size))
     scale = np.ones(X.shape[:-1])
@@ -64,6 +65,9 @@ def signed_factor(X: Array, size: Array) -> tuple[Array, Array]:
     noise = 4 * np.sqrt(X.shape[-1]) * EPS * np.linalg.norm(size, axis=(-2, -1))
     x = np.where(np.abs(x) > noise[..., None], x, 0)
     W = scale[..., None] * V * np.sqrt(np.abs(x))[..., None, :]
+    order = np.argsort(-np.abs(W).max(-2), axis=-1, kind="stable")
+    x = np.take_along_axis(x, order, -1)
+    W = np.take_along_axis(W, order[..., None, :], -1)
     return W, np.where(x < 0, -1.0, 1.0)
 
 
@@ -71,11 +75,11 @@ def signed_solution(target: Array, start: Array, W: Array, J: Array, t: Array) -
     """X(t) of (5) from X0 = W diag(J) W^T, (T, m, m), or FiniteEscapeError."""
     w, P = np.linalg.eigh(target)
     W, noise = P.T @ W, rounding(P, W)
-    # Z0 = X0 - Y_- in the eigenbasis of Y; only where it is not >= 0 does X(t) escape.
-    down = np.minimum(w, 0)
-    size = np.abs(P.T) @ np.abs(start) @ np.abs(P)
-    size += np.diag((np.diagonal(np.abs(P.T) @ np.abs(target) @ np.abs(P))) * (w < 0))
-    Z, signs = signed_factor(P.T @ start @ P - np.diag(down), size)
+    # Only where Z0 = X0 - Y_- is not >= 0 does X(t) escape. It is formed as X0 is given: in the
+    # eigenbasis of Y small entries would be lost beside large ones.
+    down, A = np.minimum(w, 0), np.abs(P)
+    size = np.abs(start) + A * (np.diagonal(A.T @ np.abs(target) @ A) * (w < 0)) @ A.T
+    Z, signs = signed_factor(start - (P * down) @ P.T, size)
     exists = bool((signs > 0).all())
     escape = np.inf if exists else escape_time(w, W, J, noise)
     if (t >= escape * (1 - 1e-12)).any():
@@ -88,8 +92,8 @@ def signed_solution(target: Array, start: Array, W: Array, J: Array, t: Array) -
     if exists:
         # Two expressions for one matrix: the second is the accurate one near X0 = Y_-,
         # where C loses its digits, the first where X decays and Y_- + Z loses its own.
-        noise = 4 * w.size * EPS * np.sqrt(np.diagonal(size))
-        K, _ = single(np.abs(w), Z, t, noise, None)
+        noise = 4 * w.size * EPS * np.sqrt(np.diagonal(A.T @ size @ A))
+        K, _ = single(np.abs(w), P.T @ Z, t, noise, None)
         first = np.linalg.norm(H, axis=(1, 2)) ** 2
         first[np.abs(c).min(1) < 100 * EPS] = np.inf
         second = np.linalg.norm(down) + np.linalg.norm(K, axis=(1, 2)) ** 2

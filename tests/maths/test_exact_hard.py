@@ -304,6 +304,30 @@ def test_tiny_negative_eigenvalues_decide(kind, size):
         assert max(after) > 1e6
 
 
+@pytest.mark.parametrize("size", [1e-12, 1e-20, 1e-40, 1e-100])
+@pytest.mark.parametrize("m", [2, 3])
+def test_a_tiny_negative_direction_decides_where_eigenvectors_mix_it_with_others(m, size):
+    rng = np.random.default_rng(m)
+    P = orthogonal(rng, m)
+    Y = (P * [2.5, 1.2, 0.7][:m]) @ P.T
+    Y = (Y + Y.T) / 2
+    X0 = np.diag([1.0, -size, 3.0 * size][:m])
+    with pytest.raises(FiniteEscapeError) as raised:
+        exact.riccati(Y, X0, 1e6)
+    escape = raised.value.time
+    with mp.workdps(600):
+        Ym, Xm = mp.matrix(Y.tolist()), mp.matrix(X0.tolist())
+        t = [mp.mpf(escape * a) for a in (0.5, 0.9, 1 - 1e-11, 1 + 1e-11)]
+        expected = reference.riccati(Ym, Xm, m, t)
+        got = exact.riccati(Y, X0, [float(a) for a in t[:2]])
+        for X, right in zip(got, expected, strict=False):
+            assert distance(X, right) < 1e-12
+        before, after = (mp.eigsy(X, eigvals_only=True) for X in expected[2:])
+        assert min(before) < -1e6
+        assert min(after) > 0
+        assert max(after) > 1e6
+
+
 def test_no_sign_is_turned_and_no_matrix_made_zero_by_the_threshold():
     rng = np.random.default_rng(4)
     for _ in range(200):
