@@ -17,6 +17,8 @@ from gfcore._check import EPS, Array
 from gfcore.exact._modes import TINY, scalar_escape
 from gfcore.exact._riccati import brackets, rounding
 
+CLEAR = 1e-6  # of eigenvalues up to 1: no rounding error is as large
+
 
 class FiniteEscapeError(ArithmeticError):
     """The solution leaves every bound at a finite time, held in `.time`.
@@ -75,13 +77,15 @@ def signed_solution(target: Array, start: Array, W: Array, J: Array, t: Array) -
     """X(t) of (5) from X0 = W diag(J) W^T, (T, m, m), or FiniteEscapeError."""
     w, P = np.linalg.eigh(target)
     W, noise = P.T @ W, rounding(P, W)
-    # Only where Z0 = X0 - Y_- is not >= 0 does X(t) escape. It is formed as X0 is given: in the
-    # eigenbasis of Y small entries would be lost beside large ones.
-    down, A = np.minimum(w, 0), np.abs(P)
-    size = np.abs(start) + A * (np.diagonal(A.T @ np.abs(target) @ A) * (w < 0)) @ A.T
-    Z, signs = signed_factor(start - (P * down) @ P.T, size)
+    # Z0 = X0 - Y_- in the eigenbasis of Y; only where it is not >= 0 does X(t) escape.
+    down = np.minimum(w, 0)
+    size = np.abs(P.T) @ np.abs(start) @ np.abs(P)
+    size += np.diag((np.diagonal(np.abs(P.T) @ np.abs(target) @ np.abs(P))) * (w < 0))
+    Z, signs = signed_factor(P.T @ start @ P - np.diag(down), size)
     exists = bool((signs > 0).all())
-    escape = np.inf if exists else escape_time(w, W, J, noise)
+    # There small entries of X0 are lost beside large ones, but not in its factor.
+    escape = escape_time(w, W, J, noise, CLEAR if exists else 0.0)
+    exists &= escape == np.inf
     if (t >= escape * (1 - 1e-12)).any():
         raise FiniteEscapeError(escape)
     G, C = single(w, W, t, noise, J)
@@ -92,8 +96,8 @@ def signed_solution(target: Array, start: Array, W: Array, J: Array, t: Array) -
     if exists:
         # Two expressions for one matrix: the second is the accurate one near X0 = Y_-,
         # where C loses its digits, the first where X decays and Y_- + Z loses its own.
-        noise = 4 * w.size * EPS * np.sqrt(np.diagonal(A.T @ size @ A))
-        K, _ = single(np.abs(w), P.T @ Z, t, noise, None)
+        noise = 4 * w.size * EPS * np.sqrt(np.diagonal(size))
+        K, _ = single(np.abs(w), Z, t, noise, None)
         first = np.linalg.norm(H, axis=(1, 2)) ** 2
         first[np.abs(c).min(1) < 100 * EPS] = np.inf
         second = np.linalg.norm(down) + np.linalg.norm(K, axis=(1, 2)) ** 2
@@ -112,12 +116,12 @@ def single(w: Array, W: Array, t: Array, noise: Array, J: Array | None) -> tuple
     return G, C
 
 
-def escape_time(w: Array, W: Array, J: Array, noise: Array) -> float:
+def escape_time(w: Array, W: Array, J: Array, noise: Array, least: float) -> float:
     """Time at which J + W^T D^2 W first becomes singular.
 
     D^2 grows with t, so its eigenvalues do too: the first to reach zero is the largest of the
     negative ones. No start as long as X0 escapes earlier than in the direction in which Y is
-    largest.
+    largest. If it does not exceed `least` in the end, it is at zero but for rounding: infinite.
     """
     from scipy.optimize import brentq  # type: ignore[import-untyped]
 
@@ -129,7 +133,7 @@ def escape_time(w: Array, W: Array, J: Array, noise: Array) -> float:
 
     longest = np.array([-(np.linalg.norm(W) ** 2)])
     earliest, latest = np.log(scalar_escape(w[-1:], longest)[0]) - 1e-3, np.log(_check.LARGEST)
-    if earliest >= latest or eigenvalue(latest) <= 0:
+    if earliest >= latest or eigenvalue(latest) <= least:
         return np.inf  # after all times, or X0 - Y_- is below zero only by rounding
     root = brentq(eigenvalue, earliest, latest, xtol=1e-15, rtol=4 * EPS, maxiter=1000)
     return float(np.exp(root))
