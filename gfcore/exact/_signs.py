@@ -100,7 +100,7 @@ def signed_solution(target: Array, start: Array, W: Array, J: Array, t: Array) -
         K, _ = single(np.abs(w), Z, t, noise, None)
         first = np.linalg.norm(H, axis=(1, 2)) ** 2
         first[np.abs(c).min(1) < 100 * EPS] = np.inf
-        second = np.linalg.norm(down) + np.linalg.norm(K, axis=(1, 2)) ** 2
+        second = np.linalg.norm(size) + np.linalg.norm(K, axis=(1, 2)) ** 2
         X = np.where((first <= second)[:, None, None], X, np.diag(down) + K @ K.mT)
     X = P @ X @ P.T
     return np.asarray((X + X.mT) / 2)
