@@ -115,8 +115,11 @@ def _whole(name: str, value: object) -> None:
     """Raise ValueError where an array of `value` would drop or reinterpret a part of it."""
     if type(value) is np.ndarray and value.dtype.kind in "iuf":
         return  # which is most often so, and takes the least time
-    raw = value.obj if isinstance(value, memoryview) and value.itemsize == 1 else value
-    if isinstance(raw, bytes | bytearray):
+    raw = isinstance(value, bytes | bytearray)
+    if isinstance(value, memoryview) and value.itemsize == 1:
+        whole = value.obj  # of which it may show the bytes
+        raw = isinstance(whole, bytes | bytearray) or memoryview(whole).itemsize > 1
+    if raw:
         raise ValueError(f"{name} must be real numbers, got raw bytes: {type(value).__name__}")
     if isinstance(value, Sequence) and not isinstance(value, str | bytes | memoryview | range):
         for part in value:

@@ -69,12 +69,13 @@ class _Start(NamedTuple):
     Z: Array  # (B, m+n, k), with 0 for hidden units that are all rounding
     C: Array | None  # (B, k, k), None if all are I
     lost: Array | None  # of each row of R in Z C, with what rounds it, (B, m+n); None for 0
+    mixed: NDArray[np.bool_]  # whether the units of Z are rotated ones, (B,)
 
     def part(self, s: slice, root: Array | float = 1.0) -> _Start:
         """Return some of the starts, and their rows over `root`, (m+n, 1)."""
         C, lost = (None if a is None else a[s] for a in (self.C, self.lost))
         lost = None if lost is None else lost / np.ravel(root)
-        return _Start(self.R[s] / root, self.Z[s] / root, C, lost)
+        return _Start(self.R[s] / root, self.Z[s] / root, C, lost, self.mixed[s])
 
 
 def _start(U: Array, V: Array) -> _Start:
@@ -85,13 +86,14 @@ def _start(U: Array, V: Array) -> _Start:
     R = narrowed(U, V)
     rows, k = R.shape[1:]
     wide = U.shape[2] > k
+    mixed = np.full(len(R), wide)
     H = R / positive(np.abs(R).max(2))[..., None]
     if not wide:  # else a rotation has mixed units, and rounded all alike
         H /= positive(np.abs(H).max(1))[:, None]
     s = np.linalg.svd(H, compute_uv=False)
     doubtful = np.flatnonzero((s > _NEAR * s[:, :1]).sum(1) < R.any(axis=1).sum(axis=1))
     if not doubtful.size:
-        return _Start(R, R, None, None)
+        return _Start(R, R, None, None, mixed)
     C, lost = np.eye(k)[None].repeat(len(R), 0), np.zeros((len(R), rows))
     Z, changed = R.copy(), False
     for i in doubtful:
@@ -100,14 +102,14 @@ def _start(U: Array, V: Array) -> _Start:
         r = len(c)
         if r == min(whole.any(axis=0).sum(), k):
             continue
-        changed = True
+        changed = mixed[i] = True
         Z[i], Z[i, :, :r] = 0, z
         if wide:
             R[i] = Z[i]
         else:
             C[i], C[i, :r] = 0, c
         lost[i] = np.abs(whole - z @ c).sum(1) + EPS * np.abs(whole).max(1)
-    return _Start(R, Z, C, lost) if changed else _Start(R, R, None, None)
+    return _Start(R, Z, C, lost, mixed) if changed else _Start(R, R, None, None, mixed)
 
 
 def _flow(
@@ -120,16 +122,18 @@ def _flow(
     Z, C = start.Z, start.C
     more = 0.0 if start.lost is None else _regained(Y, start.lost, ~np.any(Z, axis=1))
     bases: _Bases = (None, None)
+    grain = _grain(Z, start.mixed)
     if Sigma is None:
         m = Y.shape[1]
         Y, Z, bases = _few_rows(Y, Z)
+        grain = _by(bases, grain, m, _rounded)
         if isinstance(more, np.ndarray):
             more = _by(bases, more, m, lambda basis: basis.mT)
     explicit = Sigma is None and _explicit.suits(Y[0].size * Z.shape[2])
     modes = _order_of_learning(Y, Z)
-    unseen = _unseen(modes, t) + _shifted(modes, Z, t)
+    unseen = _unseen(modes, t) + _shifted(modes, grain, t)
     turn = modes.G if explicit else _apart(Y, Z, modes.G)
-    Z = np.stack([_nudged(modes, Z) + more, Z])
+    Z = np.stack([_nudged(modes, Z, grain) + more, Z])
     if turn is not None:
         Z, C = Z @ turn, turn.mT if C is None else turn.mT @ C
     if explicit:
@@ -165,12 +169,13 @@ def _few_rows(Y: Array, R: Array) -> tuple[Array, Array, _Bases]:
     """Return Y and R in bases of the rows of U and V that move, None where all do."""
     (m, n), k = Y.shape[1:], R.shape[2]
     U, V, U_basis, V_basis = R[:, :m], R[:, m:], None, None
+    # Y first, and products: what U and V have along Y may be small beside their other rows.
     if n > k + m:
-        V_basis, T = np.linalg.qr(np.concatenate([V, Y.mT], axis=2))
-        V, Y = T[:, :, :k], T[:, :, k:].mT
+        V_basis, T = np.linalg.qr(np.concatenate([Y.mT, V], axis=2))
+        V, Y = V_basis.mT @ V, T[:, :, :m].mT
     if m > k + n:
-        U_basis, T = np.linalg.qr(np.concatenate([U, Y], axis=2))
-        U, Y = T[:, :, :k], T[:, :, k:]
+        U_basis, T = np.linalg.qr(np.concatenate([Y, U], axis=2))
+        U, Y = U_basis.mT @ U, T[:, :, :n]
     return Y, np.concatenate([U, V], axis=1), (U_basis, V_basis)
 
 
@@ -482,14 +487,27 @@ def _order_of_learning(Y: Array, R: Array) -> _Modes:
     return _Modes(Phi, Psi, G, sigma[..., : L.shape[-1]], np.abs(L))
 
 
+def _grain(R: Array, mixed: NDArray[np.bool_]) -> Array:
+    """Return what the entries of R have been rounded at: where units are mixed, their rows."""
+    used = R.any(axis=1, keepdims=True)
+    rows = _norm(R[..., None, :])[..., None] * used
+    rows /= np.sqrt(positive(used.sum(axis=2, keepdims=True)))
+    return np.where(mixed[:, None, None], rows, np.abs(R))
+
+
+def _rounded(basis: Array) -> Array:
+    """Return by what the grain of rows is multiplied in a basis: it rounds, and a product."""
+    return 2 * np.abs(basis.mT)
+
+
 def _spread(P: Array, W: Array, G: Array) -> Array:
     """Return how P^T W G (B, r) is spread by errors of the entries of W, for each its size."""
     top = positive(np.abs(W).max(axis=(-2, -1), keepdims=True))
     return np.asarray(top[..., 0] * (P**2 * ((W / top) ** 2 @ G**2)).sum(-2) ** 0.5)
 
 
-def _shifted(modes: _Modes, R: Array, t: Array) -> Array:
-    """Return what rounding errors of the starts R in their modes become, (B, T).
+def _shifted(modes: _Modes, grain: Array, t: Array) -> Array:
+    """Return what rounding errors of starts of this grain become in their modes, (B, T).
 
     It has grown with the mode, x = sigma z / (1 + z) with z = (size / 2)^2 exp(2 sigma t) /
     sigma, and is forgotten when that is learned. Where noise is all, see `_undecided`.
@@ -498,7 +516,7 @@ def _shifted(modes: _Modes, R: Array, t: Array) -> Array:
     (m, _), q = Phi.shape[-2:], sigma.shape[-1]
     noise = (
         _spread(P[..., :q], half, G[..., :q])
-        for P, half in ((Phi, R[..., :m, :]), (Psi, R[..., m:, :]))
+        for P, half in ((Phi, grain[..., :m, :]), (Psi, grain[..., m:, :]))
     )
     with np.errstate(divide="ignore", invalid="ignore"):
         share = EPS * np.hypot(*noise) / size
@@ -539,23 +557,25 @@ def _apart(Y: Array, R: Array, G: Array) -> Array | None:
     return np.where(small, G, np.eye(G.shape[-1])) if small.any() else None
 
 
-def _nudged(modes: _Modes, R: Array) -> Array:
+def _nudged(modes: _Modes, R: Array, grain: Array) -> Array:
     """Return each R a few rounding errors away, so that one sees how they are magnified.
 
     A rounding error matters most in a mode of Y that sets out from almost nothing. The modes
     do so in the order in which they are learned, each in the hidden unit of G that those before
-    it leave free. There the change is one standard deviation, outwards; a random one alone may
-    happen to miss it.
+    it leave free. There the change is one standard deviation, outwards; in all others it is
+    that as well, of U and of V to the same side. A random one alone may happen to miss it.
     """
     Phi, Psi, G, *_ = modes
-    m, size = Phi.shape[-2], np.abs(R).max(axis=(-2, -1), keepdims=True)
+    m, size = Phi.shape[-2], grain.max(axis=(-2, -1), keepdims=True)
     size[size == 0] = 1.0
-    change = R / size * _noise(R.shape[-2:])
-    G = G[..., : Phi.shape[-1]]
-    for side, vectors in (slice(m), Phi), (slice(m, None), Psi):
-        P, part = vectors[..., : G.shape[-1]], change[..., side, :]
-        spread = (P**2 * ((R[..., side, :] / size) ** 2 @ G**2)).sum(-2, keepdims=True) ** 0.5
-        part += P * (spread - (P * (part @ G)).sum(-2, keepdims=True)) @ G.mT
+    grain = grain / size
+    change = grain * _noise(R.shape[-2:])
+    signs = np.copysign(1.0, _noise((Phi.shape[-1], G.shape[-1])))
+    np.fill_diagonal(signs, 1.0)
+    for side, P in (slice(m), Phi), (slice(m, None), Psi):
+        part = change[..., side, :]
+        spread = ((P**2).mT @ (grain[..., side, :] ** 2 @ G**2)) ** 0.5
+        part += P @ (signs * spread - P.mT @ (part @ G)) @ G.mT
     return np.asarray(R + 4 * EPS * size * change)
 
 
@@ -873,15 +893,18 @@ def solve_regularized(
         free = np.arange(B.shape[1]) >= free.size
         lost = np.abs(left).sum(1) + EPS * np.abs(whole).max(1)
         more = _regained(target[None], lost[None], free[None])
-    (y,), (R,), bases = _few_rows(target[None], np.where(free, 0, whole @ B)[None])
+    R = np.where(free, 0, whole @ B)[None]
+    grain = _grain(R, np.array([B.shape[1] < k]))
+    (y,), (R,), bases = _few_rows(target[None], R)
+    grain = _by(bases, grain, m, _rounded)
     imbalance = B.T @ imbalance @ B
     faster = float(_norm(target)) + _pushed(imbalance)
     times, asked = _watched(np.atleast_1d(moments), faster, tol)
     modes = _order_of_learning(y[None], R[None])
-    (unseen,) = _unseen(modes, times) + _shifted(modes, R[None], times)
+    (unseen,) = _unseen(modes, times) + _shifted(modes, grain, times)
     if free.any():
         more = _by(bases, more, m, lambda basis: basis.mT)
-    both = np.stack([(_nudged(modes, R[None]) + more)[0], R])
+    both = np.stack([(_nudged(modes, R[None], grain) + more)[0], R])
     if (turn := _apart(y[None], R[None], modes.G)) is not None:
         both, B, imbalance = both @ turn[0], B @ turn[0], turn[0].T @ imbalance @ turn[0]
     begun = [Reached(np.empty((times.size, *r.shape)), 0, 0.0, r, None) for r in both]

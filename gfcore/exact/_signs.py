@@ -17,6 +17,8 @@ from gfcore._check import EPS, Array
 from gfcore.exact._modes import TINY, scalar_escape
 from gfcore.exact._riccati import brackets, rounding
 
+CLEAR = 1e-6  # of eigenvalues up to 1: no rounding error is as large
+
 
 class FiniteEscapeError(ArithmeticError):
     """The solution leaves every bound at a finite time, held in `.time`.
@@ -52,7 +54,8 @@ def signed_factor(X: Array, size: Array) -> tuple[Array, Array]:
     """Return W (m, m) and J (m,) with X = W diag(J) W^T, J = +-1.
 
     Zero are the columns of eigenvalues, all directions scaled to one size, below the rounding
-    error of the sums that X is made of, whose terms are bounded by `size`.
+    error of the sums that X is made of, whose terms are bounded by `size`. The longest columns
+    come first, as `_pivots` has to have them.
     """
     X, size = (np.where(size < TINY, 0, A) for A in (X, size))
     scale = np.ones(X.shape[:-1])
@@ -64,6 +67,9 @@ def signed_factor(X: Array, size: Array) -> tuple[Array, Array]:
     noise = 4 * np.sqrt(X.shape[-1]) * EPS * np.linalg.norm(size, axis=(-2, -1))
     x = np.where(np.abs(x) > noise[..., None], x, 0)
     W = scale[..., None] * V * np.sqrt(np.abs(x))[..., None, :]
+    order = np.argsort(-np.abs(W).max(-2), axis=-1, kind="stable")
+    x = np.take_along_axis(x, order, -1)
+    W = np.take_along_axis(W, order[..., None, :], -1)
     return W, np.where(x < 0, -1.0, 1.0)
 
 
@@ -77,7 +83,9 @@ def signed_solution(target: Array, start: Array, W: Array, J: Array, t: Array) -
     size += np.diag((np.diagonal(np.abs(P.T) @ np.abs(target) @ np.abs(P))) * (w < 0))
     Z, signs = signed_factor(P.T @ start @ P - np.diag(down), size)
     exists = bool((signs > 0).all())
-    escape = np.inf if exists else escape_time(w, W, J, noise)
+    # There small entries of X0 are lost beside large ones, but not in its factor.
+    escape = escape_time(w, W, J, noise, CLEAR if exists else 0.0)
+    exists &= escape == np.inf
     if (t >= escape * (1 - 1e-12)).any():
         raise FiniteEscapeError(escape)
     G, C = single(w, W, t, noise, J)
@@ -92,7 +100,7 @@ def signed_solution(target: Array, start: Array, W: Array, J: Array, t: Array) -
         K, _ = single(np.abs(w), Z, t, noise, None)
         first = np.linalg.norm(H, axis=(1, 2)) ** 2
         first[np.abs(c).min(1) < 100 * EPS] = np.inf
-        second = np.linalg.norm(down) + np.linalg.norm(K, axis=(1, 2)) ** 2
+        second = np.linalg.norm(size) + np.linalg.norm(K, axis=(1, 2)) ** 2
         X = np.where((first <= second)[:, None, None], X, np.diag(down) + K.mT @ K)
     X = P @ X @ P.T
     return np.asarray((X + X.mT) / 2)
@@ -111,12 +119,12 @@ def single(w: Array, W: Array, t: Array, noise: Array, J: Array | None) -> tuple
     return G, C
 
 
-def escape_time(w: Array, W: Array, J: Array, noise: Array) -> float:
+def escape_time(w: Array, W: Array, J: Array, noise: Array, least: float) -> float:
     """Time at which J + W^T D^2 W first becomes singular.
 
     D^2 grows with t, so its eigenvalues do too: the first to reach zero is the largest of the
     negative ones. No start as long as X0 escapes earlier than in the direction in which Y is
-    largest.
+    largest. If it does not exceed `least` in the end, it is at zero but for rounding: infinite.
     """
     from scipy.optimize import brentq  # type: ignore[import-untyped]
 
@@ -128,7 +136,7 @@ def escape_time(w: Array, W: Array, J: Array, noise: Array) -> float:
 
     longest = np.array([-(np.linalg.norm(W) ** 2)])
     earliest, latest = np.log(scalar_escape(w[-1:], longest)[0]) - 1e-3, np.log(_check.LARGEST)
-    if earliest >= latest or eigenvalue(latest) <= 0:
+    if earliest >= latest or eigenvalue(latest) <= least:
         return np.inf  # after all times, or X0 - Y_- is below zero only by rounding
     root = brentq(eigenvalue, earliest, latest, xtol=1e-15, rtol=4 * EPS, maxiter=1000)
     return float(np.exp(root))

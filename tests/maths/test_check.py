@@ -97,6 +97,7 @@ def test_array_copies_whatever_holds_real_numbers(value):
         (bytearray(b"12"), r"Y must be real numbers, got raw bytes: bytearray"),
         ([b"12"], r"Y must be real numbers, got raw bytes: bytes"),
         (memoryview(b"12"), r"Y must be real numbers, got raw bytes: memoryview"),
+        (memoryview(MATRIX.copy()).cast("B"), r"Y must be real numbers, got raw bytes"),
         ([memoryview(bytearray(b"12"))], r"Y must be real numbers, got raw bytes: memoryview"),
         (cyclic(), r"Y must be a real array, but holds itself"),
         ([["1", "2"]], r"Y must be real numbers, got text, shape \(1, 2\)"),

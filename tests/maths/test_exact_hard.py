@@ -314,6 +314,59 @@ def test_tiny_negative_eigenvalues_decide(kind, size):
         assert max(after) > 1e6
 
 
+@pytest.mark.parametrize("size", [1e-12, 1e-20, 1e-40, 1e-100])
+@pytest.mark.parametrize("m", [2, 3])
+def test_a_tiny_negative_direction_decides_where_eigenvectors_mix_it_with_others(m, size):
+    rng = np.random.default_rng(m)
+    P = orthogonal(rng, m)
+    Y = (P * [2.5, 1.2, 0.7][:m]) @ P.T
+    Y = (Y + Y.T) / 2
+    X0 = np.diag([1.0, -size, 3.0 * size][:m])
+    with pytest.raises(FiniteEscapeError) as raised:
+        exact.riccati(Y, X0, 1e6)
+    escape = raised.value.time
+    with mp.workdps(600):
+        Ym, Xm = mp.matrix(Y.tolist()), mp.matrix(X0.tolist())
+        t = [mp.mpf(escape * a) for a in (0.5, 0.9, 1 - 1e-11, 1 + 1e-11)]
+        expected = reference.riccati(Ym, Xm, m, t)
+        got = exact.riccati(Y, X0, [float(a) for a in t[:2]])
+        for X, right in zip(got, expected, strict=False):
+            assert distance(X, right) < 1e-12
+        before, after = (mp.eigsy(X, eigvals_only=True) for X in expected[2:])
+        assert min(before) < -1e6
+        assert min(after) > 0
+        assert max(after) > 1e6
+
+
+@pytest.mark.parametrize("size", [1e-15, 1e-16, 1e-17, 1e-40])
+def test_a_start_below_the_rounding_error_of_a_singular_target_is_itself(size):
+    # The least eigenvalue of Y is 0, and -3e-17 as computed: beside X0 that is no zero.
+    Y = np.array([[1.775647538052626, 0.6311662987778252], [0.0, 0.22435246194737327]])
+    Y[1, 0] = Y[0, 1]
+    X0 = size * np.array([[0.675255785902719, 0.10370255152271923], [0.0, 6.1705e-4]])
+    X0[1, 0] = X0[0, 1]
+    assert np.linalg.eigvalsh(X0)[0] < 0
+    assert np.abs(exact.riccati(Y, X0, 0.0) - X0).max() <= 4e-15 * np.abs(X0).max()
+
+
+@pytest.mark.parametrize("size", [1e-20, 1e-60])
+def test_a_tiny_negative_start_escapes_from_a_target_of_both_signs(size):
+    rng = np.random.default_rng(5)
+    P, a = orthogonal(rng, 3), rng.standard_normal(3)
+    Y = (P * [1.5, 0.8, -1.0]) @ P.T
+    Y, X0 = (Y + Y.T) / 2, np.diag([1.0, 0.0, 0.0]) * 1e-9 - size * np.outer(a, a)
+    with pytest.raises(FiniteEscapeError) as raised:
+        exact.riccati(Y, X0, 1e6)
+    with mp.workdps(400):
+        Ym, Xm = mp.matrix(Y.tolist()), mp.matrix(X0.tolist())
+        t = [mp.mpf(raised.value.time) * a for a in (1 - mp.mpf(1e-9), 1 + mp.mpf(1e-9))]
+        before, after = (
+            mp.eigsy(X, eigvals_only=True) for X in reference.riccati(Ym, Xm, 3, t)
+        )
+        assert min(before) < -1e6
+        assert max(after) > 1e6
+
+
 def test_no_sign_is_turned_and_no_matrix_made_zero_by_the_threshold():
     rng = np.random.default_rng(4)
     for _ in range(200):

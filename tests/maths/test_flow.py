@@ -1459,6 +1459,48 @@ def test_a_layer_of_zeros_is_zero_at_the_start_and_right_just_after():
     assert size(path.X[1] - t * Y @ V @ V.T) < 1e-7 * size(path.X[1])
 
 
+def test_what_a_target_sees_of_a_start_keeps_its_digits_beside_larger_rows():
+    # v' = u_1 - v |u|^2, of which a rotation of the rows that mixes u_1 with the others, a
+    # million times as large, leaves ten digits.
+    u, v, t = np.array([[3e-7], [0.6], [0.2], [-0.1]]), 1e-6, np.array([0.5, 3.4])
+    Y = np.eye(4, 1)
+    R = longer(Y, gf.Weights(u, [[v]]), t)
+    exact = (R[:, :4] @ R[:, 4:].mT).astype(float)
+    start, turned = gf.Weights(u, [[v]]), gf.Weights([[v]], u)
+    for rtol in (1e-4, 1e-12):
+        for X in flow.solve(Y, start, t, rtol).X, flow.solve(Y.T, turned, t, rtol).X.mT:
+            assert (size(X - exact) <= rtol * size(exact)).all()
+        # The penalty has rounding errors of its own.
+        path = flow.solve_regularized(Y, start, start.Q, t, rtol)
+        assert (size(path.X - exact) <= path.error_estimate).all()
+
+
+def among_equal_modes(seed, m, n, k, flip):
+    """Y of equal singular values, and a start almost at rest, or almost opposite to Y."""
+    rng = np.random.default_rng(seed)
+    P, B, G = (np.linalg.qr(rng.standard_normal((a, a))).Q for a in (m, n, k))
+    r = min(m, n)
+    U, V = np.outer(P[:, 0], G[0]), np.outer(B[:, 0], G[0]) * (-1 if flip else 1)
+    eps = 10 ** rng.uniform(-11, -7)
+    U, V = (W + eps * rng.standard_normal(W.shape) for W in (U, V))
+    return P[:, :r] @ B[:, :r].T, gf.Weights(U, V), -np.log(eps) * np.array([0.3, 0.8, 1.2])
+
+
+@pytest.mark.parametrize(
+    ("m", "n", "k", "flip"),
+    [(4, 4, 9, False), (4, 2, 1, True), (3, 3, 5, True), (1, 3, 6, True)],
+)
+def test_the_estimate_knows_what_a_rotation_of_rows_or_units_has_rounded(m, n, k, flip):
+    # The entries of what is rotated are as wrong as what they were mixed from, and where modes
+    # are equal no single direction is that of the one that counts.
+    for seed in range(8):
+        Y, start, t = among_equal_modes(seed, m, n, k, flip)
+        R = longer(Y, start, t)
+        exact = (R[:, :m] @ R[:, m:].mT).astype(float)
+        path = flow.solve(Y, start, t, 1e-12)
+        assert (size(path.X - exact) <= path.error_estimate).all(), seed
+
+
 def test_the_smallest_numbers_overflow_nowhere():
     U, V, Y = (5e-324 * np.ones(shape) for shape in [(3, 5), (4, 5), (3, 4)])
     with np.errstate(all="raise"):
