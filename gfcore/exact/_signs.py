@@ -95,18 +95,19 @@ def triangular(X: Array, size: Array, scale: Array) -> tuple[Array, Array]:
     root = np.sqrt(np.diagonal(size))
     size = np.maximum(size, root[:, None] * root)
     T, filled, noise = np.eye(m), 0, np.zeros_like(X)  # what is left is T X T^T
-    while (X := np.where(np.abs(X) > noise, X, 0)).any():
+    while (alive := (np.abs(X) > noise).any(1)).any():
+        X = X * alive * alive[:, None]
         own = scales(np.abs(X))
         here, error = (A / own[:, None] / own for A in (X, noise))
-        k = np.where(X.any(1), own * scale, 0).argmax()
+        k = np.where(alive, own * scale, 0).argmax()
         j = np.abs(here[k]).argmax()
         pivots = [k]
-        if abs(here[k, k]) <= PIVOT * abs(here[k, j]):
+        if abs(here[k, k]) <= max(PIVOT * abs(here[k, j]), error[k, k]):
             pair = np.ix_([k, j], [k, j])
             pivots = [k, j]
             if np.abs(np.linalg.eigvalsh(here[pair])).min() <= np.linalg.norm(error[pair]):
                 pivots = [j]
-                if abs(here[j, j]) <= PIVOT * abs(here[k, j]):
+                if abs(here[j, j]) <= max(PIVOT * abs(here[k, j]), error[j, j]):
                     X[k, j] = X[j, k] = 0
                     continue
         inverse = np.linalg.inv(here[np.ix_(pivots, pivots)])
@@ -117,10 +118,11 @@ def triangular(X: Array, size: Array, scale: Array) -> tuple[Array, Array]:
         K[part, part] = inverse / unit
         filled += len(pivots)
         X = X - own[:, None] * (share @ here[pivots]) * own
+        X = (X + X.T) / 2
         share = own[:, None] * share / own[pivots]
         T = T - share @ T[pivots]
         X[pivots], X[:, pivots], T[pivots] = 0, 0, 0
-        noise = 4 * np.sqrt(m) * EPS * np.abs(T) @ size @ np.abs(T.T)
+        noise = 4 * m * EPS * np.abs(T) @ size @ np.abs(T.T)
     return W, K
 
 

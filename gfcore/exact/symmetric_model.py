@@ -101,7 +101,7 @@ def riccati(Y: ArrayLike, X0: ArrayLike, t: ArrayLike) -> Array:
     _check.shape("X0", start, target.shape, "Y")
     time = _check.times(t)
     W, K = signed_factor(start, np.abs(start))
-    negative = (K != np.eye(K.shape[-1])).any((-2, -1))
+    negative = (K - np.eye(K.shape[-1])).any((-2, -1))
     if not negative.any():
         w, P = np.linalg.eigh(target)
         return from_factor(w[None], P, W, time)
