@@ -89,19 +89,22 @@ def triangular(X: Array, size: Array, scale: Array) -> tuple[Array, Array]:
     """Return W and K with W K^(-1) W^T = D X D, D = diag(scale), for one X scaled to one size.
 
     It is Bunch's and Kaufman's L D L^T with pivots of order one and two, of which the next is
-    the row that is longest in D X D; after each, what is left is scaled to one size again.
+    the row that is longest in D X D; after each, what is left is scaled to one size again, but
+    for rows below their rounding error. K holds the inverses of the pivots, scaled to 1: their
+    own eigenvectors would lose a diagonal that is small, or zero, beside the other entries.
     """
     m, W, K = len(X), np.zeros_like(X), np.eye(len(X))
     root = np.sqrt(np.diagonal(size))
     size = np.maximum(size, root[:, None] * root)
     T, filled, noise = np.eye(m), 0, np.zeros_like(X)  # what is left is T X T^T
     while (alive := (np.abs(X) > noise).any(1)).any():
-        X = X * alive * alive[:, None]
+        X = X * np.outer(alive, alive)
         own = scales(np.abs(X))
         here, error = (A / own[:, None] / own for A in (X, noise))
         k = np.where(alive, own * scale, 0).argmax()
         j = np.abs(here[k]).argmax()
         pivots = [k]
+        # A pivot of order one may not be rounding error, nor may one of order two be singular.
         if abs(here[k, k]) <= max(PIVOT * abs(here[k, j]), error[k, k]):
             pair = np.ix_([k, j], [k, j])
             pivots = [k, j]
@@ -142,6 +145,9 @@ def signed_solution(target: Array, start: Array, W: Array, K: Array, t: Array) -
     if (t >= escape * (1 - 1e-12)).any():
         raise FiniteEscapeError(escape)
     G, C = single(w, W, t, noise, K)
+    if not exists:  # otherwise what is small in C may be rounding
+        unit = scales(np.abs(C))[..., None]
+        G, C = G / unit, C / unit / unit.mT
     c, V = np.linalg.eigh(C)
     H = V.mT @ G / np.where(np.abs(c) < EPS, np.copysign(EPS, c), c)[..., None]
     X, clear = (V.mT @ G).mT @ H, np.abs(c).min(1) > 100 * EPS
