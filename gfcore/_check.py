@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import mmap
+import pickle
 import reprlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,6 +23,9 @@ EPS = float(np.finfo(np.float64).eps)
 LARGEST = 1e75
 # With a lower learning rate a, U^T U / a may overflow.
 LEAST_RATE = 1e-155
+
+# What holds bytes of no kind of number, though NumPy takes them for integers.
+RAW = (bytes, bytearray, mmap.mmap, type(io.BytesIO().getbuffer().obj))
 
 # Around every public function: what underflows is as good as 0 in all of them, and no error
 # even if the caller's np.seterr calls it one.
@@ -115,10 +121,11 @@ def _whole(name: str, value: object) -> None:
     """Raise ValueError where an array of `value` would drop or reinterpret a part of it."""
     if type(value) is np.ndarray and value.dtype.kind in "iuf":
         return  # which is most often so, and takes the least time
-    raw = isinstance(value, bytes | bytearray)
-    if isinstance(value, memoryview) and value.itemsize == 1:
-        whole = value.obj  # of which it may show the bytes
-        raw = isinstance(whole, bytes | bytearray) or memoryview(whole).itemsize > 1
+    raw = isinstance(value, RAW)
+    if isinstance(value, memoryview | pickle.PickleBuffer):
+        view = memoryview(value)
+        whole = view.obj  # of which it may show the bytes
+        raw = view.itemsize == 1 and (isinstance(whole, RAW) or memoryview(whole).itemsize > 1)
     if raw:
         raise ValueError(f"{name} must be real numbers, got raw bytes: {type(value).__name__}")
     if isinstance(value, Sequence) and not isinstance(value, str | bytes | memoryview | range):

@@ -23,9 +23,9 @@ SPAN = 1000.0  # so far the lengths of rows that are ordered in one go may be ap
 
 
 def graded(
-    up: Array, root: Array, t: Array, W: Array, noise: Array, k: int, J: Array | None
+    up: Array, root: Array, t: Array, W: Array, noise: Array, k: int, K: Array | None
 ) -> tuple[Array, Array, Array | None]:
-    """Return (T min(S, 1))^T, max(S, 1)^(-1) and Q^T J Q at each time.
+    """Return (T min(S, 1))^T, max(S, 1)^(-1) and Q^T K Q at each time.
 
     Parameters
     ----------
@@ -41,14 +41,14 @@ def graded(
         Rounding error of its rows.
     k : int
         Rows of the results; those that W has no columns for are 0 beside 1.
-    J : (k,) array, optional
+    K : (k, k) array, optional
         To be turned, in the place of the last result.
     """
     (m, r), steps = W.shape, len(t)
     gap = (up[:, :, None] - up[:, None]).sum(0)
     growth, log_root = 2 * t * up.sum(0), np.log(root)
     c, b = np.tile(np.eye(k), (steps, 1, 1)), np.zeros((steps, k, m))
-    K = np.empty((steps, k, k))
+    turned = np.empty((steps, k, k))
     # Rows to one length, but for a power of two: none is too short to be squared.
     power = np.round(np.log2(positive(np.abs(W).max(1)))).astype(int)
     W, noise = np.ldexp(W, -power[:, None]), np.ldexp(noise, -power)
@@ -60,7 +60,7 @@ def graded(
         level = log_D[now]
         # Where growth is in the millions, the difference of two sums would lose a row's start.
         above = 2 * t[now] * gap + level[:, None] - level
-        seen = np.eye(0 if J is None else k, r)  # turned like the rows of W, it is Q
+        seen = np.eye(0 if K is None else k, r)  # turned like the rows of W, it is Q
         chosen, rows, Q = ordered(W, above, noise, seen)
         column = np.arange(len(chosen))
         signed = rows[chosen, column]
@@ -82,9 +82,9 @@ def graded(
         S = np.where(log_S < 300, small, 1e130)
         c[at[:, None], column, column] = 1 / np.maximum(S, 1)
         b[at[:, None], column] = (T * np.minimum(S, 1)[:, None]).mT
-        if J is not None:
-            K[at] = (Q.T * J) @ Q
-    return b, c, None if J is None else K
+        if K is not None:
+            turned[at] = Q.T @ K @ Q
+    return b, c, None if K is None else turned
 
 
 def ordered(

@@ -1,15 +1,15 @@
 """X(t) of the Riccati equation (5), (8), from a factor of its start.
 
-In the eigenbasis of Y, with X0 = W J W^T and J = +-1, (8) reads
+In the eigenbasis of Y, with X0 = W K^(-1) W^T, (8) reads
 
-    X = E W (J + W^T D^2 W)^(-1) W^T E,    E = e^(2tw),    D^2 = (e^(4tw) - 1)/w,
+    X = E W (K + W^T D^2 W)^(-1) W^T E,    E = e^(2tw),    D^2 = (e^(4tw) - 1)/w,
 
 with E and D diagonal. As printed it fails twice: e^(4tw) overflows, and in the inverse what
 has grown drowns what has not, though E brings both to the same size. Here E/D, which is
 bounded, is taken apart. For any matrix M, with (b, c) made of the orthonormalized rows of
 M^T (W^T D, I),
 
-    X = E/D b^T C^(-1) b E/D,    C = I + c (J - I) c^T.
+    X = E/D b^T C^(-1) b E/D,    C = b b^T + c K c^T.
 
 It remains to choose an M that leaves no large number there; `longest` and `inverses` say
 which of three.
@@ -72,9 +72,9 @@ def brackets(
     t: Array,
     noise: Callable[[], Array],
     thin: Callable[[int], Array],
-    J: Array | None = None,
+    K: Array | None = None,
 ) -> Iterator[tuple[Which, Times, Array, Array]]:
-    """Yield G and C with X(t) = G^T C^(-1) G in the eigenbasis of Y, for X0 = W diag(J) W^T.
+    """Yield G and C with X(t) = G^T C^(-1) G in the eigenbasis of Y, for X0 = W K^(-1) W^T.
 
     Parameters
     ----------
@@ -89,9 +89,9 @@ def brackets(
         where some row is shorter by 1e-6 than all of W, or grows beyond M = I.
     thin : callable
         The factor of a problem, by its number, with independent columns.
-    J : (P, k) array, optional
-        Signs +-1; if given, columns of W that are not zero must be independent. Without it
-        all are +1 and C = I.
+    K : (P, k, k) array, optional
+        Symmetric and about as long as its inverse; if given, columns of W that are not zero
+        must be independent. Without it K = I and C = I.
 
     Yields
     ------
@@ -99,8 +99,8 @@ def brackets(
         Of which problems and which times, N in all, as of `chunks`. Each pair comes once.
     G : (N, k, m) array
     C : (N, k, k) array
-        Symmetric, with eigenvalues in [-1, 1]; as many are negative as are in J until the
-        first escape, and one is zero there.
+        Symmetric, with eigenvalues up to those of K in size; as many are negative as are of K
+        until the first escape, and one is zero there.
     """
     m, k = W.shape[1:]
     total, one, entries = w.sum(0), np.eye(k), np.abs(W)
@@ -115,9 +115,8 @@ def brackets(
     ) -> tuple[Which, Times, Array, Array]:
         b, c = orthonormal(b, c, hard, K is not None)
         G = (np.exp(t[at] * fall[p]) / root[p, at])[:, None] * b
-        return p, at, G, one if K is None else one + c @ (K - one) @ c.mT
+        return p, at, G, one if K is None else b @ b.mT + c @ K @ c.mT
 
-    K = None if J is None else J[:, None] * one
     # What most often holds, that M = I will do at all times, is seen without rounding errors.
     direct, whole = np.ones(root.shape[:2], bool), np.hypot.reduce(size, axis=1)[:, None]
     limit = np.log(DIRECT if k > 1 else ALONE)
@@ -160,7 +159,7 @@ def brackets(
     for i in map(int, np.flatnonzero(left & ~well)):
         factor = flushed(thin(i) / unit[i])
         for _, at in chunks(~direct[[i]], m * k):
-            own = None if J is None else J[i]
+            own = None if K is None else K[i]
             D = unit[i] * root[i, at]
             b, c, turned = graded(up[:, i], D, t[at], factor, error[i], k, own)
             yield solved(i, at, b, c, turned, hard=True)

@@ -1,9 +1,9 @@
-"""The sign of a start, X0 = W J W^T with J = +-1, and the time at which X(t) escapes.
+"""The signs of a start, X0 = W K^(-1) W^T, and the time at which X(t) escapes.
 
 As printed, (8) has values for any X0, but past an escape they do not solve (5). X = Y_- + Z,
 with Y_- the negative part of Y, turns (5) into the same equation with |Y| in the place of Y.
 So the solution exists for all t >= 0 exactly when Z0 = X0 - Y_- is positive semidefinite;
-otherwise it escapes when J + W^T D^2 W first becomes singular.
+otherwise it escapes when K + W^T D^2 W first becomes singular.
 
 Either way signs decide, and an eigenvalue has the sign computed only if it exceeds its
 rounding error. Directions of very different size are therefore scaled to the same size
@@ -18,6 +18,7 @@ from gfcore.exact._modes import TINY, scalar_escape
 from gfcore.exact._riccati import brackets, rounding
 
 CLEAR = 1e-6  # of eigenvalues up to 1: no rounding error is as large
+PIVOT = 0.6  # of its row, an entry that large will do as a pivot
 
 
 class FiniteEscapeError(ArithmeticError):
@@ -51,30 +52,85 @@ class FiniteEscapeError(ArithmeticError):
 
 
 def signed_factor(X: Array, size: Array) -> tuple[Array, Array]:
-    """Return W (m, m) and J (m,) with X = W diag(J) W^T, J = +-1.
+    """Return W and K, both (m, m), with X = W K^(-1) W^T; K is I if X has no negative sign.
 
-    Zero are the columns of eigenvalues, all directions scaled to one size, below the rounding
-    error of the sums that X is made of, whose terms are bounded by `size`. The longest columns
+    Where directions are of one size and sign, W holds eigenvectors, and K is +-I. Elsewhere W
+    is triangular in the order of their sizes, as in `triangular`. Columns of W are zero for
+    eigenvalues or pivots, all directions scaled to one size, below the rounding error of the
+    sums that they are made of; those of X have terms bounded by `size`. The longest columns
     come first, as `_pivots` has to have them.
     """
     X, size = (np.where(size < TINY, 0, A) for A in (X, size))
-    scale = np.ones(X.shape[:-1])
-    for _ in range(12):  # each halves the logarithm of what is still to be scaled
-        rows = (size / scale[..., None] / scale[..., None, :]).max(-1)
-        scale = np.maximum(scale * np.sqrt(np.where(rows > 0, rows, 1)), np.sqrt(TINY))
+    scale = scales(size)
     X, size = (A / scale[..., None] / scale[..., None, :] for A in (X, size))
     x, V = np.linalg.eigh(X)
     noise = 4 * np.sqrt(X.shape[-1]) * EPS * np.linalg.norm(size, axis=(-2, -1))
     x = np.where(np.abs(x) > noise[..., None], x, 0)
     W = scale[..., None] * V * np.sqrt(np.abs(x))[..., None, :]
-    order = np.argsort(-np.abs(W).max(-2), axis=-1, kind="stable")
-    x = np.take_along_axis(x, order, -1)
-    W = np.take_along_axis(W, order[..., None, :], -1)
-    return W, np.where(x < 0, -1.0, 1.0)
+    K = np.where(x < 0, -1.0, 1.0)[..., None] * np.eye(X.shape[-1])
+    uneven = scale.max(-1) > 10 * scale.min(-1)
+    for i in map(tuple, np.argwhere(uneven | ((x < 0).any(-1) & (x > 0).any(-1)))):
+        W[i], K[i] = triangular(X[i], size[i], scale[i])
+    order = np.argsort(-np.abs(W).max(-2), axis=-1, kind="stable")[..., None]
+    K = np.take_along_axis(np.take_along_axis(K, order, -2), order.mT, -1)
+    return np.take_along_axis(W, order.mT, -1), K
 
 
-def signed_solution(target: Array, start: Array, W: Array, J: Array, t: Array) -> Array:
-    """X(t) of (5) from X0 = W diag(J) W^T, (T, m, m), or FiniteEscapeError."""
+def scales(size: Array) -> Array:
+    """Return d (m,) such that the largest entry of each row of size_ij/(d_i d_j) is 1, or 0."""
+    scale = np.ones(size.shape[:-1])
+    for _ in range(12):  # each halves the logarithm of what is still to be scaled
+        rows = (size / scale[..., None] / scale[..., None, :]).max(-1)
+        scale = np.maximum(scale * np.sqrt(np.where(rows > 0, rows, 1)), np.sqrt(TINY))
+    return scale
+
+
+def triangular(X: Array, size: Array, scale: Array) -> tuple[Array, Array]:
+    """Return W and K with W K^(-1) W^T = D X D, D = diag(scale), for one X scaled to one size.
+
+    It is Bunch's and Kaufman's L D L^T with pivots of order one and two, of which the next is
+    the row that is longest in D X D; after each, what is left is scaled to one size again, but
+    for rows below their rounding error. K holds the inverses of the pivots, scaled to 1: their
+    own eigenvectors would lose a diagonal that is small, or zero, beside the other entries.
+    """
+    m, W, K = len(X), np.zeros_like(X), np.eye(len(X))
+    root = np.sqrt(np.diagonal(size))
+    size = np.maximum(size, root[:, None] * root)
+    T, filled, noise = np.eye(m), 0, np.zeros_like(X)  # what is left is T X T^T
+    while (alive := (np.abs(X) > noise).any(1)).any():
+        X = X * np.outer(alive, alive)
+        own = scales(np.abs(X))
+        here, error = (A / own[:, None] / own for A in (X, noise))
+        k = np.where(alive, own * scale, 0).argmax()
+        j = np.abs(here[k]).argmax()
+        pivots = [k]
+        # A pivot of order one may not be rounding error, nor may one of order two be singular.
+        if abs(here[k, k]) <= max(PIVOT * abs(here[k, j]), error[k, k]):
+            pair = np.ix_([k, j], [k, j])
+            pivots = [k, j]
+            if np.abs(np.linalg.eigvalsh(here[pair])).min() <= np.linalg.norm(error[pair]):
+                pivots = [j]
+                if abs(here[j, j]) <= max(PIVOT * abs(here[k, j]), error[j, j]):
+                    X[k, j] = X[j, k] = 0
+                    continue
+        inverse = np.linalg.inv(here[np.ix_(pivots, pivots)])
+        unit = np.abs(inverse).max()
+        share = here[:, pivots] @ inverse
+        part = slice(filled, filled + len(pivots))
+        W[:, part] = (scale * own)[:, None] * share / np.sqrt(unit)
+        K[part, part] = inverse / unit
+        filled += len(pivots)
+        X = X - own[:, None] * (share @ here[pivots]) * own
+        X = (X + X.T) / 2
+        share = own[:, None] * share / own[pivots]
+        T = T - share @ T[pivots]
+        X[pivots], X[:, pivots], T[pivots] = 0, 0, 0
+        noise = 4 * m * EPS * np.abs(T) @ size @ np.abs(T.T)
+    return W, K
+
+
+def signed_solution(target: Array, start: Array, W: Array, K: Array, t: Array) -> Array:
+    """X(t) of (5) from X0 = W K^(-1) W^T, (T, m, m), or FiniteEscapeError."""
     w, P = np.linalg.eigh(target)
     W, noise = P.T @ W, rounding(P, W)
     # Z0 = X0 - Y_- in the eigenbasis of Y; only where it is not >= 0 does X(t) escape.
@@ -82,45 +138,49 @@ def signed_solution(target: Array, start: Array, W: Array, J: Array, t: Array) -
     size = np.abs(P.T) @ np.abs(start) @ np.abs(P)
     size += np.diag((np.diagonal(np.abs(P.T) @ np.abs(target) @ np.abs(P))) * (w < 0))
     Z, signs = signed_factor(P.T @ start @ P - np.diag(down), size)
-    exists = bool((signs > 0).all())
+    exists = np.array_equal(signs, np.eye(w.size))
     # There small entries of X0 are lost beside large ones, but not in its factor.
-    escape = escape_time(w, W, J, noise, CLEAR if exists else 0.0)
+    escape = escape_time(w, W, K, noise, CLEAR if exists else 0.0)
     exists &= escape == np.inf
     if (t >= escape * (1 - 1e-12)).any():
         raise FiniteEscapeError(escape)
-    G, C = single(w, W, t, noise, J)
+    G, C = single(w, W, t, noise, K)
+    if not exists:  # otherwise what is small in C may be rounding
+        unit = scales(np.abs(C))[..., None]
+        G, C = G / unit, C / unit / unit.mT
     c, V = np.linalg.eigh(C)
-    G = V.mT @ G
-    H = G / np.where(np.abs(c) < EPS, np.copysign(EPS, c), c)[..., None]
-    X = G.mT @ H
+    H = V.mT @ G / np.where(np.abs(c) < EPS, np.copysign(EPS, c), c)[..., None]
+    X, clear = (V.mT @ G).mT @ H, np.abs(c).min(1) > 100 * EPS
+    # Elimination, but not eigenvectors, keeps what is small in C^(-1) beside large entries.
+    X[clear] = G[clear].mT @ np.linalg.solve(C[clear], G[clear])
     if exists:
         # Two expressions for one matrix: the second is the accurate one near X0 = Y_-,
         # where C loses its digits, the first where X decays and Y_- + Z loses its own.
         noise = 4 * w.size * EPS * np.sqrt(np.diagonal(size))
-        K, _ = single(np.abs(w), Z, t, noise, None)
+        B, _ = single(np.abs(w), Z, t, noise, None)
         first = np.linalg.norm(H, axis=(1, 2)) ** 2
-        first[np.abs(c).min(1) < 100 * EPS] = np.inf
-        second = np.linalg.norm(size) + np.linalg.norm(K, axis=(1, 2)) ** 2
-        X = np.where((first <= second)[:, None, None], X, np.diag(down) + K.mT @ K)
+        first[~clear] = np.inf
+        second = np.linalg.norm(size) + np.linalg.norm(B, axis=(1, 2)) ** 2
+        X = np.where((first <= second)[:, None, None], X, np.diag(down) + B.mT @ B)
     X = P @ X @ P.T
     return np.asarray((X + X.mT) / 2)
 
 
-def single(w: Array, W: Array, t: Array, noise: Array, J: Array | None) -> tuple[Array, Array]:
+def single(w: Array, W: Array, t: Array, noise: Array, K: Array | None) -> tuple[Array, Array]:
     """Return G and C of one problem, whose eigenvalues have any order."""
     order, k = np.argsort(w), W.shape[1]
     # The errors of a difference such as Z may exceed rows that are not short beside others.
     W = np.where(np.abs(W).sum(1, keepdims=True) > noise[:, None], W, 0)
     G, C = np.empty((len(t), k, w.size)), np.empty((len(t), k, k))
     w, W, noise = w[order][None, None], W[order][None], noise[order][None]
-    signs = None if J is None else J[None]
+    signs = None if K is None else K[None]
     for _, at, g, c in brackets(w, W, t, lambda: noise, lambda _: W[0], signs):
         G[at], C[at] = g[..., np.argsort(order)], c
     return G, C
 
 
-def escape_time(w: Array, W: Array, J: Array, noise: Array, least: float) -> float:
-    """Time at which J + W^T D^2 W first becomes singular.
+def escape_time(w: Array, W: Array, K: Array, noise: Array, least: float) -> float:
+    """Time at which K + W^T D^2 W first becomes singular.
 
     D^2 grows with t, so its eigenvalues do too: the first to reach zero is the largest of the
     negative ones. No start as long as X0 escapes earlier than in the direction in which Y is
@@ -128,13 +188,13 @@ def escape_time(w: Array, W: Array, J: Array, noise: Array, least: float) -> flo
     """
     from scipy.optimize import brentq  # type: ignore[import-untyped]
 
-    index = np.count_nonzero(J < 0) - 1
+    index = np.count_nonzero(np.linalg.eigvalsh(K) < 0) - 1
 
     def eigenvalue(log_t: float) -> float:
-        _, C = single(w, W, np.exp([log_t]), noise, J)
+        _, C = single(w, W, np.exp([log_t]), noise, K)
         return float(np.linalg.eigvalsh(C)[0, index])
 
-    longest = np.array([-(np.linalg.norm(W) ** 2)])
+    longest = np.array([-(np.linalg.norm(W) ** 2)]) / np.abs(np.linalg.eigvalsh(K)).min()
     earliest, latest = np.log(scalar_escape(w[-1:], longest)[0]) - 1e-3, np.log(_check.LARGEST)
     if earliest >= latest or eigenvalue(latest) <= least:
         return np.inf  # after all times, or X0 - Y_- is below zero only by rounding

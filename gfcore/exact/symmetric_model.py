@@ -100,8 +100,8 @@ def riccati(Y: ArrayLike, X0: ArrayLike, t: ArrayLike) -> Array:
     target, start = (_check.symmetric(*a, stack=True) for a in (("Y", Y), ("X0", X0)))
     _check.shape("X0", start, target.shape, "Y")
     time = _check.times(t)
-    W, J = signed_factor(start, np.abs(start))
-    negative = (J < 0).any(-1)
+    W, K = signed_factor(start, np.abs(start))
+    negative = (K - np.eye(K.shape[-1])).any((-2, -1))
     if not negative.any():
         w, P = np.linalg.eigh(target)
         return from_factor(w[None], P, W, time)
@@ -111,7 +111,7 @@ def riccati(Y: ArrayLike, X0: ArrayLike, t: ArrayLike) -> Array:
     escapes: dict[tuple[int, ...], float] = {}
     for i in map(tuple, np.argwhere(negative)):
         try:
-            path = signed_solution(target[i], start[i], W[i], J[i], time.reshape(-1))
+            path = signed_solution(target[i], start[i], W[i], K[i], time.reshape(-1))
             X[i] = path.reshape(X[i].shape)
         except FiniteEscapeError as error:
             escapes[tuple(map(int, i))], X[i] = error.time, np.nan

@@ -2,6 +2,9 @@
 
 import collections
 import fractions
+import io
+import mmap
+import pickle
 
 import numpy as np
 import pytest
@@ -65,6 +68,7 @@ class Stubborn:
         Wrapped(MATRIX),
         collections.deque(MATRIX.tolist()),
         memoryview(MATRIX),
+        pickle.PickleBuffer(MATRIX),
         memoryview(MATRIX.astype(np.uint8)),
     ],
 )
@@ -99,6 +103,10 @@ def test_array_copies_whatever_holds_real_numbers(value):
         (memoryview(b"12"), r"Y must be real numbers, got raw bytes: memoryview"),
         (memoryview(MATRIX.copy()).cast("B"), r"Y must be real numbers, got raw bytes"),
         ([memoryview(bytearray(b"12"))], r"Y must be real numbers, got raw bytes: memoryview"),
+        (mmap.mmap(-1, 2), r"Y must be real numbers, got raw bytes: mmap"),
+        (memoryview(mmap.mmap(-1, 2)), r"Y must be real numbers, got raw bytes: memoryview"),
+        (pickle.PickleBuffer(b"12"), r"Y must be real numbers, got raw bytes: PickleBuffer"),
+        ([io.BytesIO(b"12").getbuffer()], r"Y must be real numbers, got raw bytes: memoryview"),
         (cyclic(), r"Y must be a real array, but holds itself"),
         ([["1", "2"]], r"Y must be real numbers, got text, shape \(1, 2\)"),
         (np.array([[1, None]]), r"Y must be real numbers, got None, shape \(1, 2\)"),

@@ -367,6 +367,51 @@ def test_a_tiny_negative_start_escapes_from_a_target_of_both_signs(size):
         assert max(after) > 1e6
 
 
+STARTS = {  # the matrix, and to which power of the size each of its directions is tiny
+    "beside one": ([[-1, 0.3], [0.3, 1]], [1, 0]),
+    "coupled to one": ([[0, 1], [1, 1]], [1, 0]),
+    "coupling alone": ([[0, 1], [1, 0]], [1, 0]),
+    "beside two": ([[-1, 0.3, -0.4], [0.3, 1, 0.2], [-0.4, 0.2, 2]], [1, 0, 0]),
+    "beside two signs": ([[-1, 0.3, -0.4], [0.3, 1, 0.2], [-0.4, 0.2, -3]], [1, 0, 0]),
+    "two of one size": ([[-1, 0.3, -0.4], [0.3, 1, 0.2], [-0.4, 0.2, 1]], [1, 1, 0]),
+    "two sizes": ([[1, 0.3, -0.4], [0.3, -1, 0.2], [-0.4, 0.2, 2]], [1, 0.5, 0]),
+    "zero diagonal": ([[0, 1, 1], [1, 0, 1], [1, 1, 0]], [1, 0, 0]),
+    "positive": ([[1, 0.3, -0.4], [0.3, 1, 0.2], [-0.4, 0.2, 1]], [1, 0.5, 0]),
+}
+
+
+@pytest.mark.parametrize("size", [1e-3, 1e-8, 1e-20, 1e-150])
+@pytest.mark.parametrize("kind", STARTS)
+def test_what_is_tiny_keeps_sign_and_digits_where_it_is_coupled_to_what_is_large(kind, size):
+    A, powers = map(np.array, STARTS[kind])
+    D, m = size**powers, len(A)
+    X0, P = A * D * D[:, None], orthogonal(np.random.default_rng(1), m)
+    printed = np.array([[2, 0.5, 0.2], [0.5, 1, 0.3], [0.2, 0.3, 1.5]])[:m, :m]
+    mixed = (P * [2.5, -1.2, 0.7][:m]) @ P.T
+    for Y in (printed, -printed, (mixed + mixed.T) / 2, np.diag([1.0, 2.0, 0.7][:m])):
+        escape = np.inf
+        try:
+            exact.riccati(Y, X0, 1e6)
+        except FiniteEscapeError as error:
+            escape = error.time
+        with mp.workdps(800):
+            Ym, Xm = mp.matrix(Y.tolist()), mp.matrix(X0.tolist())
+            w, Q = mp.eigsy(Ym)
+            Z = Xm - Q * mp.diag([min(a, 0) for a in w]) * Q.T
+            assert (escape < np.inf) == (min(mp.eigsy(Z, eigvals_only=True)) < 0)
+            if escape < np.inf:
+                t = [mp.mpf(escape) * (1 - mp.mpf(a)) for a in (1e-12, -1e-12)]
+                before, after = (
+                    mp.eigsy(X, eigvals_only=True) for X in reference.riccati(Ym, Xm, m, t)
+                )
+                assert min(before) < -1e6
+                assert max(after) > 1e6
+            t = np.array([0.5, 0.9]) * (escape if escape < np.inf else 2)
+            expected = reference.riccati(Ym, Xm, m, [mp.mpf(a) for a in t])
+            for X, right in zip(exact.riccati(Y, X0, t), expected, strict=True):
+                assert distance(X, right) <= 1e-12
+
+
 def test_no_sign_is_turned_and_no_matrix_made_zero_by_the_threshold():
     rng = np.random.default_rng(4)
     for _ in range(200):
@@ -378,10 +423,10 @@ def test_no_sign_is_turned_and_no_matrix_made_zero_by_the_threshold():
             -1, 1
         )  # diagonally dominant: inertia known
         X0 = X0 * D * D[:, None]
-        W, J = _signs.signed_factor(X0, np.abs(X0))
-        assert sorted(J) == sorted(signs)
+        W, K = _signs.signed_factor(X0, np.abs(X0))
+        assert (np.sort(np.sign(np.linalg.eigvalsh(K))) == np.sort(signs)).all()
         assert (np.abs(W).max(0) > 0).all()
-        assert np.abs((W * J) @ W.T - X0).max() <= 1e-14 * np.abs(X0).max()
+        assert np.abs(W @ np.linalg.inv(K) @ W.T - X0).max() <= 1e-14 * np.abs(X0).max()
 
 
 # The rule that chooses a way, at its edges.
