@@ -17,6 +17,7 @@ which of three.
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from math import log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,7 @@ CHUNK = 25_000  # entries of W worked on at once: larger arrays get new memory f
 NARROW = 64  # columns, with fewer of which a copy is cheaper than what is special to squares
 MANY = 4  # matrices for each entry of one, from which they are orthogonalized all at once
 SMALLEST = 1e-290  # beside the largest entry of W, others below this are zero
-DIRECT, ALONE, UNEVEN = 1e5, 1e10, 1e-6  # the limits of M = I
+DIRECT, ALONE, UNEVEN = 1e7, 1e10, 1e-6  # the limits of M = I
 CONDITION = 1e3  # the limit of M = W1^(-1)/max(D1, 1)
 
 
@@ -119,7 +120,7 @@ def brackets(
 
     # What most often holds, that M = I will do at all times, is seen without rounding errors.
     direct, whole = np.ones(root.shape[:2], bool), np.hypot.reduce(size, axis=1)[:, None]
-    limit = np.log(DIRECT if k > 1 else ALONE)
+    limit = log(DIRECT / sqrt(k) if k > 1 else ALONE)
     last = np.log(np.maximum(root[:, -1] * whole, TINY)) + 2 * t[-1] * rise  # D grows with t
     if not ((size > UNEVEN * whole) & (last <= limit)).all():
         error = noise()
@@ -191,10 +192,11 @@ def chunks(mask: Mask, size: int) -> Iterator[tuple[Which, Times]]:
 
 
 def longest(size: Array, noise: Array) -> Array:
-    """Return the logarithms, (P, m), of what by D must not become longer than 1e5 for M = I.
+    """Return the logarithms, (P, m), of what by D must not exceed 1e7/sqrt(k) for M = I.
 
-    These are the rows of W, of which `size` has the largest entries, as the square of D W is to
-    be formed. A row may be shorter than the numbers that it was summed from; these, too, must
+    These bound the columns of D W, if `size` has the largest entries of the rows of W. The
+    square of D W is to be formed, and errs in all by the rounding error of 1e14, which is small
+    beside I. A row may be shorter than the numbers that it was summed from; these, too, must
     not become longer, as their rounding error does not lie in the span of the rows, and its
     square is seen in X. Where a row is shorter by 1e-6, it would be seen as soon as X has
     decayed to that row. In one column no row is lost beside another: there the end is 1e10, as
@@ -203,7 +205,8 @@ def longest(size: Array, noise: Array) -> Array:
     # P is orthogonal, so the rows that one was summed from are no longer than all of W.
     whole = np.hypot.reduce(size, axis=1)[:, None]
     source, present = np.minimum(noise / (4 * size.shape[1] * EPS), whole), size > 0
-    result = np.log(np.maximum(size, source), out=np.full(size.shape, -np.inf), where=present)
+    most = np.minimum(sqrt(size.shape[1]) * np.maximum(size, source), whole)
+    result = np.log(most, out=np.full(size.shape, -np.inf), where=present)
     result[(present & (size < UNEVEN * source)).any(1)] = np.inf
     return np.asarray(result)
 

@@ -29,12 +29,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gfcore import _check
-from gfcore._check import EPS, Array
+from gfcore._check import Array
 from gfcore._gauge import independent, narrowed
 from gfcore.exact._basis import tilted
 from gfcore.exact._modes import mean_decay
 from gfcore.exact._pivots import graded
-from gfcore.exact._riccati import DIRECT, UNEVEN, Times, chunks, orthonormal, rounding, squared
+from gfcore.exact._riccati import DIRECT, Times, chunks, longest, orthonormal, rounding, squared
 from gfcore.exact.identity import identity_imbalance
 from gfcore.state import Weights
 
@@ -118,16 +118,14 @@ def from_eigenvalues(h: Array, root: float, P: Array, R: Array, t: Array) -> Arr
     narrow = narrowed(R)
     N, k = narrow.shape
     W, noise = P.T @ narrow, rounding(P, narrow)
-    size, source = np.linalg.norm(W, axis=1), noise / (4 * N * EPS)
+    size = np.linalg.norm(W, axis=1)
     present = size > noise
-    # Why rows, and rows that are differences of longer ones, are not to be long: `_riccati`.
-    longest = np.where(present, np.maximum(size, source), 0)
-    even = not (present & (size < UNEVEN * source)).any()
     t = np.maximum(t, 1e-300)[:, None]  # stands for t = 0, where D is zero
     bottom = (minus + plus * np.exp(-2 * omega * t)) / (2 * omega)
     D = np.sqrt(t * mean_decay(2 * omega * t)) / np.sqrt(bottom)
     E = np.exp(-omega * t) / bottom
-    direct = even & ((D * longest).max(1) <= DIRECT)
+    most = np.exp(longest(np.where(present, size, 0)[None], noise[None]))
+    direct = (D * most <= DIRECT / np.sqrt(k)).all(1)
     M = np.empty((t.size, N, N))
 
     def put(at: Times, b: Array, c: Array | None, hard: bool) -> None:

@@ -425,15 +425,14 @@ def test_no_sign_is_turned_and_no_matrix_made_zero_by_the_threshold():
 
 def ways(W, noise, log_D):
     size = np.abs(W[None]).max(2)
-    direct = bool(
-        (log_D + _riccati.longest(size, noise[None]) <= np.log(_riccati.DIRECT)).all()
-    )
+    limit = np.log(_riccati.DIRECT / len(W.T) ** 0.5)
+    direct = bool((log_D + _riccati.longest(size, noise[None]) <= limit).all())
     return direct, not direct and bool(_riccati.inverses(W[None], np.array([True]))[0])
 
 
 def test_the_rule_at_its_edges():
     W, tiny = np.eye(2), np.full(2, 1e-15)
-    edge = np.log(_riccati.DIRECT)
+    edge = np.log(_riccati.DIRECT / 2)  # two entries in each of two columns may be as long
     assert ways(W, tiny, np.array([[edge - 1e-9, 0]])) == (True, False)
     assert ways(W, tiny, np.array([[edge + 1e-9, 0]])) == (False, True)
     for factor, expected in ((0.99, (False, True)), (1.01, (False, False))):
@@ -458,6 +457,21 @@ def test_the_three_ways_agree_where_they_meet(monkeypatch, limit):
     size = np.linalg.norm(expected, axis=(2, 3))
     assert (np.linalg.norm(other - expected, axis=(2, 3)) <= 2e-13 * size).all()
     assert not np.array_equal(other, expected)
+
+
+@pytest.mark.parametrize(("factor", "power"), [(0.5, 0.5), (0.99, 0.5), (1.01, 0.5), (0.9, 0)])
+@pytest.mark.parametrize(("m", "k", "count"), [(4, 2, 1), (5, 4, 500), (300, 300, 1)])
+def test_dependent_columns_are_one_up_to_the_limit_of_the_square_and_beyond(
+    m, k, count, factor, power
+):
+    rng = np.random.default_rng(k)
+    a, c = rng.uniform(0.5, 1, (m, 1)), rng.uniform(0.5, 1, k)
+    w = np.linspace(0.999, 1, m)
+    grown = factor * _riccati.DIRECT / (k**power * np.linalg.norm(a) * c.max())
+    t = np.full(count, np.log(grown) / 2)
+    expected = exact.symmetric(np.diag(w), a * np.linalg.norm(c), t[0])
+    X = exact.symmetric(np.diag(w), a * c, t)
+    assert np.linalg.norm(X - expected, axis=(1, 2)).max() <= 2e-14 * np.linalg.norm(expected)
 
 
 @pytest.mark.parametrize("k", range(1, 9))
