@@ -184,7 +184,7 @@ def chunks(mask: Mask, size: int) -> Iterator[tuple[Which, Times]]:
             yield p[j : j + step], at[j : j + step]
         return
     for i, times in enumerate(mask):
-        at = np.flatnonzero(times)
+        at = times.nonzero()[0]
         for j in range(0, len(at), step):
             some = at[j : j + step]
             gapless = some[-1] - some[0] < len(some)
@@ -238,8 +238,6 @@ def orthonormal(b: Array, c: Array | None, hard: bool, both: bool) -> tuple[Arra
     order three; unless it is `hard` that is little enough for the square to be formed. Only if
     `both` are asked for is c what belongs to b to the last digit.
     """
-    from scipy.linalg.lapack import dtrtri  # type: ignore[import-untyped]
-
     (count, k, m), one = b.shape, np.eye(b.shape[1])
     if count >= MANY * k * k and not hard:
         rows = np.empty((k, m + k, count))
@@ -252,6 +250,8 @@ def orthonormal(b: Array, c: Array | None, hard: bool, both: bool) -> tuple[Arra
             row /= np.sqrt(np.einsum("jt,jt->t", row, row))
         stack = np.ascontiguousarray(rows.transpose(2, 0, 1))
         return stack[..., :m], stack[..., m:]
+    from scipy.linalg.lapack import dtrtri  # type: ignore[import-untyped]
+
     if hard and c is not None:
         R = np.asarray(np.linalg.qr(np.concatenate([b, c], axis=2).mT, mode="r"))
         inverse = np.ascontiguousarray(R.mT)
