@@ -36,6 +36,7 @@ Mask = NDArray[np.bool_]
 CHUNK = 25_000  # entries of W worked on at once: larger arrays get new memory for each result
 NARROW = 64  # columns, with fewer of which a copy is cheaper than what is special to squares
 MANY = 4  # matrices for each entry of one, from which they are orthogonalized all at once
+SQUARED = 290.0  # of numbers with logarithms up to this, squares neither overflow nor vanish
 SMALLEST = 1e-290  # beside the largest entry of W, others below this are zero
 DIRECT, ALONE, UNEVEN = 1e7, 1e10, 1e-6  # the limits of M = I
 CONDITION = 1e3  # the limit of M = W1^(-1)/max(D1, 1)
@@ -87,7 +88,8 @@ def brackets(
         Times >= 0.
     noise : callable
         Rounding error of the rows of W, (P, m). A row below it is zero. It is asked for only
-        where some row is shorter by 1e-6 than all of W, or grows beyond M = I.
+        where some row is shorter by 1e-6 than all of W, or rows of several columns grow beyond
+        M = I.
     thin : callable
         The factor of a problem, by its number, with independent columns.
     K : (P, k, k) array, optional
@@ -119,10 +121,16 @@ def brackets(
         return p, at, G, one if K is None else b @ b.mT + c @ K @ c.mT
 
     # What most often holds, that M = I will do at all times, is seen without rounding errors.
+    up = w * (total > 0)
     direct, whole = np.ones(root.shape[:2], bool), np.hypot.reduce(size, axis=1)[:, None]
     limit = log(DIRECT / sqrt(k) if k > 1 else ALONE)
-    last = np.log(np.maximum(root[:, -1] * whole, TINY)) + 2 * t[-1] * rise  # D grows with t
-    if not ((size > UNEVEN * whole) & (last <= limit)).all():
+    base = np.log(np.maximum(root[:, -1] * whole, TINY))  # D grows with t
+    even, near = size > UNEVEN * whole, base + 2 * t[-1] * rise <= limit
+    ahead, taken = rise, None
+    if k == 1 and not near.all() and (even & (np.abs(base) < SQUARED)).all():
+        # In one column, M = e^(-2tw) with the largest w; no row is lost beside another.
+        ahead, taken = (up - up[..., -1:]).sum(0), rise[:, -1:]
+    elif not (even & near).all():
         error = noise()
         present = (entries.sum(2) > error) & (size >= SMALLEST * size.max(1)[:, None])
         size = np.where(present, size, 0)
@@ -131,9 +139,10 @@ def brackets(
     scale = np.ldexp(1.0, np.frexp(size)[1])  # powers of two round nothing
     row, size = np.ascontiguousarray(W.mT) / scale[:, None], scale * (size > 0)
     for p, at in chunks(direct, m * k):  # M = I
-        e = np.exp(np.minimum(t[at] * rise[p], 600))  # in halves, which do not overflow
+        e = np.exp(np.minimum(t[at] * ahead[p], 600))  # in halves, which do not overflow
         D = (root[p, at] * e) * (size[p] * e)
-        yield solved(p, at, D[:, None] * row[p], None, None if K is None else K[p])
+        c = None if taken is None else np.exp(-2 * t[at] * taken[p])[..., None]
+        yield solved(p, at, D[:, None] * row[p], c, None if K is None else K[p])
     if direct.all():
         return
     # To numbers that can be squared: W by a power of two, D against it.
@@ -142,7 +151,6 @@ def brackets(
     # M = W1^(-1) max(D1, 1)^(-1), with W1 the rows that grow most
     left = ~direct.all(1)
     well, inverse = inverses(W, np.logical_and(left, (size[:, -k:] > 0).all(1)))
-    up = np.where(total > 0, w, 0)
     share = inverse.mT @ W[:, :-k].mT
     gap = (up[:, :, None, :-k] - up[:, :, -k:, None]).sum(0)
     for p, at in chunks(well[:, None] & ~direct, m * k):
@@ -200,7 +208,7 @@ def longest(size: Array, noise: Array) -> Array:
     not become longer, as their rounding error does not lie in the span of the rows, and its
     square is seen in X. Where a row is shorter by 1e-6, it would be seen as soon as X has
     decayed to that row. In one column no row is lost beside another: there the end is 1e10, as
-    e^(2tw) loses digits where tw is large.
+    e^(2tw) loses digits where tw is large, and from there on M takes out what grows most.
     """
     # P is orthogonal, so the rows that one was summed from are no longer than all of W.
     whole = np.hypot.reduce(size, axis=1)[:, None]

@@ -474,6 +474,31 @@ def test_dependent_columns_are_one_up_to_the_limit_of_the_square_and_beyond(
     assert np.linalg.norm(X - expected, axis=(1, 2)).max() <= 2e-14 * np.linalg.norm(expected)
 
 
+@pytest.mark.parametrize("m", [1, 3])
+@pytest.mark.parametrize("size", [1e-170, 1e-100, 1e-5, 1.0, 1e20])
+def test_one_column_grows_as_far_as_it_likes(monkeypatch, m, size):
+    if size > 1e-120:  # by one way alone
+        monkeypatch.delattr(_riccati, "inverses")
+    rng = np.random.default_rng(m)
+    Y, U = [], rng.uniform(0.5, 1, (3, m, 1)) * size
+    for w in ([1.0, 0.99, -1.0], [3.0, 0.0, -0.5], [-0.1, -0.2, -0.3]):
+        P = orthogonal(rng, m)
+        A = (P * w[:m]) @ P.T
+        Y.append((A + A.T) / 2)
+    edge = (np.log(_riccati.ALONE) - np.log(size)) / 2
+    t = np.sort(np.abs([edge / 3 - 0.01, edge / 3 + 0.01, edge, edge + 10, 400.0]))
+    X = exact.symmetric(Y, U, t)
+    with mp.workdps(800):
+        for y, u, path in zip(Y, U, X, strict=True):
+            start = mp.matrix(u.tolist())
+            expected = reference.riccati(
+                mp.matrix(y.tolist()), start * start.T, 1, [mp.mpf(a) for a in t]
+            )
+            alone = exact.symmetric(y, u, np.repeat(t, 9))[::9]
+            for got in (path, alone):
+                assert max(map(distance, got, expected)) <= 1e-12
+
+
 @pytest.mark.parametrize("k", range(1, 9))
 @pytest.mark.parametrize("apart", [1.0, 1e-4])
 def test_many_times_together_are_those_times_one_by_one(k, apart):
