@@ -10,14 +10,20 @@ rounding error. Directions of very different size are therefore scaled to the sa
 first, by a congruence, which keeps every sign: what is tiny only beside the others is kept.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from gfcore import _check
 from gfcore._check import EPS, Array
-from gfcore.exact._modes import TINY, scalar_escape
+from gfcore._gauge import positive
+from gfcore.exact._modes import TINY, mean_decay, scalar_escape
 from gfcore.exact._riccati import brackets, rounding
 
 CLEAR = 1e-6  # of eigenvalues up to 1: no rounding error is as large
+SUMS = 30.0  # by as much may the sums that Z was rounded in exceed what decides
+FAR = 1e100
+LEAST = 1e-265  # 1/D and E/D, up to 1e38, have a quotient
 PIVOT = 0.6  # of its row, an entry that large will do as a pivot
 
 
@@ -51,7 +57,7 @@ class FiniteEscapeError(ArithmeticError):
         return type(self), (self.time, self.problem, self.result)
 
 
-def signed_factor(X: Array, size: Array) -> tuple[Array, Array]:
+def signed_factor(X: Array, size: Array, split: bool = False) -> tuple[Array, Array]:
     """Return W and K, both (m, m), with X = W K^(-1) W^T; K is I if X has no negative sign.
 
     Where directions are of one size and sign, W holds eigenvectors, and K is +-I. Elsewhere W
@@ -68,8 +74,8 @@ def signed_factor(X: Array, size: Array) -> tuple[Array, Array]:
     x = np.where(np.abs(x) > noise[..., None], x, 0)
     W = scale[..., None] * V * np.sqrt(np.abs(x))[..., None, :]
     K = np.where(x < 0, -1.0, 1.0)[..., None] * np.eye(X.shape[-1])
-    uneven = scale.max(-1) > 10 * scale.min(-1)
-    for i in map(tuple, np.argwhere(uneven | ((x < 0).any(-1) & (x > 0).any(-1)))):
+    uneven, negative = scale.max(-1) > 10 * scale.min(-1), (x < 0).any(-1)
+    for i in map(tuple, np.argwhere(split | (uneven & ~negative))):
         W[i], K[i] = triangular(X[i], size[i], scale[i])
     order = np.argsort(-np.abs(W).max(-2), axis=-1, kind="stable")[..., None]
     K = np.take_along_axis(np.take_along_axis(K, order, -2), order.mT, -1)
@@ -129,21 +135,91 @@ def triangular(X: Array, size: Array, scale: Array) -> tuple[Array, Array]:
     return W, K
 
 
-def signed_solution(target: Array, start: Array, W: Array, K: Array, t: Array) -> Array:
-    """X(t) of (5) from X0 = W K^(-1) W^T, (T, m, m), or FiniteEscapeError."""
+def signed_solution(target: Array, start: Array, t: Array) -> Array:
+    """X(t) of (5) from an X0 with a negative sign, (T, m, m), or FiniteEscapeError."""
     w, P = np.linalg.eigh(target)
-    W, noise = P.T @ W, rounding(P, W)
-    # Z0 = X0 - Y_- in the eigenbasis of Y; only where it is not >= 0 does X(t) escape.
-    down = np.minimum(w, 0)
-    size = np.abs(P.T) @ np.abs(start) @ np.abs(P)
+    mixed, down = np.count_nonzero(P, axis=0) > 1, np.diag(np.minimum(w, 0))
+    Z, size = P.T @ start @ P, np.abs(P.T) @ np.abs(start) @ np.abs(P)
+    Z = (Z + Z.T) / 2
     size += np.diag((np.diagonal(np.abs(P.T) @ np.abs(target) @ np.abs(P))) * (w < 0))
-    Z, signs = signed_factor(P.T @ start @ P - np.diag(down), size)
-    exists = np.array_equal(signs, np.eye(w.size))
-    # There small entries of X0 are lost beside large ones, but not in its factor.
-    escape = escape_time(w, W, K, noise, CLEAR if exists else 0.0)
-    exists &= escape == np.inf
+    escape, sure = definite_until(w, Z, size * np.logical_or.outer(mixed, mixed))
+    if not sure:  # there small entries of X0 are lost beside large ones, but not in its factor
+        W, K = signed_factor(start, np.abs(start), split=True)
+        W, noise = P.T @ W, rounding(P, W)
+        V, signs = signed_factor(Z - down, size)
+        touches = np.array_equal(signs, np.eye(w.size))
+        escape = escape_time(w, W, K, noise, CLEAR if touches else 0.0)
     if (t >= escape * (1 - 1e-12)).any():
         raise FiniteEscapeError(escape)
+    exists = escape == np.inf
+    X, left = mode_by_mode(w, Z, t) if sure else at_once(w, W, K, t, noise, exists)
+    if exists:
+        # Two expressions for one matrix: the second is the accurate one near X0 = Y_-,
+        # where the first loses its digits, the first where X decays and Y_- + Z loses its own.
+        if sure:
+            rest, _ = mode_by_mode(np.abs(w), Z - down, t)
+        else:
+            noise = 4 * w.size * EPS * np.sqrt(np.diagonal(size))
+            B, _ = single(np.abs(w), V, t, noise, None)
+            rest = B.mT @ B
+        second = np.linalg.norm(size) + np.linalg.norm(rest, axis=(1, 2))
+        near = np.linalg.norm(X, axis=(1, 2)) >= left * second
+        X[near] = down + rest[near]
+    X = P @ X @ P.T
+    return np.asarray((X + X.mT) / 2)
+
+
+def units(w: Array, Z: Array, t: Array) -> tuple[Array, Array, Array]:
+    """Return 1/D, E/D and the lengths to which Z + D^(-2) is scaled, all (T, m)."""
+    t = np.maximum(t, 1e-280)[:, None]  # stands for t = 0, where D is zero
+    root = np.sqrt(4 * t * mean_decay(4 * t * np.abs(w)))
+    rest = np.maximum(np.exp(-2 * t * np.maximum(w, 0)) / root, LEAST)
+    end = np.exp(2 * t * np.minimum(w, 0)) / root
+    return rest, end, np.hypot(rest, np.sqrt(np.abs(np.diagonal(Z))))
+
+
+def definite_until(w: Array, Z: Array, error: Array) -> tuple[float, bool]:
+    """Time at which Z + D^(-2) ceases to be positive definite, and if rounding leaves it so.
+
+    `error` bounds the sums that Z was rounded in.
+    """
+
+    def eigenvalue(log_t: float) -> tuple[float, bool]:
+        rest, end, unit = (a[0] for a in units(w, Z, np.exp([log_t])))
+        with np.errstate(over="ignore"):
+            H, E = (np.clip(A / unit / unit[:, None], -a, a) for A, a in ((Z, 2), (error, FAR)))
+        h, V = np.linalg.eigh(H + np.diag((rest / unit) ** 2))
+        u = np.abs(V[:, 0])
+        slope = 4 * np.exp(log_t) * (end * u) ** 2 @ (rest / unit) ** 2
+        return -float(h[0]), bool(u @ E @ u <= SUMS * (slope + max(h[0], 0)))
+
+    noise = 4 * w.size * EPS
+    time = first_zero(lambda log_t: eigenvalue(log_t)[0], w[-1], np.abs(Z).sum(), noise)
+    least, sure = eigenvalue(np.log(min(time, _check.LARGEST)))
+    return time, sure and (time < np.inf or least < -noise)
+
+
+def mode_by_mode(w: Array, Z: Array, t: Array) -> tuple[Array, Array]:
+    """Return X(t) in the eigenbasis of Y, and what is left of the pivots, relatively, (T,).
+
+    X = E (Z^(-1) + D^2)^(-1) E, and each D_i alone is a change of rank one.
+    """
+    X, left = np.tile(Z, (len(t), 1, 1)), np.ones(len(t))
+    for i, (rest, end, unit) in enumerate(np.transpose(units(w, Z, t), (2, 0, 1))[..., None]):
+        row = X[:, i].copy()
+        pivot = np.maximum(rest * (rest / unit) + row[:, i, None] / unit, EPS * unit)
+        left = np.minimum(left, (pivot / unit)[:, 0])
+        X -= row[..., None] * (row / unit / pivot)[:, None]
+        row *= end / unit * (rest / pivot)
+        X[:, i] = X[:, :, i] = row
+        X[:, i, i] = row[:, i] * (end / rest)[:, 0]
+    return X, np.where(left > 100 * EPS, left, 0)
+
+
+def at_once(
+    w: Array, W: Array, K: Array, t: Array, noise: Array, exists: bool
+) -> tuple[Array, Array]:
+    """Return the same from X0 = W K^(-1) W^T."""
     G, C = single(w, W, t, noise, K)
     if not exists:  # otherwise what is small in C may be rounding
         unit = scales(np.abs(C))[..., None]
@@ -153,17 +229,8 @@ def signed_solution(target: Array, start: Array, W: Array, K: Array, t: Array) -
     X, clear = (V.mT @ G).mT @ H, np.abs(c).min(1) > 100 * EPS
     # Elimination, but not eigenvectors, keeps what is small in C^(-1) beside large entries.
     X[clear] = G[clear].mT @ np.linalg.solve(C[clear], G[clear])
-    if exists:
-        # Two expressions for one matrix: the second is the accurate one near X0 = Y_-,
-        # where C loses its digits, the first where X decays and Y_- + Z loses its own.
-        noise = 4 * w.size * EPS * np.sqrt(np.diagonal(size))
-        B, _ = single(np.abs(w), Z, t, noise, None)
-        first = np.linalg.norm(H, axis=(1, 2)) ** 2
-        first[~clear] = np.inf
-        second = np.linalg.norm(size) + np.linalg.norm(B, axis=(1, 2)) ** 2
-        X = np.where((first <= second)[:, None, None], X, np.diag(down) + B.mT @ B)
-    X = P @ X @ P.T
-    return np.asarray((X + X.mT) / 2)
+    left = np.linalg.norm(X, axis=(1, 2)) / positive(np.linalg.norm(H, axis=(1, 2))) ** 2
+    return X, np.where(clear, left, 0)
 
 
 def single(w: Array, W: Array, t: Array, noise: Array, K: Array | None) -> tuple[Array, Array]:
@@ -183,20 +250,30 @@ def escape_time(w: Array, W: Array, K: Array, noise: Array, least: float) -> flo
     """Time at which K + W^T D^2 W first becomes singular.
 
     D^2 grows with t, so its eigenvalues do too: the first to reach zero is the largest of the
-    negative ones. No start as long as X0 escapes earlier than in the direction in which Y is
-    largest. If it does not exceed `least` in the end, it is at zero but for rounding: infinite.
+    negative ones. If it does not exceed `least` in the end, it is at zero but for rounding.
     """
-    from scipy.optimize import brentq  # type: ignore[import-untyped]
-
     index = np.count_nonzero(np.linalg.eigvalsh(K) < 0) - 1
 
     def eigenvalue(log_t: float) -> float:
         _, C = single(w, W, np.exp([log_t]), noise, K)
         return float(np.linalg.eigvalsh(C)[0, index])
 
-    longest = np.array([-(np.linalg.norm(W) ** 2)]) / np.abs(np.linalg.eigvalsh(K)).min()
-    earliest, latest = np.log(scalar_escape(w[-1:], longest)[0]) - 1e-3, np.log(_check.LARGEST)
-    if earliest >= latest or eigenvalue(latest) <= least:
+    longest = np.linalg.norm(W) ** 2 / np.abs(np.linalg.eigvalsh(K)).min()
+    return first_zero(eigenvalue, w[-1], longest, least)
+
+
+def first_zero(
+    rising: Callable[[float], float], largest: float, longest: float, least: float
+) -> float:
+    """Time at which a function of log t is zero; infinite if it ends at `least` or below.
+
+    No start up to `longest` escapes earlier than in the direction in which Y is largest.
+    """
+    from scipy.optimize import brentq  # type: ignore[import-untyped]
+
+    first = scalar_escape(np.array([largest]), np.array([-longest]))[0]
+    earliest, latest = np.log(first) - 1e-3, np.log(_check.LARGEST)
+    if earliest >= latest or rising(latest) <= least:
         return np.inf  # after all times, or X0 - Y_- is below zero only by rounding
-    root = brentq(eigenvalue, earliest, latest, xtol=1e-15, rtol=4 * EPS, maxiter=1000)
+    root = brentq(rising, earliest, latest, xtol=1e-15, rtol=4 * EPS, maxiter=1000)
     return float(np.exp(root))
