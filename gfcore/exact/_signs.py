@@ -18,10 +18,10 @@ from gfcore import _check
 from gfcore._check import EPS, Array
 from gfcore._gauge import positive
 from gfcore.exact._modes import TINY, mean_decay, scalar_escape
-from gfcore.exact._riccati import brackets, rounding
+from gfcore.exact._riccati import brackets, from_factor, rounding
 
 CLEAR = 1e-6  # of eigenvalues up to 1: no rounding error is as large
-SUMS = 30.0  # by as much may the sums that Z was rounded in exceed what decides
+SUMS = 100.0  # by as much may the sums that Z was rounded in exceed what decides
 FAR = 1e100
 LEAST = 1e-265  # 1/D and E/D, up to 1e38, have a quotient
 PIVOT = 0.6  # of its row, an entry that large will do as a pivot
@@ -160,8 +160,9 @@ def signed_solution(target: Array, start: Array, t: Array) -> Array:
             rest, _ = mode_by_mode(np.abs(w), Z - down, t)
         else:
             noise = 4 * w.size * EPS * np.sqrt(np.diagonal(size))
-            B, _ = single(np.abs(w), V, t, noise, None)
-            rest = B.mT @ B
+            V[np.abs(V).sum(1) <= noise] = 0
+            order = np.argsort(np.abs(w))
+            rest = from_factor(np.abs(w)[None, order], np.eye(w.size)[:, order], V, t)
         second = np.linalg.norm(size) + np.linalg.norm(rest, axis=(1, 2))
         near = np.linalg.norm(X, axis=(1, 2)) >= left * second
         X[near] = down + rest[near]
@@ -189,9 +190,9 @@ def definite_until(w: Array, Z: Array, error: Array) -> tuple[float, bool]:
         with np.errstate(over="ignore"):
             H, E = (np.clip(A / unit / unit[:, None], -a, a) for A, a in ((Z, 2), (error, FAR)))
         h, V = np.linalg.eigh(H + np.diag((rest / unit) ** 2))
-        u = np.abs(V[:, 0])
-        slope = 4 * np.exp(log_t) * (end * u) ** 2 @ (rest / unit) ** 2
-        return -float(h[0]), bool(u @ E @ u <= SUMS * (slope + max(h[0], 0)))
+        u = V[:, 0] ** 2
+        slope = 4 * np.exp(log_t) * (u @ (end * rest / unit) ** 2)
+        return -float(h[0]), bool(np.sqrt(u @ E**2 @ u) <= SUMS * (slope + max(h[0], 0)))
 
     noise = 4 * w.size * EPS
     time = first_zero(lambda log_t: eigenvalue(log_t)[0], w[-1], np.abs(Z).sum(), noise)
