@@ -222,27 +222,21 @@ def at_once(
 ) -> tuple[Array, Array]:
     """Return the same from X0 = W K^(-1) W^T."""
     G, C = single(w, W, t, noise, K)
-    if not exists:  # otherwise what is small in C may be rounding
-        unit = scales(np.abs(C))[..., None]
-        G, C = G / unit, C / unit / unit.mT
-    c, V = np.linalg.eigh(C)
-    H = V.mT @ G / np.where(np.abs(c) < EPS, np.copysign(EPS, c), c)[..., None]
-    X, clear = (V.mT @ G).mT @ H, np.abs(c).min(1) > 100 * EPS
-    # Elimination, but not eigenvectors, keeps what is small in C^(-1) beside large entries.
+    left = np.abs(np.linalg.eigvalsh(C)).min(1)
+    clear = (left > 100 * EPS) | (not exists)
+    unit = scales(np.abs(C))[..., None]
+    G, C = G / unit, C / unit / unit.mT
+    X = np.zeros((len(t), w.size, w.size))
     X[clear] = G[clear].mT @ np.linalg.solve(C[clear], G[clear])
-    left = np.linalg.norm(X, axis=(1, 2)) / positive(np.linalg.norm(H, axis=(1, 2))) ** 2
     return X, np.where(clear, left, 0)
 
 
-def single(w: Array, W: Array, t: Array, noise: Array, K: Array | None) -> tuple[Array, Array]:
+def single(w: Array, W: Array, t: Array, noise: Array, K: Array) -> tuple[Array, Array]:
     """Return G and C of one problem, whose eigenvalues have any order."""
     order, k = np.argsort(w), W.shape[1]
-    # The errors of a difference such as Z may exceed rows that are not short beside others.
-    W = np.where(np.abs(W).sum(1, keepdims=True) > noise[:, None], W, 0)
     G, C = np.empty((len(t), k, w.size)), np.empty((len(t), k, k))
     w, W, noise = w[order][None, None], W[order][None], noise[order][None]
-    signs = None if K is None else K[None]
-    for _, at, g, c in brackets(w, W, t, lambda: noise, lambda _: W[0], signs):
+    for _, at, g, c in brackets(w, W, t, lambda: noise, lambda _: W[0], K[None]):
         G[at], C[at] = g[..., np.argsort(order)], c
     return G, C
 
