@@ -76,18 +76,28 @@ def signed_factor(X: Array, size: Array, split: bool = False) -> tuple[Array, Ar
     K = np.where(x < 0, -1.0, 1.0)[..., None] * np.eye(X.shape[-1])
     uneven, negative = scale.max(-1) > 10 * scale.min(-1), (x < 0).any(-1)
     for i in map(tuple, np.argwhere(split | (uneven & ~negative))):
-        W[i], K[i] = triangular(X[i], size[i], scale[i])
+        if x[i][0] > CLEAR:
+            by_size = np.argsort(-scale[i])
+            L = np.linalg.cholesky(X[i][np.ix_(by_size, by_size)])
+            W[i][by_size] = scale[i][by_size, None] * L
+        else:
+            W[i], K[i] = triangular(X[i], size[i], scale[i])
     order = np.argsort(-np.abs(W).max(-2), axis=-1, kind="stable")[..., None]
     K = np.take_along_axis(np.take_along_axis(K, order, -2), order.mT, -1)
     return np.take_along_axis(W, order.mT, -1), K
 
 
-def scales(size: Array) -> Array:
-    """Return d (m,) such that the largest entry of each row of size_ij/(d_i d_j) is 1, or 0."""
-    scale = np.ones(size.shape[:-1])
+def scales(size: Array, scale: Array | None = None) -> Array:
+    """Return d (m,) such that the largest entry of each row of size_ij/(d_i d_j) is 1, or 0.
+
+    It is found from `scale`, or from 1, and to a fifth.
+    """
+    scale = np.ones(size.shape[:-1]) if scale is None else scale
     for _ in range(12):  # each halves the logarithm of what is still to be scaled
-        rows = (size / scale[..., None] / scale[..., None, :]).max(-1)
-        scale = np.maximum(scale * np.sqrt(np.where(rows > 0, rows, 1)), np.sqrt(TINY))
+        rows = positive((size / scale[..., None] / scale[..., None, :]).max(-1))
+        if 0.8 < rows.min() and rows.max() < 1.25:
+            break
+        scale = np.maximum(scale * np.sqrt(rows), np.sqrt(TINY))
     return scale
 
 
@@ -102,10 +112,15 @@ def triangular(X: Array, size: Array, scale: Array) -> tuple[Array, Array]:
     m, W, K = len(X), np.zeros_like(X), np.eye(len(X))
     root = np.sqrt(np.diagonal(size))
     size = np.maximum(size, root[:, None] * root)
-    T, filled, noise = np.eye(m), 0, np.zeros_like(X)  # what is left is T X T^T
+    T, own, filled, noise = (
+        np.eye(m),
+        np.ones(m),
+        0,
+        np.zeros_like(X),
+    )  # what is left is T X T^T
     while (alive := (np.abs(X) > noise).any(1)).any():
         X = X * np.outer(alive, alive)
-        own = scales(np.abs(X))
+        own = scales(np.abs(X), own)
         here, error = (A / own[:, None] / own for A in (X, noise))
         k = np.where(alive, own * scale, 0).argmax()
         j = np.abs(here[k]).argmax()
