@@ -23,7 +23,6 @@ from gfcore.exact._riccati import brackets, from_factor, rounding
 CLEAR = 1e-6  # of eigenvalues up to 1: no rounding error is as large
 SUMS = 100.0  # by as much may the sums that Z was rounded in exceed what decides
 FAR = 1e100
-LEAST = 1e-265  # 1/D and E/D, up to 1e38, have a quotient
 PIVOT = 0.6  # of its row, an entry that large will do as a pivot
 
 
@@ -189,7 +188,7 @@ def units(w: Array, Z: Array, t: Array) -> tuple[Array, Array, Array]:
     """Return 1/D, E/D and the lengths to which Z + D^(-2) is scaled, all (T, m)."""
     t = np.maximum(t, 1e-280)[:, None]  # stands for t = 0, where D is zero
     root = np.sqrt(4 * t * mean_decay(4 * t * np.abs(w)))
-    rest = np.maximum(np.exp(-2 * t * np.maximum(w, 0)) / root, LEAST)
+    rest = np.maximum(np.exp(-2 * t * np.maximum(w, 0)) / root, TINY)
     end = np.exp(2 * t * np.minimum(w, 0)) / root
     return rest, end, np.hypot(rest, np.sqrt(np.abs(np.diagonal(Z))))
 
@@ -220,15 +219,19 @@ def mode_by_mode(w: Array, Z: Array, t: Array) -> tuple[Array, Array]:
 
     X = E (Z^(-1) + D^2)^(-1) E, and each D_i alone is a change of rank one.
     """
-    X, left = np.tile(Z, (len(t), 1, 1)), np.ones(len(t))
-    for i, (rest, end, unit) in enumerate(np.transpose(units(w, Z, t), (2, 0, 1))[..., None]):
+    rest, end, unit = units(w, Z, t)
+    u = np.minimum(
+        unit, 1
+    )  # where D is large, what it multiplies may be too small to be squared
+    X, left = Z / u[..., None] / u[:, None], np.ones(len(t))
+    for i, (r, e, full) in enumerate(zip((rest / u).T, end.T, (unit / u).T ** 2, strict=True)):
         row = X[:, i].copy()
-        pivot = np.maximum(rest * (rest / unit) + row[:, i, None] / unit, EPS * unit)
-        left = np.minimum(left, (pivot / unit)[:, 0])
-        X -= row[..., None] * (row / unit / pivot)[:, None]
-        row *= end / unit * (rest / pivot)
-        X[:, i] = X[:, :, i] = row
-        X[:, i, i] = row[:, i] * (end / rest)[:, 0]
+        pivot = np.maximum(r**2 + row[:, i], EPS * full)
+        own = row[:, i] * (e / pivot * e)
+        left = np.minimum(left, pivot / full)
+        X -= row[..., None] * (row / pivot[:, None])[:, None]
+        X[:, i] = X[:, :, i] = row * (r / pivot * e)[:, None]
+        X[:, i, i] = own
     return X, np.where(left > 100 * EPS, left, 0)
 
 
