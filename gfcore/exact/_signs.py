@@ -1,13 +1,18 @@
-"""The signs of a start, X0 = W K^(-1) W^T, and the time at which X(t) escapes.
+"""Starts of any sign, and the time at which X(t) escapes.
 
-As printed, (8) has values for any X0, but past an escape they do not solve (5). X = Y_- + Z,
-with Y_- the negative part of Y, turns (5) into the same equation with |Y| in the place of Y.
-So the solution exists for all t >= 0 exactly when Z0 = X0 - Y_- is positive semidefinite;
-otherwise it escapes when K + W^T D^2 W first becomes singular.
+As printed, (8) has values for any X0, but past an escape they do not solve (5). In the
+eigenbasis of Y, with Z in the place of X0 and E and D as in `_riccati`, (8) is
 
-Either way signs decide, and an eigenvalue has the sign computed only if it exceeds its
-rounding error. Directions of very different size are therefore scaled to the same size
-first, by a congruence, which keeps every sign: what is tiny only beside the others is kept.
+    X = E (Z^(-1) + D^2)^(-1) E = E/D (I - D^(-1) N^(-1) D^(-1)) E/D,    N = Z + D^(-2).
+
+D^(-2) falls, from infinity to -Y_-, with Y_- the negative part of Y. So the solution exists for
+as long as N is positive definite, and for all t >= 0 exactly when Z0 = Z - Y_- is positive
+semidefinite. There X = Y_- and a rest, which solves (5) from Z0 with |Y| in the place of Y.
+
+Rows of N are scaled to one size before the sign of its least eigenvalue is asked: what is tiny
+only beside others is kept. Where eigenvectors of Y mix directions of X0 of very different
+size, Z has lost the tiny ones. A factor X0 = W K^(-1) W^T has not: the solution exists until
+K + W^T D^2 W first becomes singular. `definite_until` says which of the two to ask.
 """
 
 from collections.abc import Callable
@@ -21,8 +26,7 @@ from gfcore.exact._modes import TINY, mean_decay, scalar_escape
 from gfcore.exact._riccati import brackets, from_factor, rounding
 
 CLEAR = 1e-6  # of eigenvalues up to 1: no rounding error is as large
-SUMS = 100.0  # by as much may the sums that Z was rounded in exceed what decides
-FAR = 1e100
+SUMS = 100.0  # so far may what Z was summed from exceed what decides
 PIVOT = 0.6  # of its row, an entry that large will do as a pivot
 
 
@@ -94,7 +98,7 @@ def scales(size: Array, scale: Array | None = None) -> Array:
     scale = np.ones(size.shape[:-1]) if scale is None else scale
     for _ in range(12):  # each halves the logarithm of what is still to be scaled
         rows = positive((size / scale[..., None] / scale[..., None, :]).max(-1))
-        if 0.8 < rows.min() and rows.max() < 1.25:
+        if rows.min() > 0.8 and rows.max() < 1.25:
             break
         scale = np.maximum(scale * np.sqrt(rows), np.sqrt(TINY))
     return scale
@@ -194,30 +198,33 @@ def units(w: Array, Z: Array, t: Array) -> tuple[Array, Array, Array]:
 
 
 def definite_until(w: Array, Z: Array, error: Array) -> tuple[float, bool]:
-    """Time at which Z + D^(-2) ceases to be positive definite, and if rounding leaves it so.
+    """Time at which N = Z + D^(-2) ceases to be positive definite, and whether that is sure.
 
-    `error` bounds the sums that Z was rounded in.
+    The entries of Z have rounding errors of `error` by EPS. By these, its least eigenvalue h is
+    wrong as if log t were wrong by their share of its slope; where it is zero at no time, by
+    their share of h.
     """
 
-    def eigenvalue(log_t: float) -> tuple[float, bool]:
+    def falling(log_t: float) -> tuple[float, bool]:
         rest, end, unit = (a[0] for a in units(w, Z, np.exp([log_t])))
-        with np.errstate(over="ignore"):
-            H, E = (np.clip(A / unit / unit[:, None], -a, a) for A, a in ((Z, 2), (error, FAR)))
-        h, V = np.linalg.eigh(H + np.diag((rest / unit) ** 2))
-        u = V[:, 0] ** 2
+        with np.errstate(over="ignore", invalid="ignore"):
+            H, wrong = (A / unit / unit[:, None] for A in (Z, error))
+            h, V = np.linalg.eigh(np.clip(H, -2, 2) + np.diag((rest / unit) ** 2))
+            u = V[:, 0] ** 2
+            wrong = np.sqrt(u @ wrong**2 @ u)
         slope = 4 * np.exp(log_t) * (u @ (end * rest / unit) ** 2)
-        return -float(h[0]), bool(np.sqrt(u @ E**2 @ u) <= SUMS * (slope + max(h[0], 0)))
+        return float(h[0]), bool(wrong <= SUMS * (slope + max(h[0], 0)))
 
     noise = 4 * w.size * EPS
-    time = first_zero(lambda log_t: eigenvalue(log_t)[0], w[-1], np.abs(Z).sum(), noise)
-    least, sure = eigenvalue(np.log(min(time, _check.LARGEST)))
-    return time, sure and (time < np.inf or least < -noise)
+    time = first_zero(lambda log_t: -falling(log_t)[0], w[-1], np.abs(Z).sum(), noise)
+    least, sure = falling(np.log(min(time, _check.LARGEST)))
+    return time, sure and (time < np.inf or least > noise)
 
 
 def mode_by_mode(w: Array, Z: Array, t: Array) -> tuple[Array, Array]:
-    """Return X(t) in the eigenbasis of Y, and what is left of the pivots, relatively, (T,).
+    """Return X(t) in the eigenbasis of Y, and the least pivot as a share of its terms, (T,).
 
-    X = E (Z^(-1) + D^2)^(-1) E, and each D_i alone is a change of rank one.
+    Each D_i alone changes (Z^(-1) + D^2)^(-1) by a matrix of rank one.
     """
     rest, end, unit = units(w, Z, t)
     u = np.minimum(
@@ -238,7 +245,7 @@ def mode_by_mode(w: Array, Z: Array, t: Array) -> tuple[Array, Array]:
 def at_once(
     w: Array, W: Array, K: Array, t: Array, noise: Array, exists: bool
 ) -> tuple[Array, Array]:
-    """Return the same from X0 = W K^(-1) W^T."""
+    """Return the same from X0 = W K^(-1) W^T, with the least eigenvalue of C for the pivot."""
     G, C = single(w, W, t, noise, K)
     left = np.abs(np.linalg.eigvalsh(C)).min(1)
     clear = (left > 100 * EPS) | (not exists)

@@ -376,6 +376,26 @@ STARTS = {  # the matrix, and to which power of the size each of its directions 
 }
 
 
+def assert_right_to_the_escape(Y, X0):
+    """That it exists or not, when it escapes, and X(t) before, against 800 digits."""
+    m, escape = len(Y), np.inf
+    try:
+        exact.riccati(Y, X0, 1e6)
+    except FiniteEscapeError as error:
+        escape = error.time
+    with mp.workdps(800):
+        Ym, Xm = mp.matrix(Y.tolist()), mp.matrix(X0.tolist())
+        w, Q = mp.eigsy(Ym)
+        Z = Xm - Q * mp.diag([min(a, 0) for a in w]) * Q.T
+        assert (escape < np.inf) == (min(mp.eigsy(Z, eigvals_only=True)) < 0)
+        if escape < np.inf:
+            assert_escapes(Ym, Xm, m, escape, 1e-12)
+        t = np.array([0.5, 0.9]) * (escape if escape < np.inf else 2)
+        expected = reference.riccati(Ym, Xm, m, [mp.mpf(a) for a in t])
+        for X, right in zip(exact.riccati(Y, X0, t), expected, strict=True):
+            assert distance(X, right) <= 1e-12
+
+
 @pytest.mark.parametrize("size", [1e-3, 1e-8, 1e-20, 1e-150])
 @pytest.mark.parametrize("kind", STARTS)
 def test_what_is_tiny_keeps_sign_and_digits_where_it_is_coupled_to_what_is_large(kind, size):
@@ -385,22 +405,38 @@ def test_what_is_tiny_keeps_sign_and_digits_where_it_is_coupled_to_what_is_large
     printed = np.array([[2, 0.5, 0.2], [0.5, 1, 0.3], [0.2, 0.3, 1.5]])[:m, :m]
     mixed = (P * [2.5, -1.2, 0.7][:m]) @ P.T
     for Y in (printed, -printed, (mixed + mixed.T) / 2, np.diag([1.0, 2.0, 0.7][:m])):
-        escape = np.inf
-        try:
-            exact.riccati(Y, X0, 1e6)
-        except FiniteEscapeError as error:
-            escape = error.time
-        with mp.workdps(800):
-            Ym, Xm = mp.matrix(Y.tolist()), mp.matrix(X0.tolist())
-            w, Q = mp.eigsy(Ym)
-            Z = Xm - Q * mp.diag([min(a, 0) for a in w]) * Q.T
-            assert (escape < np.inf) == (min(mp.eigsy(Z, eigvals_only=True)) < 0)
-            if escape < np.inf:
-                assert_escapes(Ym, Xm, m, escape, 1e-12)
-            t = np.array([0.5, 0.9]) * (escape if escape < np.inf else 2)
-            expected = reference.riccati(Ym, Xm, m, [mp.mpf(a) for a in t])
-            for X, right in zip(exact.riccati(Y, X0, t), expected, strict=True):
-                assert distance(X, right) <= 1e-12
+        assert_right_to_the_escape(Y, X0)
+
+
+TARGETS = {
+    "positive": np.diag([2.0, 1.0, 0.7]),
+    "of both signs": np.diag([1.5, -1.2, 0.7]),
+    "negative but one": np.diag([-0.4, 2.0, -1.0]),
+    "singular": np.diag([1.0, 0.0, 2.0]),
+    "repeated": np.diag([1.0, 1.0, -1.0]),
+    "a block": np.array([[1.0, 0.5, 0.0], [0.5, -0.6, 0.0], [0.0, 0.0, 2.0]]),
+}
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("kind", TARGETS)
+def test_couplings_of_any_size_are_kept_beside_diagonals_that_are_zero_or_tiny(kind, seed):
+    rng = np.random.default_rng(seed)
+    span = [8, 20, 60, 150][seed % 4]
+    X0 = np.tril(rng.choice([-1, 1], (3, 3)) * 10.0 ** rng.uniform(-span, 0, (3, 3)), -1)
+    X0 = (
+        X0
+        + X0.T
+        + np.diag(rng.choice([-1, 1], 3) * 10.0 ** (-span - 30 * rng.random(3)) * (seed % 3))
+    )
+    assert_right_to_the_escape(TARGETS[kind], X0)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-20, 1e-60])
+def test_a_coupling_alone_escapes_without_a_target(size):
+    with pytest.raises(FiniteEscapeError) as raised:
+        exact.riccati(np.zeros((2, 2)), [[0.0, size], [size, 0.0]], 1e75)
+    assert raised.value.time == pytest.approx(1 / (4 * size), rel=1e-14)
 
 
 def test_no_sign_is_turned_and_no_matrix_made_zero_by_the_threshold():
