@@ -246,7 +246,7 @@ def at_once(
     w: Array, W: Array, K: Array, t: Array, noise: Array, exists: bool
 ) -> tuple[Array, Array]:
     """Return the same from X0 = W K^(-1) W^T, with the least eigenvalue of C for the pivot."""
-    G, C = single(w, W, t, noise, K)
+    G, C = single(w, W, K, t, noise)
     left = np.abs(np.linalg.eigvalsh(C)).min(1)
     clear = (left > 100 * EPS) | (not exists)
     unit = scales(np.abs(C))[..., None]
@@ -256,13 +256,12 @@ def at_once(
     return X, np.where(clear, left, 0)
 
 
-def single(w: Array, W: Array, t: Array, noise: Array, K: Array) -> tuple[Array, Array]:
-    """Return G and C of one problem, whose eigenvalues have any order."""
-    order, k = np.argsort(w), W.shape[1]
-    G, C = np.empty((len(t), k, w.size)), np.empty((len(t), k, k))
-    w, W, noise = w[order][None, None], W[order][None], noise[order][None]
-    for _, at, g, c in brackets(w, W, t, lambda: noise, lambda _: W[0], K[None]):
-        G[at], C[at] = g[..., np.argsort(order)], c
+def single(w: Array, W: Array, K: Array, t: Array, noise: Array) -> tuple[Array, Array]:
+    """Return G and C of one problem."""
+    G, C = np.empty((len(t), *W.T.shape)), np.empty((len(t), *K.shape))
+    one = w[None, None], W[None], t, lambda: noise[None], lambda _: W, K[None]
+    for _, at, G_at, C_at in brackets(*one):
+        G[at], C[at] = G_at, C_at
     return G, C
 
 
@@ -275,7 +274,7 @@ def escape_time(w: Array, W: Array, K: Array, noise: Array, least: float) -> flo
     index = np.count_nonzero(np.linalg.eigvalsh(K) < 0) - 1
 
     def eigenvalue(log_t: float) -> float:
-        _, C = single(w, W, np.exp([log_t]), noise, K)
+        _, C = single(w, W, K, np.exp([log_t]), noise)
         return float(np.linalg.eigvalsh(C)[0, index])
 
     longest = np.linalg.norm(W) ** 2 / np.abs(np.linalg.eigvalsh(K)).min()

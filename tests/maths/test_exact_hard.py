@@ -423,13 +423,9 @@ TARGETS = {
 def test_couplings_of_any_size_are_kept_beside_diagonals_that_are_zero_or_tiny(kind, seed):
     rng = np.random.default_rng(seed)
     span = [8, 20, 60, 150][seed % 4]
-    X0 = np.tril(rng.choice([-1, 1], (3, 3)) * 10.0 ** rng.uniform(-span, 0, (3, 3)), -1)
-    X0 = (
-        X0
-        + X0.T
-        + np.diag(rng.choice([-1, 1], 3) * 10.0 ** (-span - 30 * rng.random(3)) * (seed % 3))
-    )
-    assert_right_to_the_escape(TARGETS[kind], X0)
+    L = np.tril(rng.choice([-1, 1], (3, 3)) * 10.0 ** rng.uniform(-span, 0, (3, 3)), -1)
+    diagonal = rng.choice([-1, 1], 3) * 10.0 ** (-span - 30 * rng.random(3)) * (seed % 3)
+    assert_right_to_the_escape(TARGETS[kind], L + L.T + np.diag(diagonal))
 
 
 @pytest.mark.parametrize("size", [1.0, 1e-20, 1e-60])
@@ -450,10 +446,11 @@ def test_no_sign_is_turned_and_no_matrix_made_zero_by_the_threshold():
             -1, 1
         )  # diagonally dominant: inertia known
         X0 = X0 * D * D[:, None]
-        W, K = _signs.signed_factor(X0, np.abs(X0))
-        assert (np.sort(np.sign(np.linalg.eigvalsh(K))) == np.sort(signs)).all()
-        assert (np.abs(W).max(0) > 0).all()
-        assert np.abs(W @ np.linalg.inv(K) @ W.T - X0).max() <= 1e-14 * np.abs(X0).max()
+        for split in (False, True):
+            W, K = _signs.signed_factor(X0, np.abs(X0), split)
+            assert (np.sort(np.sign(np.linalg.eigvalsh(K))) == np.sort(signs)).all()
+            assert (np.abs(W).max(0) > 0).all()
+            assert np.abs(W @ np.linalg.inv(K) @ W.T - X0).max() <= 1e-14 * np.abs(X0).max()
 
 
 # The rule that chooses a way, at its edges.
