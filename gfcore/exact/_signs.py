@@ -26,7 +26,7 @@ from gfcore.exact._modes import TINY, mean_decay, scalar_escape
 from gfcore.exact._riccati import brackets, from_factor, rounding
 
 CLEAR = 1e-6  # of eigenvalues up to 1: no rounding error is as large
-SUMS = 100.0  # so far may what Z was summed from exceed what decides
+SUMS = 100.0  # the terms of Z may exceed what decides by that
 PIVOT = 0.6  # of its row, an entry that large will do as a pivot
 
 
@@ -115,12 +115,8 @@ def triangular(X: Array, size: Array, scale: Array) -> tuple[Array, Array]:
     m, W, K = len(X), np.zeros_like(X), np.eye(len(X))
     root = np.sqrt(np.diagonal(size))
     size = np.maximum(size, root[:, None] * root)
-    T, own, filled, noise = (
-        np.eye(m),
-        np.ones(m),
-        0,
-        np.zeros_like(X),
-    )  # what is left is T X T^T
+    filled, own, noise = 0, np.ones(m), np.zeros_like(X)
+    T = np.eye(m)  # what is left is T X T^T
     while (alive := (np.abs(X) > noise).any(1)).any():
         X = X * np.outer(alive, alive)
         own = scales(np.abs(X), own)
@@ -172,8 +168,8 @@ def signed_solution(target: Array, start: Array, t: Array) -> Array:
     exists = escape == np.inf
     X, left = mode_by_mode(w, Z, t) if sure else at_once(w, W, K, t, noise, exists)
     if exists:
-        # Two expressions for one matrix: the second is the accurate one near X0 = Y_-,
-        # where the first loses its digits, the first where X decays and Y_- + Z loses its own.
+        # Two expressions for one matrix: the second, Y_- and a rest, is the accurate one where
+        # pivots of the first lose their digits, and the first where X decays, but Y_- does not.
         if sure:
             rest, _ = mode_by_mode(np.abs(w), Z - down, t)
         else:
@@ -227,9 +223,7 @@ def mode_by_mode(w: Array, Z: Array, t: Array) -> tuple[Array, Array]:
     Each D_i alone changes (Z^(-1) + D^2)^(-1) by a matrix of rank one.
     """
     rest, end, unit = units(w, Z, t)
-    u = np.minimum(
-        unit, 1
-    )  # where D is large, what it multiplies may be too small to be squared
+    u = np.minimum(unit, 1)  # what a large D multiplies may be too small to be squared
     X, left = Z / u[..., None] / u[:, None], np.ones(len(t))
     for i, (r, e, full) in enumerate(zip((rest / u).T, end.T, (unit / u).T ** 2, strict=True)):
         row = X[:, i].copy()
@@ -260,8 +254,8 @@ def single(w: Array, W: Array, K: Array, t: Array, noise: Array) -> tuple[Array,
     """Return G and C of one problem."""
     G, C = np.empty((len(t), *W.T.shape)), np.empty((len(t), *K.shape))
     one = w[None, None], W[None], t, lambda: noise[None], lambda _: W, K[None]
-    for _, at, G_at, C_at in brackets(*one):
-        G[at], C[at] = G_at, C_at
+    for _, at, *both in brackets(*one):
+        G[at], C[at] = both
     return G, C
 
 
