@@ -196,9 +196,8 @@ def units(w: Array, Z: Array, t: Array) -> tuple[Array, Array, Array]:
 def definite_until(w: Array, Z: Array, error: Array) -> tuple[float, bool]:
     """Time at which N = Z + D^(-2) ceases to be positive definite, and whether that is sure.
 
-    The entries of Z have rounding errors of `error` by EPS. By these, its least eigenvalue h is
-    wrong as if log t were wrong by their share of its slope; where it is zero at no time, by
-    their share of h.
+    The entries of Z have rounding errors of `error` by EPS. What these change an eigenvalue h of
+    the scaled N by is compared with h; where that is to be zero, with its slope in log t.
     """
 
     def falling(log_t: float) -> tuple[float, bool]:
@@ -206,10 +205,11 @@ def definite_until(w: Array, Z: Array, error: Array) -> tuple[float, bool]:
         with np.errstate(over="ignore", invalid="ignore"):
             H, wrong = (A / unit / unit[:, None] for A in (Z, error))
             h, V = np.linalg.eigh(np.clip(H, -2, 2) + np.diag((rest / unit) ** 2))
-            u = V[:, 0] ** 2
-            wrong = np.sqrt(u @ wrong**2 @ u)
-        slope = 4 * np.exp(log_t) * (u @ (end * rest / unit) ** 2)
-        return float(h[0]), bool(wrong <= SUMS * (slope + max(h[0], 0)))
+            u = V**2
+            wrong = np.sqrt((wrong**2 @ u * u).sum(0))
+        slope = 4 * np.exp(log_t) * (end * rest / unit) ** 2 @ u[:, 0]
+        clear = np.append(slope + max(h[0], 0), h[1:])
+        return float(h[0]), bool((wrong <= SUMS * clear).all())
 
     noise = 4 * w.size * EPS
     time = first_zero(lambda log_t: -falling(log_t)[0], w[-1], np.abs(Z).sum(), noise)

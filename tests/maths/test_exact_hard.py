@@ -11,6 +11,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
+from scipy.linalg import block_diag
 
 import gfcore as gf
 from gfcore import _gauge, exact
@@ -433,6 +434,13 @@ def test_a_coupling_alone_escapes_without_a_target(size):
     with pytest.raises(FiniteEscapeError) as raised:
         exact.riccati(np.zeros((2, 2)), [[0.0, size], [size, 0.0]], 1e75)
     assert raised.value.time == pytest.approx(1 / (4 * size), rel=1e-14)
+
+
+def test_a_direction_that_is_learned_before_the_escape_of_another_is_not_rounding():
+    Y = block_diag(1.2, [[0.9, 0.2], [0.2, 2.1]], -1.2)  # mixes 400 with 0
+    L = np.zeros((4, 4))
+    L[1, 0], L[2, :2], L[3, :3] = 2e-7, (1e-14, 1e-8), (-1.5e-4, -1.2e-3, -1e-7)
+    assert_right_to_the_escape(Y, L + L.T + np.diag([4e-10, 400.0, 0.0, -6e-3]))
 
 
 def test_no_sign_is_turned_and_no_matrix_made_zero_by_the_threshold():
