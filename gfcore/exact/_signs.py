@@ -26,7 +26,7 @@ from gfcore.exact._modes import TINY, mean_decay, scalar_escape
 from gfcore.exact._riccati import brackets, from_factor, rounding
 
 CLEAR = 1e-6  # of eigenvalues up to 1: no rounding error is as large
-SUMS = 100.0  # the terms of Z may exceed what decides by that
+SUMS = 30.0  # the terms of Z may exceed what decides by that
 PIVOT = 0.6  # of its row, an entry that large will do as a pivot
 
 
@@ -196,8 +196,8 @@ def units(w: Array, Z: Array, t: Array) -> tuple[Array, Array, Array]:
 def definite_until(w: Array, Z: Array, error: Array) -> tuple[float, bool]:
     """Time at which N = Z + D^(-2) ceases to be positive definite, and whether that is sure.
 
-    The entries of Z have rounding errors of `error` by EPS. What these change an eigenvalue h of
-    the scaled N by is compared with h; where that is to be zero, with its slope in log t.
+    The entries of Z have rounding errors of `error` by EPS. What these change an eigenvalue of
+    the scaled N by is compared with it; where that is to be zero, with its slope in log t.
     """
 
     def falling(log_t: float) -> tuple[float, bool]:
