@@ -111,7 +111,7 @@ def riccati(Y: ArrayLike, X0: ArrayLike, t: ArrayLike) -> Array:
     escapes: dict[tuple[int, ...], float] = {}
     for i in map(tuple, np.argwhere(negative)):
         try:
-            path = signed_solution(target[i], start[i], W[i], K[i], time.reshape(-1))
+            path = signed_solution(target[i], start[i], time.reshape(-1))
             X[i] = path.reshape(X[i].shape)
         except FiniteEscapeError as error:
             escapes[tuple(map(int, i))], X[i] = error.time, np.nan

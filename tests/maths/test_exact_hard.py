@@ -11,6 +11,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
+from scipy.linalg import block_diag
 
 import gfcore as gf
 from gfcore import _gauge, exact
@@ -376,6 +377,26 @@ STARTS = {  # the matrix, and to which power of the size each of its directions 
 }
 
 
+def assert_right_to_the_escape(Y, X0):
+    """That it exists or not, when it escapes, and X(t) before, against 800 digits."""
+    m, escape = len(Y), np.inf
+    try:
+        exact.riccati(Y, X0, 1e6)
+    except FiniteEscapeError as error:
+        escape = error.time
+    with mp.workdps(800):
+        Ym, Xm = mp.matrix(Y.tolist()), mp.matrix(X0.tolist())
+        w, Q = mp.eigsy(Ym)
+        Z = Xm - Q * mp.diag([min(a, 0) for a in w]) * Q.T
+        assert (escape < np.inf) == (min(mp.eigsy(Z, eigvals_only=True)) < 0)
+        if escape < np.inf:
+            assert_escapes(Ym, Xm, m, escape, 1e-12)
+        t = np.array([0.5, 0.9]) * (escape if escape < np.inf else 2)
+        expected = reference.riccati(Ym, Xm, m, [mp.mpf(a) for a in t])
+        for X, right in zip(exact.riccati(Y, X0, t), expected, strict=True):
+            assert distance(X, right) <= 1e-12
+
+
 @pytest.mark.parametrize("size", [1e-3, 1e-8, 1e-20, 1e-150])
 @pytest.mark.parametrize("kind", STARTS)
 def test_what_is_tiny_keeps_sign_and_digits_where_it_is_coupled_to_what_is_large(kind, size):
@@ -385,22 +406,41 @@ def test_what_is_tiny_keeps_sign_and_digits_where_it_is_coupled_to_what_is_large
     printed = np.array([[2, 0.5, 0.2], [0.5, 1, 0.3], [0.2, 0.3, 1.5]])[:m, :m]
     mixed = (P * [2.5, -1.2, 0.7][:m]) @ P.T
     for Y in (printed, -printed, (mixed + mixed.T) / 2, np.diag([1.0, 2.0, 0.7][:m])):
-        escape = np.inf
-        try:
-            exact.riccati(Y, X0, 1e6)
-        except FiniteEscapeError as error:
-            escape = error.time
-        with mp.workdps(800):
-            Ym, Xm = mp.matrix(Y.tolist()), mp.matrix(X0.tolist())
-            w, Q = mp.eigsy(Ym)
-            Z = Xm - Q * mp.diag([min(a, 0) for a in w]) * Q.T
-            assert (escape < np.inf) == (min(mp.eigsy(Z, eigvals_only=True)) < 0)
-            if escape < np.inf:
-                assert_escapes(Ym, Xm, m, escape, 1e-12)
-            t = np.array([0.5, 0.9]) * (escape if escape < np.inf else 2)
-            expected = reference.riccati(Ym, Xm, m, [mp.mpf(a) for a in t])
-            for X, right in zip(exact.riccati(Y, X0, t), expected, strict=True):
-                assert distance(X, right) <= 1e-12
+        assert_right_to_the_escape(Y, X0)
+
+
+TARGETS = {
+    "positive": np.diag([2.0, 1.0, 0.7]),
+    "of both signs": np.diag([1.5, -1.2, 0.7]),
+    "negative but one": np.diag([-0.4, 2.0, -1.0]),
+    "singular": np.diag([1.0, 0.0, 2.0]),
+    "repeated": np.diag([1.0, 1.0, -1.0]),
+    "a block": np.array([[1.0, 0.5, 0.0], [0.5, -0.6, 0.0], [0.0, 0.0, 2.0]]),
+}
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("kind", TARGETS)
+def test_couplings_of_any_size_are_kept_beside_diagonals_that_are_zero_or_tiny(kind, seed):
+    rng = np.random.default_rng(seed)
+    span = [8, 20, 60, 150][seed % 4]
+    L = np.tril(rng.choice([-1, 1], (3, 3)) * 10.0 ** rng.uniform(-span, 0, (3, 3)), -1)
+    diagonal = rng.choice([-1, 1], 3) * 10.0 ** (-span - 30 * rng.random(3)) * (seed % 3)
+    assert_right_to_the_escape(TARGETS[kind], L + L.T + np.diag(diagonal))
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-20, 1e-60])
+def test_a_coupling_alone_escapes_without_a_target(size):
+    with pytest.raises(FiniteEscapeError) as raised:
+        exact.riccati(np.zeros((2, 2)), [[0.0, size], [size, 0.0]], 1e75)
+    assert raised.value.time == pytest.approx(1 / (4 * size), rel=1e-14)
+
+
+def test_a_direction_that_is_learned_before_the_escape_of_another_is_not_rounding():
+    Y = block_diag(1.2, [[0.9, 0.2], [0.2, 2.1]], -1.2)  # mixes 400 with 0
+    L = np.zeros((4, 4))
+    L[1, 0], L[2, :2], L[3, :3] = 2e-7, (1e-14, 1e-8), (-1.5e-4, -1.2e-3, -1e-7)
+    assert_right_to_the_escape(Y, L + L.T + np.diag([4e-10, 400.0, 0.0, -6e-3]))
 
 
 def test_no_sign_is_turned_and_no_matrix_made_zero_by_the_threshold():
@@ -414,10 +454,11 @@ def test_no_sign_is_turned_and_no_matrix_made_zero_by_the_threshold():
             -1, 1
         )  # diagonally dominant: inertia known
         X0 = X0 * D * D[:, None]
-        W, K = _signs.signed_factor(X0, np.abs(X0))
-        assert (np.sort(np.sign(np.linalg.eigvalsh(K))) == np.sort(signs)).all()
-        assert (np.abs(W).max(0) > 0).all()
-        assert np.abs(W @ np.linalg.inv(K) @ W.T - X0).max() <= 1e-14 * np.abs(X0).max()
+        for split in (False, True):
+            W, K = _signs.signed_factor(X0, np.abs(X0), split)
+            assert (np.sort(np.sign(np.linalg.eigvalsh(K))) == np.sort(signs)).all()
+            assert (np.abs(W).max(0) > 0).all()
+            assert np.abs(W @ np.linalg.inv(K) @ W.T - X0).max() <= 1e-14 * np.abs(X0).max()
 
 
 # The rule that chooses a way, at its edges.
