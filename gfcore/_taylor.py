@@ -139,7 +139,7 @@ def _advance(
         # The times inside the step of each path; some have fewer of them than others.
         most = int((first - done).max())
         if most > 0:
-            index = done[:, None] + np.arange(most)
+            index = done[:, None] + np.arange((most + 3) // 4 * 4)
             theta = np.minimum(t[np.minimum(index, t.size - 1)] - now[:, None], step[:, None])
             weights = series.weights(theta / h[:, None], times_last)
         steps += ~rest
@@ -271,7 +271,8 @@ class _Series:
             # Hidden units too small for all this to see lose no more of their own size.
             shape = len(tol), 3, -1, units.shape[1]
             own = sum(np.square(a).reshape(shape).sum(2) for a in c) / units[:, None]
-            z = np.minimum(z, reduce((tol / own.max(2)) ** _ROOTS, axis=1))
+            limit = reduce((tol / own.max(2)) ** _ROOTS, axis=1)
+            z = np.where(units.min(1) < first.max(1), np.minimum(z, limit), z)
         # As z = t / (t + beta), t = fall (1 + 7 z) is the root of a quadratic equation.
         beta = beta[:, 0]
         half = ((1 + _FARTHER) * fall - beta) / 2
@@ -286,7 +287,9 @@ class _Series:
         """
         powers = _powers(theta / (theta + self.beta))
         powers[..., 0] *= last
-        return np.asarray((powers @ _EULER) * self.scale)
+        # A product may depend on how many rows it has; four, so that it is not on the others.
+        four = powers.reshape(len(theta), -1, min(4, theta.shape[1]), powers.shape[-1])
+        return np.asarray((four @ _EULER).reshape(powers.shape) * self.scale)
 
     def sum(self, weights: Array, i: Any, out: Array) -> None:
         """Put the sums of these weights, for path i or all, into states (..., W, m+n, k)."""

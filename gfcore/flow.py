@@ -71,7 +71,7 @@ class _Start(NamedTuple):
     lost: Array | None  # of each row of R in Z C, with what rounds it, (B, m+n); None for 0
     mixed: NDArray[np.bool_]  # whether the units of Z are rotated ones, (B,)
 
-    def part(self, s: slice, root: Array | float = 1.0) -> _Start:
+    def part(self, s: slice | NDArray[np.intp], root: Array | float = 1.0) -> _Start:
         """Return some of the starts, and their rows over `root`, (m+n, 1)."""
         C, lost = (None if a is None else a[s] for a in (self.C, self.lost))
         lost = None if lost is None else lost / np.ravel(root)
@@ -122,7 +122,7 @@ def _flow(
     Z, C = start.Z, start.C
     more = 0.0 if start.lost is None else _regained(Y, start.lost, ~np.any(Z, axis=1))
     bases: _Bases = (None, None)
-    grain = _grain(Z, start.mixed)
+    grain, rate = _grain(Z, start.mixed), float(_rates(Y).max())
     if Sigma is None:
         m = Y.shape[1]
         Y, Z, bases = _few_rows(Y, Z)
@@ -131,15 +131,16 @@ def _flow(
             more = _by(bases, more, m, lambda basis: basis.mT)
     explicit = Sigma is None and _explicit.suits(Y[0].size * Z.shape[2])
     modes = _order_of_learning(Y, Z)
-    unseen = _unseen(modes, t) + _shifted(modes, grain, t)
+    spread = _spread(modes, grain)
+    unseen = _unseen(modes, t) + _shifted(modes, spread, t)
     turn = modes.G if explicit else _apart(Y, Z, modes.G)
-    Z = np.stack([_nudged(modes, Z, grain) + more, Z])
+    Z = np.stack([_nudged(modes, Z, grain, spread) + more, Z])
     if turn is not None:
         Z, C = Z @ turn, turn.mT if C is None else turn.mT @ C
     if explicit:
         paths, error, failed = _one_by_one(Y, Z, t, rtol)
     else:
-        times, asked = _watched(t, float(_norm(Y).max()), rtol)
+        times, asked = _watched(t, rate, rtol)
         paths, error, failed = _together(Y, Z, times, rtol, Sigma)
         error = _lasting(error, paths, times, Sigma)[:, asked]
         paths = paths.take(asked, axis=1)[..., : Z.shape[-1]]
@@ -163,6 +164,11 @@ def _watched(t: Array, rate: float, rtol: float) -> tuple[Array, NDArray[np.intp
     times = np.concatenate([t, more[t[i] > (1 + _OFTEN) / 2 * more]])
     order = np.argsort(times, kind="stable")
     return times[order], np.argsort(order)[: t.size]
+
+
+def _rates(Y: Array) -> Array:
+    """Return ||Y|| of each of a stack, rounded up: one set of times will do for many."""
+    return np.asarray(np.ldexp(1.0, np.frexp(_norm(Y))[1]))
 
 
 def _few_rows(Y: Array, R: Array) -> tuple[Array, Array, _Bases]:
@@ -463,7 +469,7 @@ class _Modes(NamedTuple):
     Psi: Array  # (B, n, r)
     G: Array  # (B, k, k), hidden units for them
     sigma: Array  # (B, q), q = min(r, k), singular values
-    size: Array  # (B, q), what each has of the start in its own unit
+    L: Array  # (B, r, k), what each has of the start in these units, a lower triangle
 
 
 def _order_of_learning(Y: Array, R: Array) -> _Modes:
@@ -482,9 +488,11 @@ def _order_of_learning(Y: Array, R: Array) -> _Modes:
     sigma = sigma[one, order]
     rows, Phi, Psi = (a[one, order].mT for a in (rows, Phi.mT, PsiT))
     G, L = np.linalg.qr(rows, mode="complete")
-    L = np.diagonal(L, axis1=-2, axis2=-1)
-    G[..., : L.shape[-1]] *= np.copysign(1.0, L)[..., None, :]
-    return _Modes(Phi, Psi, G, sigma[..., : L.shape[-1]], np.abs(L))
+    outwards = np.copysign(1.0, np.diagonal(L, axis1=-2, axis2=-1))
+    q = outwards.shape[-1]
+    G[..., :q] *= outwards[..., None, :]
+    L[..., :q, :] *= outwards[..., None]
+    return _Modes(Phi, Psi, G, sigma[..., :q], L.mT)
 
 
 def _grain(R: Array, mixed: NDArray[np.bool_]) -> Array:
@@ -496,35 +504,39 @@ def _grain(R: Array, mixed: NDArray[np.bool_]) -> Array:
 
 
 def _rounded(basis: Array) -> Array:
-    """Return by what the grain of rows is multiplied in a basis: it rounds, and a product."""
-    return 2 * np.abs(basis.mT)
+    """Return by what the grain of rows is multiplied in a basis.
+
+    It rounds, a product does, and as much comes from Y in that basis.
+    """
+    return 3 * np.abs(basis.mT)
 
 
-def _spread(P: Array, W: Array, G: Array) -> Array:
-    """Return how P^T W G (B, r) is spread by errors of the entries of W, for each its size."""
-    top = positive(np.abs(W).max(axis=(-2, -1), keepdims=True))
-    return np.asarray(top[..., 0] * (P**2 * ((W / top) ** 2 @ G**2)).sum(-2) ** 0.5)
+def _spread(modes: _Modes, grain: Array) -> list[Array]:
+    """Return how Phi^T U G and Psi^T V G, (B, r, k), are spread by errors of entries, grain."""
+    top = positive(grain.max(axis=(-2, -1), keepdims=True))
+    both = np.split((grain / top) ** 2 @ modes.G**2, [modes.Phi.shape[-2]], axis=-2)
+    return [
+        top * ((P**2).mT @ half) ** 0.5
+        for P, half in zip((modes.Phi, modes.Psi), both, strict=True)
+    ]
 
 
-def _shifted(modes: _Modes, grain: Array, t: Array) -> Array:
-    """Return what rounding errors of starts of this grain become in their modes, (B, T).
+def _shifted(modes: _Modes, spread: list[Array], t: Array) -> Array:
+    """Return what rounding errors of starts of this spread become in their modes, (B, T).
 
     It has grown with the mode, x = sigma z / (1 + z) with z = (size / 2)^2 exp(2 sigma t) /
     sigma, and is forgotten when that is learned. Where noise is all, see `_undecided`.
     """
-    Phi, Psi, G, sigma, size = modes
-    (m, _), q = Phi.shape[-2:], sigma.shape[-1]
-    noise = (
-        _spread(P[..., :q], half, G[..., :q])
-        for P, half in ((Phi, grain[..., :m, :]), (Psi, grain[..., m:, :]))
-    )
+    *_, sigma, L = modes
+    size, *noise = (np.diagonal(a, axis1=-2, axis2=-1) for a in (L, *spread))
     with np.errstate(divide="ignore", invalid="ignore"):
         share = EPS * np.hypot(*noise) / size
-        if (share < ROUNDING / 4).all():  # which is counted with all that is rounded
+        counted = (share < ROUNDING / 4).all(axis=-1, keepdims=True)  # with all that is rounded
+        if counted.all():
             return np.zeros((len(sigma), t.size))
         log_z = 2 * np.log(size / 2) - np.log(sigma)
         log_z = log_z[:, None] + 2 * sigma[:, None] * t[:, None]
-    share = np.where(share < _AGREED, share, 0)[:, None]
+    share = np.where((share < _AGREED) & ~counted, share, 0)[:, None]
     z = np.exp(np.minimum(np.where(share > 0, log_z, 0), 300))
     return np.asarray((2 * sigma[:, None] * share * z / (1 + z) ** 2).sum(axis=2))
 
@@ -535,13 +547,16 @@ def _unseen(modes: _Modes, t: Array) -> Array:
     A rounding error in the unit of a late mode grows with the mode that comes first, and leaves
     the late one a rounding error of what it has become.
     """
-    *_, sigma, size = modes
+    *_, sigma, L = modes
+    size = np.diagonal(L, axis1=-2, axis2=-1)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         when = np.maximum((np.log(sigma) / 2 - np.log(size)) / sigma, 0)
         ahead = (sigma[..., None] - sigma[:, None]) * when[..., None]
         lost = sigma[:, None] * np.minimum(EPS**2 * np.exp(ahead), 1)
-    if (lost.sum(2) < EPS * sigma).all():  # less than what the early mode itself rounds
+    # Less than what the early mode itself rounds?
+    if (less := (lost.sum(2) < EPS * sigma).all(axis=1)).all():
         return np.zeros((len(sigma), t.size))
+    lost[less] = 0
     learned = t[:, None, None] > np.fmin(when, np.inf)[:, None, :, None]
     return np.asarray(np.where(learned, lost[:, None], 0).max(axis=2).sum(axis=2))
 
@@ -557,25 +572,23 @@ def _apart(Y: Array, R: Array, G: Array) -> Array | None:
     return np.where(small, G, np.eye(G.shape[-1])) if small.any() else None
 
 
-def _nudged(modes: _Modes, R: Array, grain: Array) -> Array:
+def _nudged(modes: _Modes, R: Array, grain: Array, spread: list[Array]) -> Array:
     """Return each R a few rounding errors away, so that one sees how they are magnified.
 
     A rounding error matters most in a mode of Y that sets out from almost nothing. The modes
     do so in the order in which they are learned, each in the hidden unit of G that those before
-    it leave free. There the change is one standard deviation, outwards; in all others it is
-    that as well, of U and of V to the same side. A random one alone may happen to miss it.
+    it leave free. There the change is one standard deviation, outwards; in the other modes it
+    is that as well, but inwards: what a unit has of equal modes must turn, and not only grow.
+    U and V change to the same side. A random change alone may happen to miss all that matters.
     """
-    Phi, Psi, G, *_ = modes
-    m, size = Phi.shape[-2], grain.max(axis=(-2, -1), keepdims=True)
-    size[size == 0] = 1.0
-    grain = grain / size
-    change = grain * _noise(R.shape[-2:])
-    signs = np.copysign(1.0, _noise((Phi.shape[-1], G.shape[-1])))
-    np.fill_diagonal(signs, 1.0)
-    for side, P in (slice(m), Phi), (slice(m, None), Psi):
-        part = change[..., side, :]
-        spread = ((P**2).mT @ (grain[..., side, :] ** 2 @ G**2)) ** 0.5
-        part += P @ (signs * spread - P.mT @ (part @ G)) @ G.mT
+    Phi, Psi, G, sigma, L = modes
+    size = positive(grain.max(axis=(-2, -1), keepdims=True))
+    change = grain / size * _noise(R.shape[-2:])
+    signs, own = -np.copysign(1.0, L), np.arange(sigma.shape[-1])
+    signs[..., own, own] = 1.0
+    halves = np.split(change, [Phi.shape[-2]], axis=-2)
+    for P, part, much in zip((Phi, Psi), halves, spread, strict=True):
+        part += P @ (signs * much / size - P.mT @ (part @ G)) @ G.mT
     return np.asarray(R + 4 * EPS * size * change)
 
 
@@ -802,18 +815,21 @@ def solve_many(
     paths = np.full((len(Ys), moments.size, *start.R.shape[1:]), np.nan)
     error = np.full(paths.shape[:2], np.nan)
     failed: dict[tuple[int, ...], ArithmeticError] = {}
-    size = max(1, min(_GROUP // paths[0].nbytes, 128))
-    for begin in _check.some("progress", loop, range(0, len(Ys), size)):
-        s = slice(begin, begin + size)
+    size, fastest = max(1, min(_GROUP // paths[0].nbytes, 128)), _rates(Ys)
+    # Paths of one group are looked at at the same times, which are those of each alone.
+    alike = [np.flatnonzero(fastest == rate) for rate in np.unique(fastest)]
+    groups = [some[i : i + size] for some in alike for i in range(0, some.size, size)]
+    for group in _check.some("progress", loop, range(len(groups))):
+        s = groups[group]
         paths[s], error[s], problems = _scaled(Ys[s], start.part(s), moments, tol, Sigma, rates)
         failed |= {
-            tuple(map(int, np.unravel_index(begin + i, stack))): problem
+            tuple(map(int, np.unravel_index(s[i], stack))): problem
             for i, problem in problems.items()
         }
     first = start.R.reshape(*stack, *start.R.shape[1:])
     result = _trajectory(m, times, first, paths, error, rates)
     if failed:
-        raise BatchError(failed, result)
+        raise BatchError(dict(sorted(failed.items())), result)
     return result
 
 
@@ -901,10 +917,11 @@ def solve_regularized(
     faster = float(_norm(target)) + _pushed(imbalance)
     times, asked = _watched(np.atleast_1d(moments), faster, tol)
     modes = _order_of_learning(y[None], R[None])
-    (unseen,) = _unseen(modes, times) + _shifted(modes, grain, times)
+    spread = _spread(modes, grain)
+    (unseen,) = _unseen(modes, times) + _shifted(modes, spread, times)
     if free.any():
         more = _by(bases, more, m, lambda basis: basis.mT)
-    both = np.stack([(_nudged(modes, R[None], grain) + more)[0], R])
+    both = np.stack([(_nudged(modes, R[None], grain, spread) + more)[0], R])
     if (turn := _apart(y[None], R[None], modes.G)) is not None:
         both, B, imbalance = both @ turn[0], B @ turn[0], turn[0].T @ imbalance @ turn[0]
     begun = [Reached(np.empty((times.size, *r.shape)), 0, 0.0, r, None) for r in both]

@@ -1020,8 +1020,27 @@ def test_many_problems_are_each_one_alone(shape, one_target, t):
         one = flow.solve(target, start, t)
         assert size(many.X[i] - one.X).max() < 1e-13 * size(one.X).max()
         assert np.allclose(many.error(Y)[i], one.error(target), rtol=1e-9, atol=1e-13)
-        assert (many.error_estimate[i] <= 30 * one.error_estimate).all()
     assert (many.Q_drift <= 1e-12 * np.abs(many.Q).max()).all()
+
+
+@pytest.mark.parametrize("k", [1, 3, 5, 12])
+def test_what_is_in_a_stack_changes_no_bit_of_a_problem(k):
+    # Of targets of all sizes, each with times of its own at which its paths are looked at, from
+    # starts near saddles, of short rank and with hidden units of very different size.
+    rng = np.random.default_rng(k)
+    Y = rng.standard_normal((24, 2, 3)) * 10 ** rng.uniform(-3, 2, (24, 1, 1))
+    U, V = (rng.standard_normal((24, rows, k)) for rows in (2, 3))
+    size = 10 ** rng.uniform(-6, 1, (24, 1, 1)) * np.ones(k)
+    size[::4] = 10 ** rng.uniform(-9, 0, (6, 1, k))
+    U, V = size * U, size * V
+    U[1::4, :, -1], V[1::4, :, -1] = U[1::4, :, 0], V[1::4, :, 0]
+    t = np.array([0.0, 0.1, 3.0, 20.0])
+    for rtol in (1e-6, 1e-10):
+        many = flow.solve_many(Y, gf.Weights(U, V), t, rtol)
+        for i in range(24):
+            one = flow.solve(Y[i], gf.Weights(U[i], V[i]), t, rtol)
+            for name in ("X", "U", "V", "error_estimate"):
+                assert np.array_equal(getattr(many, name)[i], getattr(one, name)), (i, name)
 
 
 def test_many_problems_show_progress_and_groups_do_not_matter(monkeypatch):
