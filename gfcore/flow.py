@@ -122,7 +122,7 @@ def _flow(
     Z, C = start.Z, start.C
     more = 0.0 if start.lost is None else _regained(Y, start.lost, ~np.any(Z, axis=1))
     bases: _Bases = (None, None)
-    grain, rate = _grain(Z, start.mixed), float(_rates(Y).max())
+    grain, rate = _grain(Z, start.mixed), float(_fastest(Y).max())
     if Sigma is None:
         m = Y.shape[1]
         Y, Z, bases = _few_rows(Y, Z)
@@ -166,7 +166,7 @@ def _watched(t: Array, rate: float, rtol: float) -> tuple[Array, NDArray[np.intp
     return times[order], np.argsort(order)[: t.size]
 
 
-def _rates(Y: Array) -> Array:
+def _fastest(Y: Array) -> Array:
     """Return ||Y|| of each of a stack, rounded up: one set of times will do for many."""
     return np.asarray(np.ldexp(1.0, np.frexp(_norm(Y))[1]))
 
@@ -815,7 +815,7 @@ def solve_many(
     paths = np.full((len(Ys), moments.size, *start.R.shape[1:]), np.nan)
     error = np.full(paths.shape[:2], np.nan)
     failed: dict[tuple[int, ...], ArithmeticError] = {}
-    size, fastest = max(1, min(_GROUP // paths[0].nbytes, 128)), _rates(Ys)
+    size, fastest = max(1, min(_GROUP // paths[0].nbytes, 128)), _fastest(Ys)
     # Paths of one group are looked at at the same times, which are those of each alone.
     alike = [np.flatnonzero(fastest == rate) for rate in np.unique(fastest)]
     groups = [some[i : i + size] for some in alike for i in range(0, some.size, size)]
