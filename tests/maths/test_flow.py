@@ -1020,6 +1020,7 @@ def test_many_problems_are_each_one_alone(shape, one_target, t):
         one = flow.solve(target, start, t)
         assert size(many.X[i] - one.X).max() < 1e-13 * size(one.X).max()
         assert np.allclose(many.error(Y)[i], one.error(target), rtol=1e-9, atol=1e-13)
+        assert np.array_equal(many.error_estimate[i], one.error_estimate)
     assert (many.Q_drift <= 1e-12 * np.abs(many.Q).max()).all()
 
 
