@@ -16,6 +16,16 @@ to less than the last of them. A long stiff path is still not for it: `hands_ove
 implicit steps of `_radau` take the rest. Where inputs are not white, E = Y - U V^T Sigma, and
 Sigma V takes the place of V in E_j.
 
+How far errors may grow, the flow itself tells. It descends the loss, and so the distance D of
+two paths of it obeys |D|' = -<D, H D> / |D| with the Hessian H, the mean one between the two,
+and by D = [dU; dV]
+
+    -<D, H D> = 2 <dU, E dV> - |dU V^T + U dV^T|^2 <= ||E|| |D|^2.
+
+So errors grow at most by exp(integral of ||E||), in the spectral norm. As E' = -(U U^T E +
+E V V^T), all that one sums of powers of singular values of E falls, and a sum with the values
+at the left of each quarter of a step is no less than the integral.
+
 References
 ----------
 G. H. Hardy, Divergent Series, Oxford 1949, chapter VIII (Euler's method of summation).
@@ -28,8 +38,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gfcore._check import EPS, Array
+from gfcore._scale import norm
 
 ROUNDING = 16 * EPS  # what a few dozen operations lose
+STEP = 12 * EPS  # what a step rounds
 _ORDER = 26  # where the calls and the operations of a path together cost least
 # A term over the one before: at h r = 0.34 * 26 the series of exp(-h r) is below 2/3, and so is
 # Euler's sum of it at 1 + 7 z times that.
@@ -42,6 +54,7 @@ ATTEMPTS = 100_000  # steps at most, to reach the last time
 TRIED = 2000  # after which steps that do not get longer will not reach it
 _PATIENCE = 100  # steps that cost about as much as all implicit ones to any time
 
+_WHOLE, _QUARTERS = np.ones(1), np.arange(1, 5) / 4  # of a step, where it is looked at
 _LAST, _FIRST = slice(3), slice(-2, None)  # orders, of which the last comes first
 _ROOTS = 0.5 / (_ORDER - np.arange(3.0))
 _EXPONENTS = np.arange(_ORDER, -1, -1.0)
@@ -60,6 +73,7 @@ class Reached(NamedTuple):
     now: Any  # the time reached, (B,)
     R: Array  # the state there, (B, m+n, k)
     steps: Any  # to each of the times, (B, T)
+    error: Any = None  # at most, of R in the Frobenius norm, if no path is rough, (B, T)
 
 
 def hands_over(
@@ -75,28 +89,32 @@ def hands_over(
 
 
 def path(
-    Y: Array, R: Array, t: Array, tol: Array, rough: Array, Sigma: Array | None = None
+    Y: Array, R: Array, t: Array, tol: Array, rough: Array | None, Sigma: Array | None = None
 ) -> Reached:
     """Follow (12) from each R (B, m+n, k), with its Y (B, m, n), to the times t, (T,).
 
     Each path goes by steps of its own, at the end of which the last terms of U and V are `tol`
     (B,) of the first. A `rough` one, (B,), takes the very last of them four times: what
     all paths leave out is less than that, also of what no norm sees, and most often of the
-    same sign.
+    same sign. If that is None, and Sigma is, how far each may be off is added up.
     """
-    count, first = len(Y), int(np.searchsorted(t, 0.0, side="right"))
+    count, first, k = len(Y), int(np.searchsorted(t, 0.0, side="right")), R.shape[2]
+    # To an odd width comes a unit of zeros, as BLAS likes even ones better.
+    even = np.zeros((*R.shape[:2], k + k % 2))
+    even[..., :k], R = R, even
     all_states = np.zeros((count, t.size, *R.shape[1:]))
     all_states[:, :first] = R[:, None]
     done, steps = np.full(count, first), np.zeros((count, t.size), int)
-    path = Reached(all_states, done, np.zeros(count), R, steps)
+    error = np.zeros(steps.shape) if rough is None else None
+    path = Reached(all_states, done, np.zeros(count), R, steps, error)
     if first < t.size:
         with np.errstate(all="ignore"):
             _advance(path, Y, t, tol, rough, Sigma)
-    return path
+    return path._replace(states=all_states[..., :k], R=R[..., :k])
 
 
 def _advance(
-    path: Reached, Y: Array, t: Array, tol: Array, rough: Array, Sigma: Array | None
+    path: Reached, Y: Array, t: Array, tol: Array, rough: Array | None, Sigma: Array | None
 ) -> None:
     """Bring all paths, in place, to the last time or to where they hand over.
 
@@ -113,15 +131,18 @@ def _advance(
     least = np.where(parts > 0, parts, np.inf).min(1) / np.maximum(parts.max(1), 1e-300)
     floor = np.where(R_size < 0.1 * Y_size, 0.0, EPS * np.minimum(least, 1))
     shares = np.stack([tol, floor], axis=1)[:, :, None] ** 2
-    all_paths, last_term = np.arange(len(Y)), np.where(rough, 4.0, 1.0)[:, None]
-    whole = all_paths, Y, path.now, path.done, path.R, unit, 0 * all_paths, shares, last_term
+    all_paths, error = np.arange(len(Y)), 4 * EPS * R_size**0.5
+    last_term = np.where(np.zeros(len(Y)) if rough is None else rough, 4.0, 1.0)[:, None]
+    whole = (
+        all_paths, Y, path.now, path.done, path.R, unit, error, 0 * all_paths, shares, last_term
+    )  # fmt: skip
     # Six arrays of coefficients: U, V and E, each in two orders.
     each = 16 * _ORDER * (path.R[0].size + Y[0].size)
     waiting = all_paths[max(2, _CACHE // each) :]
     here: list[Any] = [a[: len(Y) - waiting.size].copy() for a in whole]
     series = None
     while here[0].size:
-        active, y, now, done, R, h, steps, lost, times_last = here
+        active, y, now, done, R, h, error, steps, lost, times_last = here
         if series is None:
             series = _Series(len(active), Y.shape[1], Y.shape[2], R.shape[2], Sigma)
         series.fill(h, y, R)
@@ -131,9 +152,15 @@ def _advance(
         end = np.where(step == left, t[-1], now + step)
         first, last = t.searchsorted(end), t.searchsorted(end, side="right")
         # By itself, so that no bit of the path depends on the times that are asked for.
-        next_R = np.empty_like(R)
-        series.sum(series.weights((step / h)[:, None], times_last), ..., next_R[:, None])
+        parts = _WHOLE if path.error is None else _QUARTERS
+        passed = np.empty((len(R), parts.size, *R.shape[1:]))
+        series.sum(series.weights((step / h)[:, None] * parts, times_last), ..., passed)
+        next_R = passed[:, -1]
         rest = series.at_rest()
+        if path.error is not None:
+            passed = np.concatenate([R[:, None], passed[:, :-1]], axis=1)
+            grown = error * np.exp(step / h * series.growth(passed))
+            error = np.where(rest, error, grown + series.left_out(lost[:, 0]))
         if rest.any():
             first[rest], last[rest], end[rest], next_R[rest] = 0, t.size, t[-1], R[rest]
         # The times inside the step of each path; some have fewer of them than others.
@@ -150,9 +177,11 @@ def _advance(
                 series.sum(weights[i, : begin - old], i, path.states[a, old:begin])
             if stop > old:
                 path.steps[a, old:stop] = count
+                if path.error is not None:
+                    path.error[a, old:stop] = error[i]
                 if stop > begin:
                     path.states[a, max(begin, old) : stop] = next_R[i]
-        here[2:6] = end, last, next_R, h * plain
+        here[2:7] = end, last, next_R, h * plain, error
         on = (last < t.size) & (step > 0) & (steps < ATTEMPTS)
         if steps.max() >= _PATIENCE:
             on &= ~hands_over(steps, step, t[-1] - end)
@@ -296,6 +325,22 @@ class _Series:
         split, out = self.U.shape[2], out.reshape(*out.shape[:-2], -1)
         np.matmul(weights, self.U[i], out=out[..., :split])
         np.matmul(weights, self.V[i], out=out[..., split:])
+
+    def growth(self, states: Array) -> Array:
+        """Return the mean of ||E|| over states (B, W, m+n, k), (B,), with the unit of time 1.
+
+        It is not the spectral norm, but little more: an eighth root of the sum of the eighth
+        powers of the singular values.
+        """
+        U, V = np.split(self.root[:, None] * states, [self.m], axis=2)
+        E = self.Y[:, None] - U @ V.mT
+        gram = E @ E.mT if E.shape[2] <= E.shape[3] else E.mT @ E
+        return np.asarray(np.mean(norm(gram @ gram) ** 0.25, axis=1))
+
+    def left_out(self, tol: Array) -> Array:
+        """Return what a step leaves out and rounds of R at most, (B,); given tol squared."""
+        first = self.squares[..., _FIRST].max(axis=2).sum(axis=1)
+        return np.asarray((4 * tol[:, 0] ** 0.5 + STEP) * first**0.5 / self.root[:, 0, 0])
 
     def at_rest(self) -> NDArray[Any]:
         """Whether nothing moves, to rounding, (B,)."""

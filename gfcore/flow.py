@@ -35,13 +35,14 @@ from gfcore._check import EPS, Array
 from gfcore._gauge import independent, narrowed, positive
 from gfcore._scale import norm as _norm
 from gfcore._scale import squares
-from gfcore._taylor import ROUNDING, SLOWEST, Reached
+from gfcore._taylor import ROUNDING, SLOWEST, STEP, Reached
 from gfcore.state import BatchError, Trajectory, Weights
 
 _FINEST = 1e-13  # the smallest tolerance that rounding leaves room for
 # The least and the most that a step of the series may lose: more, and (13) would drift by it,
 # so where the tolerance is loose, a thousandth of that.
 _SERIES = 1e-15, 1e-13
+_SPARE = 30  # what a bound of the error is more than a first guess has
 _KEPT = 1e-12  # how well (13) is kept, or a hundredth of rtol if that is more
 # A rough path of explicit steps has this tolerance, low order and single precision, or so many
 # times the fine tolerance. Its error tells that of the fine path, by the ratio of the two
@@ -119,6 +120,57 @@ def _flow(
 
     Returns R (B, T, m+n, k), the estimated error of X (B, T), and what failed, which is NaN.
     """
+    tol = np.zeros(len(Y)) if Sigma is not None else _promising(Y, start.R, t, rtol)
+    if start.lost is not None:
+        tol[start.lost.any(axis=1)] = 0
+    if not (alone := np.flatnonzero(tol)).size:
+        return _compared(Y, start, t, rtol, Sigma)
+    found, bound, good = _bounded(Y[alone], start.R[alone], t, rtol, tol[alone])
+    if good.all() and alone.size == len(Y):
+        return found, bound, {}
+    paths, error = np.empty((len(Y), *found.shape[1:])), np.empty((len(Y), t.size))
+    paths[alone], error[alone] = found, bound
+    rest = np.delete(np.arange(len(Y)), alone[good])
+    paths[rest], error[rest], failed = _compared(Y[rest], start.part(rest), t, rtol, Sigma)
+    return paths, error, {int(rest[i]): problem for i, problem in failed.items()}
+
+
+def _promising(Y: Array, R: Array, t: Array, rtol: float) -> Array:
+    """Return tolerances at which the bound of the error may be small enough, (B,), or 0.
+
+    It is taken for so much of ||R||^2 as steps lose, grown by exp(||E|| t), where E decays with
+    the mean rate of its entries. A small start grows by far more.
+    """
+    m, n = Y.shape[1:]
+    U, V = R[:, :m], R[:, m:]
+    if _explicit.suits(min(m, n + R.shape[2]) * min(n, m + R.shape[2]) * R.shape[2]):
+        return np.zeros(len(Y))
+    U_size, V_size = squares(U), squares(V)
+    with np.errstate(all="ignore"):
+        until = np.fmin(t[-1], 1 / (U_size / m + V_size / n))
+        grown = np.exp(_norm(Y - U @ V.mT) * until) * (U_size + V_size)
+        tol = rtol * _norm(Y) / grown / _SPARE
+    return np.where(tol > STEP, np.minimum(tol, max(_SERIES[1], rtol / 1000)), 0.0)
+
+
+def _bounded(
+    Y: Array, R: Array, t: Array, rtol: float, tol: Array
+) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Follow paths alone; return them, bounds of the error of X, and which are small enough."""
+    few, R, bases = _few_rows(Y, R)
+    path, m = _taylor.path(few, R, t, tol, None), few.shape[1]
+    X_size, rounding = _norm(_products(path.states, m)), ROUNDING * _product(path.states, m)
+    bound = path.error * _norm(path.states)
+    good = bound <= _asked(X_size, _norm(few), rtol) + rounding
+    good[:, 0] &= path.done == t.size
+    paths = _by(bases, path.states, m, lambda basis: basis[:, None])
+    return paths, bound + rounding, good.all(axis=1)
+
+
+def _compared(
+    Y: Array, start: _Start, t: Array, rtol: float, Sigma: Array | None
+) -> tuple[Array, Array, dict[int, ArithmeticError]]:
+    """Do `_flow` with a second path beside each."""
     Z, C = start.Z, start.C
     more = 0.0 if start.lost is None else _regained(Y, start.lost, ~np.any(Z, axis=1))
     bases: _Bases = (None, None)
@@ -143,7 +195,7 @@ def _flow(
         times, asked = _watched(t, rate, rtol)
         paths, error, failed = _together(Y, Z, times, rtol, Sigma)
         error = _lasting(error, paths, times, Sigma)[:, asked]
-        paths = paths.take(asked, axis=1)[..., : Z.shape[-1]]
+        paths = paths.take(asked, axis=1)
     error = error + unseen
     if C is not None:
         paths = paths @ C[:, None]
@@ -196,13 +248,9 @@ def _by(bases: _Bases, R: Array, m: int, of: Callable[[Array], Array]) -> Array:
 def _together(
     Y: Array, R: Array, t: Array, rtol: float, Sigma: Array | None
 ) -> tuple[Array, Array, dict[int, ArithmeticError]]:
-    """Follow a stack by the series, R (2, B, m+n, k) a second start and the start itself.
-
-    To an odd width comes a unit of zeros, as BLAS likes even ones better.
-    """
+    """Follow a stack by the series, R (2, B, m+n, k) a second start and the start itself."""
     failed: dict[int, ArithmeticError] = {}
-    todo, m, k = np.arange(len(Y)), Y.shape[1], R.shape[-1]
-    R = np.concatenate([R, np.zeros((*R.shape[:-1], k % 2))], axis=-1)
+    todo, m = np.arange(len(Y)), Y.shape[1]
     size = np.linalg.norm(Y, axis=(1, 2))
     tol = rtol / 10 * size / np.maximum(np.maximum(size, _product(R[1], m)), 1e-300)
     tol = np.clip(tol, _SERIES[0], max(_SERIES[1], rtol / 1000))
@@ -221,7 +269,7 @@ def _together(
         # but for what the last terms of the two paths happen to share.
         steps = both.steps[count:]
         size = _product(fine, m)
-        lost = (6 * tol[:, None] * (steps > 0) + 12 * EPS * steps) * size
+        lost = (6 * tol[:, None] * (steps > 0) + STEP * steps) * size
         both_X = _products(rough, m), _products(fine, m)
         found, good, _ = _estimate(Y[todo], *both_X, size, rtol, lost, t=t)
         # Errors of the two may have the same sign.
@@ -233,13 +281,11 @@ def _together(
         ended = (both.done.reshape(2, count) == t.size).all(axis=0)
         for j in np.flatnonzero(~ended):
             i, pair = todo[j], [
-                Reached(both.states[j + half, ..., :k], both.done[j + half], both.now[j + half],
-                        both.R[j + half, :, :k], None) for half in (0, count)
+                Reached(both.states[j + half], both.done[j + half], both.now[j + half],
+                        both.R[j + half], None) for half in (0, count)
             ]  # fmt: skip
             try:
-                paths[i, ..., :k], error[i], _ = _finish(
-                    Y[i], None, pair, t, rtol, lost[j], 1.0, Sigma
-                )
+                paths[i], error[i], _ = _finish(Y[i], None, pair, t, rtol, lost[j], 1.0, Sigma)
             except ArithmeticError as problem:
                 failed[int(i)] = ArithmeticError(f"{problem}{_endless(Y[i], Sigma)}")
         again = ended & ~good.all(axis=1) & (tol > _SERIES[0])
@@ -408,12 +454,17 @@ def _estimate(
     gap, X_size, Y_size = (_norm(x) for x in (apart, X, Y))
     close = gap <= X_size / 100
     gap = np.where(close, share * gap, gap)
-    earlier = np.minimum(np.maximum.accumulate(X_size, axis=-1), Y_size[..., None])
     rounding = ROUNDING * size
     if t is not None and t[-1] * (Y_size.max() + pushed) > -math.log(rtol):
         lost = lost + _undecided(Y, apart, t, rtol, pushed)
-    good = gap + lost <= rtol * np.maximum(X_size, earlier) + rounding
+    good = gap + lost <= _asked(X_size, Y_size, rtol) + rounding
     return gap + lost + rounding, good, bool(close.all())
+
+
+def _asked(X_size: Array, Y_size: Array, rtol: float) -> Array:
+    """Return the error that rtol allows, by ||X|| at all times and ||Y||, (*stack, T)."""
+    earlier = np.minimum(np.maximum.accumulate(X_size, axis=-1), Y_size[..., None])
+    return np.asarray(rtol * np.maximum(X_size, earlier))
 
 
 def _undecided(Y: Array, apart: Array, t: Array, rtol: float, pushed: float) -> Array:
