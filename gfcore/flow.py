@@ -145,11 +145,11 @@ def _promising(Y: Array, R: Array, t: Array, rtol: float) -> Array:
     U, V = R[:, :m], R[:, m:]
     if _explicit.suits(min(m, n + R.shape[2]) * min(n, m + R.shape[2]) * R.shape[2]):
         return np.zeros(len(Y))
-    U_size, V_size = squares(U), squares(V)
+    X, U_size, V_size = U @ V.mT, squares(U), squares(V)
     with np.errstate(all="ignore"):
         until = np.fmin(t[-1], 1 / (U_size / m + V_size / n))
-        grown = np.exp(_norm(Y - U @ V.mT) * until) * (U_size + V_size)
-        tol = rtol * _norm(Y) / grown / _SPARE
+        grown = np.exp(_norm(Y - X) * until) * (U_size + V_size)
+        tol = rtol * np.minimum(_norm(X), _norm(Y)) / grown / _SPARE
     return np.where(tol > STEP, np.minimum(tol, max(_SERIES[1], rtol / 1000)), 0.0)
 
 
