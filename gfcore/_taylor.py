@@ -16,15 +16,14 @@ to less than the last of them. A long stiff path is still not for it: `hands_ove
 implicit steps of `_radau` take the rest. Where inputs are not white, E = Y - U V^T Sigma, and
 Sigma V takes the place of V in E_j.
 
-How far errors may grow, the flow itself tells. It descends the loss, and so the distance D of
-two paths of it obeys |D|' = -<D, H D> / |D| with the Hessian H, the mean one between the two,
-and by D = [dU; dV]
+How far errors may grow, the flow itself tells. It descends the loss, so that a small distance
+D = [dU; dV] of two paths has the rate -<D, H D> / |D| with the Hessian H,
 
-    -<D, H D> = 2 <dU, E dV> - |dU V^T + U dV^T|^2 <= ||E|| |D|^2.
+    -<D, H D> = 2 <dU, E dV> - |dU V^T + U dV^T|^2 <= ||E|| |D|^2,
 
-So errors grow at most by exp(integral of ||E||), in the spectral norm. As E' = -(U U^T E +
-E V V^T), all that one sums of powers of singular values of E falls, and a sum with the values
-at the left of each quarter of a step is no less than the integral.
+and grows at most by exp(integral of ||E||), in the spectral norm. As E' = -(U U^T E + E V V^T),
+the sum of any power of the singular values of E falls, and the values at the left of each
+quarter of a step give no less than the integral. What X is off is at most ||R||_F |D|.
 
 References
 ----------
@@ -73,7 +72,7 @@ class Reached(NamedTuple):
     now: Any  # the time reached, (B,)
     R: Array  # the state there, (B, m+n, k)
     steps: Any  # to each of the times, (B, T)
-    error: Any = None  # at most, of R in the Frobenius norm, if no path is rough, (B, T)
+    error: Any = None  # how far R is off at most, in the Frobenius norm, (B, T)
 
 
 def hands_over(
@@ -96,7 +95,7 @@ def path(
     Each path goes by steps of its own, at the end of which the last terms of U and V are `tol`
     (B,) of the first. A `rough` one, (B,), takes the very last of them four times: what
     all paths leave out is less than that, also of what no norm sees, and most often of the
-    same sign. If that is None, and Sigma is, how far each may be off is added up.
+    same sign. If that is None, and Sigma too, it is added up how far each path may be off.
     """
     count, first, k = len(Y), int(np.searchsorted(t, 0.0, side="right")), R.shape[2]
     # To an odd width comes a unit of zeros, as BLAS likes even ones better.

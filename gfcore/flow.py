@@ -7,11 +7,14 @@ each in a file that stands alone: a Taylor series (`_taylor`); explicit steps, w
 are so large that their products are all that counts (`_explicit`); and implicit steps
 (`_radau`) for the rest of a path that is stiff to the first two, and for the regularized flow.
 
-How far off the answer is, a second path tells. It has ten times the tolerance and a start a few
-rounding errors away, and so shows what the problem makes of errors of either kind. At a saddle
-that one leaves by such errors alone the two part for a while only: one looks at them often, and
-does not forget. Explicit steps, of which one cannot afford twice as many, have a shorter one,
-and scale what it shows.
+How far off the answer is, a bound says where errors can grow by little: what each step leaves
+out, times what the flow makes of it at most, exp(integral of ||E||), as `_taylor` shows.
+
+Elsewhere a second path tells. It has ten times the tolerance and a start a few rounding errors
+away, and so shows what the problem makes of errors of either kind. At a saddle that one leaves
+by such errors alone the two part for a while only: one looks at them often, and does not
+forget. Explicit steps, of which one cannot afford twice as many, have a shorter one, and scale
+what it shows.
 
 A small start learns one mode of Y after the other. Hidden units are rotated so that the late
 ones have units of their own; in the units as given their digits are lost beside the early ones.
@@ -753,17 +756,19 @@ def solve(
     -----
     The error of X is below rtol times ||X(t)||_F, or where that falls below both ||Y||_F and an
     earlier ||X||_F, times the smaller of these; plus the rounding of the weights themselves,
-    some 1e-15 ||U||_F ||V||_F, which is what remains of a large start. `error_estimate` is
-    twice the distance of a second path, with ten times the tolerance and started a few rounding
-    errors away, and that rounding. As a rule it is larger than the error, and never better than
-    the problem's condition: near a saddle, which multiplies a rounding error by exp(sigma t),
-    that is what limits the answer, and the estimate says so. Where rounding errors alone leave
-    a saddle, it stays as large as the mode that may be missing. So it does where the rank of
-    the start is deficient up to rounding: X keeps that rank, the numbers given may not. From
+    some 1e-15 ||U||_F ||V||_F, which is what remains of a large start. `error_estimate` is that
+    rounding and, where errors grow by little, a bound: all that the steps leave out, times
+    exp(integral of ||E||), the most by which the flow makes errors grow, and ||R||_F. Elsewhere
+    it is twice the distance of a second path, with ten times the tolerance and started a few
+    rounding errors away. As a rule it is larger than the error, and never better than the
+    problem's condition: near a saddle, which multiplies a rounding error by exp(sigma t), that
+    is what limits the answer, and the estimate says so. Where rounding errors alone leave a
+    saddle, it stays as large as the mode that may be missing. So it does where the rank of the
+    start is deficient up to rounding: X keeps that rank, the numbers given may not. From
     weights below some 1e-30 modes that are learned after others may be missing as well. Where
     matrices are large, m n k above 20,000 with m counted to n+k and n to m+k, an rtol below
-    some 1e-11 may be missed, as steps of another kind lose up to 1e-12 of X and of
-    ||U||_F ||V||_F / sqrt(k): the estimate says so.
+    some 1e-11 may be missed, as steps of another kind lose up to 1e-12 of X and of ||U||_F
+    ||V||_F / sqrt(k): the estimate says so.
 
     A long horizon costs little, as implicit steps, which no fast decay limits, take over. Large
     weights that are too narrow to let go of (m < k < m+n, ||R||^2 far above ||Y||) are the

@@ -1256,6 +1256,74 @@ def test_which_method_follows_the_path():
     assert _taylor.hands_over(101, h, left, 101).tolist() == [False, False, False, True]
 
 
+@pytest.mark.parametrize("m", [1, 3])
+def test_errors_grow_as_the_integral_of_the_spectral_norm_of_E(m, monkeypatch):
+    # From U = V = a I each x = a^2 learns x' = 2 (1 - x) x. What one more hidden unit has of it
+    # changes no X but by its square, and grows by exp(integral of |1 - x|) = |x / x(0)|^(1/2).
+    monkeypatch.setattr(_taylor._Series, "left_out", lambda *args: 0)  # nothing but the start
+    t, eps = np.linspace(0, 3, 13), np.finfo(float).eps
+    for a in (1e-3, 0.3, 0.9, 1.5):
+        R = a * np.tile(np.eye(m, m + 1), (2, 1))
+        path = _taylor.path(np.eye(m)[None], R[None], t, np.array([1e-13]), None)
+        x = path.states[0, :, 0, 0] * path.states[0, :, m, 0]
+        grown = np.exp(np.abs(np.log(x / x[0])) / 2)
+        error = path.error[0, 1:] / (4 * eps * np.linalg.norm(R))
+        assert (error >= grown[1:]).all()
+        assert (error <= 1.5 * grown[-1] ** m ** (1 / 8)).all()
+    # Any error of any start, also where E is large and weights are opposite.
+    rng = np.random.default_rng(0)
+    for i in range(8):
+        n, k = int(rng.integers(1, 4)), int(rng.integers(1, 8))
+        Y = rng.standard_normal((m, n)) * 10 ** rng.uniform(-1, 0.5, (1, n))
+        R = rng.standard_normal((m + n, k)) * 10 ** rng.uniform(-1, 0.2)
+        if i % 2:
+            R[:m] = -Y @ R[m:]
+        away = R + 1e-7 * rng.standard_normal(R.shape)
+        t = np.array([0.3, 2.0]) / np.linalg.norm(Y, 2)
+        path = _taylor.path(Y[None], R[None], t, np.array([1e-13]), None)
+        ends = (longer(Y, gf.Weights(S[:m], S[m:]), t) for S in (R, away))
+        apart = np.linalg.norm(np.subtract(*ends).astype(float), axis=(1, 2))
+        error = path.error[0] / (4 * eps * np.linalg.norm(R))
+        assert (apart <= 1.001 * error * np.linalg.norm(away - R)).all()
+
+
+def test_where_errors_grow_by_little_a_path_goes_alone():
+    Y, t = np.diag([2.0, 1.0])[None], np.array([0.0, 0.5, 5.0])
+    wide, small = np.full((1, 4, 4), 0.5), np.full((1, 4, 4), 0.01)
+    wide[:, 1::2, ::2] *= -1
+    assert 0 < flow._promising(Y, wide, t, 1e-10)[0] <= 1e-13
+    assert flow._promising(Y, small, t, 1e-10)[0] == 0
+    assert flow._promising(Y, small, t / 500, 1e-10)[0] > 0  # it has not grown yet
+    assert flow._promising(Y, wide, t, 1e-13)[0] == 0  # what a step rounds is more than that
+    # The edge: the tolerance is what a step rounds.
+    edge = 1e-12 * _taylor.STEP / flow._promising(Y, wide, t, 1e-12)[0]
+    assert flow._promising(Y, wide, t, 0.999 * edge)[0] == 0
+    least = flow._promising(Y, wide, t, 1.001 * edge)[0]
+    assert least == pytest.approx(1.001 * _taylor.STEP)
+    assert not flow._promising(np.eye(30)[None], np.eye(60)[None], t, 1e-3).any()  # large
+
+
+def test_a_bound_that_is_too_large_gives_way_to_a_second_path(monkeypatch):
+    rng = np.random.default_rng(0)
+    Y, R, t = np.ones((3, 2, 3)), rng.standard_normal((3, 5, 4)), np.ones(1)
+    weights = gf.Weights(R[:, :2], R[:, 2:])
+    tol = flow._promising(Y, R, t, 1e-8)
+    R_alone, bound, good = flow._bounded(Y, R, t, 1e-8, tol)
+    assert (tol > 0).all()
+    assert good.all()
+    alone = flow.solve_many(Y, weights, t, 1e-8)
+    assert np.array_equal(alone.error_estimate, bound)
+    assert np.array_equal(alone.U, R_alone[:, :, :2])
+    # The second of these three has not what was asked for, and is followed anew.
+    monkeypatch.setattr(
+        flow, "_bounded", lambda *args: (R_alone * np.nan, bound, good & [True, False, True])
+    )
+    path = flow.solve_many(Y, weights, t, 1e-8)
+    assert np.isnan(path.X[[0, 2]]).all()
+    np.testing.assert_allclose(path.X[1], alone.X[1], rtol=1e-8)
+    assert path.error_estimate[1] != bound[1]
+
+
 def test_eulers_sum_weighs_terms_as_a_binomial_law_does():
     # t^i = beta^i sum_j C(j-1, i-1) z^j, cut at order p, is t^i times the chance of at least
     # i successes in p trials, each of chance 1 - z.
@@ -1294,7 +1362,9 @@ def test_eulers_sum_goes_farther_than_the_series_and_errs_by_less_than_the_toler
             series.sum(series.weights(part * reach[:, None], np.ones((1, 1))), ..., end)
             t = np.array([0.01 * part * reach[0]])
             exact = longer(Y, gf.Weights(R[:3], R[3:]), t)[0].astype(float)
-            assert np.linalg.norm(end - exact) < (tol + 4e-15) * np.linalg.norm(R)
+            error = np.linalg.norm(end - exact)
+            assert error < (tol + 4e-15) * np.linalg.norm(R)
+            assert error < series.left_out(np.array([[tol**2]]))[0]
 
 
 def general(Y, weights, t, Sigma, a, b):
