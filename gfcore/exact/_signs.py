@@ -67,7 +67,7 @@ def signed_factor(X: Array, size: Array, split: bool = False) -> tuple[Array, Ar
     is triangular in the order of their sizes, as in `triangular`. Columns of W are zero for
     eigenvalues or pivots, all directions scaled to one size, below the rounding error of the
     sums that they are made of; those of X have terms bounded by `size`. The longest columns
-    come first, as `_pivots` has to have them.
+    come first, as `_pivots` has to have them. With `split` all W are triangular.
     """
     X, size = (np.where(size < TINY, 0, A) for A in (X, size))
     scale = scales(size)
