@@ -40,7 +40,7 @@ from gfcore._check import EPS, Array
 from gfcore._scale import norm
 
 ROUNDING = 16 * EPS  # what a few dozen operations lose
-STEP = 12 * EPS  # what a step rounds
+START, STEP = 8 * EPS, 12 * EPS  # what a start and a step have rounded
 _ORDER = 26  # where the calls and the operations of a path together cost least
 # A term over the one before: at h r = 0.34 * 26 the series of exp(-h r) is below 2/3, and so is
 # Euler's sum of it at 1 + 7 z times that.
@@ -130,7 +130,7 @@ def _advance(
     least = np.where(parts > 0, parts, np.inf).min(1) / np.maximum(parts.max(1), 1e-300)
     floor = np.where(R_size < 0.1 * Y_size, 0.0, EPS * np.minimum(least, 1))
     shares = np.stack([tol, floor], axis=1)[:, :, None] ** 2
-    all_paths, error = np.arange(len(Y)), 4 * EPS * R_size**0.5
+    all_paths, error = np.arange(len(Y)), START * R_size**0.5
     last_term = np.where(np.zeros(len(Y)) if rough is None else rough, 4.0, 1.0)[:, None]
     whole = (
         all_paths, Y, path.now, path.done, path.R, unit, error, 0 * all_paths, shares, last_term
@@ -158,8 +158,8 @@ def _advance(
         rest = series.at_rest()
         if path.error is not None:
             passed = np.concatenate([R[:, None], passed[:, :-1]], axis=1)
-            grown = error * np.exp(step / h * series.growth(passed))
-            error = np.where(rest, error, grown + series.left_out(lost[:, 0]))
+            grown = np.exp(np.where(rest, left, step) / h * series.growth(passed))
+            error = grown * (error + np.where(rest, 0, series.left_out(lost[:, 0])))
         if rest.any():
             first[rest], last[rest], end[rest], next_R[rest] = 0, t.size, t[-1], R[rest]
         # The times inside the step of each path; some have fewer of them than others.

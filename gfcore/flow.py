@@ -45,7 +45,7 @@ _FINEST = 1e-13  # the smallest tolerance that rounding leaves room for
 # The least and the most that a step of the series may lose: more, and (13) would drift by it,
 # so where the tolerance is loose, a thousandth of that.
 _SERIES = 1e-15, 1e-13
-_SPARE = 30  # what a bound of the error is more than a first guess has
+_SPARE = 45  # what a bound of the error is more than a first guess has
 _KEPT = 1e-12  # how well (13) is kept, or a hundredth of rtol if that is more
 # A rough path of explicit steps has this tolerance, low order and single precision, or so many
 # times the fine tolerance. Its error tells that of the fine path, by the ratio of the two
