@@ -87,7 +87,7 @@ def _start(U: Array, V: Array) -> _Start:
 
     Units that are all rounding are turned off, which keeps the rank.
     """
-    R = narrowed(U, V)
+    R = np.ascontiguousarray(narrowed(U, V))  # bits of products depend on how it lies
     rows, k = R.shape[1:]
     wide = U.shape[2] > k
     mixed = np.full(len(R), wide)

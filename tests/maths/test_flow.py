@@ -1061,6 +1061,15 @@ def test_many_problems_show_progress_and_groups_do_not_matter(monkeypatch):
     assert np.array_equal(whole.X, np.broadcast_to(whole.X[0], (5, 2, 2)))
 
 
+@pytest.mark.parametrize("k", [2, 5, 20])
+def test_starts_lie_in_memory_alike_whatever_their_width(k):
+    # Or a product has other bits in a stack than alone.
+    rng = np.random.default_rng(0)
+    start = flow._start(*(rng.standard_normal((3, rows, k)) for rows in (1, 3)))
+    assert start.R.flags.c_contiguous
+    assert start.part(np.arange(2)).Z.flags.c_contiguous
+
+
 def test_paths_that_take_the_places_of_others_are_the_same_to_the_last_bit(monkeypatch):
     # Long paths beside short ones, some at rest from the start and some that hand over.
     rng = np.random.default_rng(3)
