@@ -16,6 +16,7 @@ from gfbook.build import playground as built
 from gfbook.live import playground
 from tests.book.conftest import written
 from tests.conftest import ROOT
+from tests.site.conftest import serious
 from tests.site.test_run import READY, Reader, served, types_all  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.slow
@@ -326,17 +327,10 @@ def test_page_is_accessible_and_fits(player, theme, t):
     if player.field("t").input_value() != t:
         player.set("t", t)
     page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
-    if page.evaluate("!window.axe"):
-        page.evaluate((ROOT / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8"))
     for width in (390, 1280):
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        found = page.evaluate(
-            """() => axe.run('.play, .live-start', {resultTypes: ['violations']})
-              .then(({violations}) => violations.filter(v => /serious|critical/.test(v.impact))
-                .map(v => [v.id, v.nodes[0].html.slice(0, 160)]))"""
-        )
-        assert found == []
+        assert serious(page, ".play, .live-start") == []
 
 
 def test_errata_lead_to_what_can_be_touched(visit):

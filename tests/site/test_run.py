@@ -21,7 +21,7 @@ from playwright.sync_api import expect
 from benchmarks import live
 from gfbook.live import parts
 from tests.conftest import ROOT
-from tests.site.conftest import VIEWS, watch
+from tests.site.conftest import VIEWS, serious, watch
 
 pytestmark = pytest.mark.slow
 CHAPTER = "12-lazy-or-rich"  # short, with an explorer and checks
@@ -613,13 +613,7 @@ def test_a_worker_that_ends_unsaid_is_noticed_and_needs_no_network_to_start_anew
 
 def test_page_with_python_is_accessible_and_fits(reader):
     page = reader.page
-    page.evaluate((ROOT / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8"))
-    found = page.evaluate(
-        """() => axe.run('.live-bar, .live-start, .live-input', {resultTypes: ['violations']})
-          .then(({violations}) => violations.filter(v => /serious|critical/.test(v.impact))
-            .map(v => [v.id, v.nodes[0].html.slice(0, 120)]))"""
-    )
-    assert found == []
+    assert serious(page, ".live-bar, .live-start, .live-input") == []
     for width in (390, 1280):
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
