@@ -1,6 +1,7 @@
 """Pages in Chromium, and what a reader should not meet there."""
 
 import functools
+import time
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
@@ -33,6 +34,14 @@ def answers(box, explorer):
         lines = zip(expected["plane_x"], expected["plane_y"], strict=True)
         assert board.evaluate("b => b.plot.data")[1:] == [[*line] for line in lines]
     return expected
+
+
+def until(so, again=lambda: time.sleep(0.1), timeout=SOON):
+    """Do something again and again until something is so."""
+    late = time.monotonic() + timeout / 1000
+    while not so():
+        assert time.monotonic() < late
+        again()
 
 
 def serious(page, where="html", **options):

@@ -5,7 +5,6 @@ import io
 import json
 import subprocess
 import sys
-import time
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -16,7 +15,7 @@ from gfbook.build import playground as built
 from gfbook.live import playground
 from tests.book.conftest import written
 from tests.conftest import ROOT
-from tests.site.conftest import serious
+from tests.site.conftest import serious, until
 from tests.site.test_run import READY, Reader, served, types_all  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.slow
@@ -36,10 +35,7 @@ class Player(Reader):
 
     def after(self, before):
         """Wait until something more was calculated."""
-        late = time.monotonic() + READY / 1000
-        while self.runs() == before:
-            assert time.monotonic() < late
-            time.sleep(0.1)
+        until(lambda: self.runs() != before, timeout=READY)
         self.state("ready")
 
     def open(self, hash):

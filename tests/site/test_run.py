@@ -11,7 +11,6 @@ import string
 import subprocess
 import tarfile
 import tempfile
-import time
 from contextlib import contextmanager
 
 import nbformat
@@ -21,7 +20,7 @@ from playwright.sync_api import expect
 from benchmarks import live
 from gfbook.live import parts
 from tests.conftest import ROOT
-from tests.site.conftest import VIEWS, serious, watch
+from tests.site.conftest import VIEWS, serious, until, watch
 
 pytestmark = pytest.mark.slow
 CHAPTER = "12-lazy-or-rich"  # short, with an explorer and checks
@@ -84,11 +83,9 @@ class Reader:
     def running(self):
         """Wait until what is asked for within has been run."""
         count = "Number(document.documentElement.dataset.liveRuns ?? 0)"
-        before, late = self.page.evaluate(count), time.monotonic() + READY / 1000
+        before = self.page.evaluate(count)
         yield
-        while self.page.evaluate(count) == before:
-            assert time.monotonic() < late
-            time.sleep(0.1)
+        until(lambda: self.page.evaluate(count) != before, timeout=READY)
 
     def open(self, cell):
         fold = cell.locator("details:not([open]):has(.cm-content) > summary:visible")
@@ -241,7 +238,8 @@ def test_what_was_changed_is_there_after_coming_back_and_can_be_taken(reader):
     assert sources == ["changed = 'by the reader'", *expected[1:]]
     other = reader.context.new_page()
     other.goto(page.url)
-    expect(other.locator("#live-told")).to_contain_text("You changed a cell here")
+    told = other.get_by_text("You changed a cell here")
+    until(told.count, other.reload)  # what one page keeps comes late to the next
     other.close()
     page.get_by_role("button", name="Reset all").click()
     expect(reader.said).to_have_text("All is as it is in the book.")
@@ -530,7 +528,7 @@ def test_another_tab_is_met_and_nothing_is_lost(reader):
     cell.locator(".cm-content").focus()
     page.keyboard.press("Control+z")
     expect(cell.locator(".cm-content")).to_have_text("here = 1")
-    assert other.evaluate("key => localStorage.getItem(key)", key) == "here = 1"
+    until(lambda: other.evaluate("key => localStorage.getItem(key)", key) == "here = 1")
     other.evaluate("key => localStorage.removeItem(key)", key)
     expect(cell.locator(".cm-content")).to_have_text(original, use_inner_text=True)
     other.close()
