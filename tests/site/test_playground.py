@@ -111,6 +111,7 @@ def player(browser, served):  # noqa: F811
 
 def test_a_preset_is_opened_by_its_address_changed_and_taken_away(player):
     assert not [url for url in player.before if "/python-" in url or "/live-" in url]
+    player.open("#preset-blind")
     alike(player.shown(), expected("blind"))
     assert player.hash == "#preset-blind"
     expect(player.field("start")).to_have_value("spectral")
