@@ -84,8 +84,9 @@ def served(folder: Path, asked: list[str] | None = None) -> Iterator[str]:
             heard.append(form % said)
 
         def end_headers(self) -> None:
-            # Without a word of the host, a browser keeps what is new for no time.
-            self.send_header("Cache-Control", "max-age=600")
+            # Without a word of the host, a browser keeps what is new for no time. A public host
+            # says ten minutes, after which a slow machine may still be at its tests.
+            self.send_header("Cache-Control", "max-age=86400")
             super().end_headers()
 
     handler = partial(Host, directory=str(folder))

@@ -1,11 +1,13 @@
 """Pages in Chromium, and what a reader should not meet there."""
 
 import functools
+import time
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from gfbook.build.browser import chromium
+from tests.conftest import ROOT
 
 # Milliseconds: what takes a moment takes a minute on a machine that does much else.
 SOON = 180_000
@@ -32,6 +34,29 @@ def answers(box, explorer):
         lines = zip(expected["plane_x"], expected["plane_y"], strict=True)
         assert board.evaluate("b => b.plot.data")[1:] == [[*line] for line in lines]
     return expected
+
+
+def until(so, again=lambda: time.sleep(0.1), timeout=SOON):
+    """Do something again and again until something is so."""
+    late = time.monotonic() + timeout / 1000
+    while not so():
+        assert time.monotonic() < late
+        again()
+
+
+def serious(page, where="html", **options):
+    """Return what axe finds of weight in a part of a page: rule, and places."""
+    if page.evaluate("!window.axe"):
+        page.evaluate((ROOT / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8"))
+    # It would load style sheets anew, and look for what they import in the wrong folder.
+    return page.evaluate(
+        """([where, options]) =>
+          axe.run(where, {resultTypes: ['violations'], preload: false, ...options}).then(
+            r => r.violations.filter(v => /serious|critical/.test(v.impact)).map(v =>
+              [v.id, v.nodes.slice(0, 3).map(n => n.html.slice(0, 150) + n.failureSummary)]))
+        """,
+        [where, options],
+    )
 
 
 def patient(make):

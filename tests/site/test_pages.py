@@ -20,7 +20,7 @@ from gfbook.build.chapter import LESSON
 from gfbook.check import METADATA
 from tests.book.test_explore import shown, unpacked
 from tests.conftest import ROOT
-from tests.site.conftest import SOON, VIEWS, watch
+from tests.site.conftest import SOON, VIEWS, serious, watch
 
 CHAPTERS = [f"chapters/{p.stem}" for p in sorted((ROOT / "chapters").glob("*.ipynb"))]
 PLAIN = [f"chapters/{path.stem}" for path in sorted((ROOT / "chapters").glob("*.md"))]
@@ -658,7 +658,6 @@ def test_launch_and_download(page):
 def test_axe_finds_nothing_serious(page, view):
     look(page, view)
     if page.evaluate("!window.axe"):
-        page.evaluate((ROOT / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8"))
         # MathJax describes its formulas itself, and one code cell is colored as the other;
         # their thousands of boxes would take axe minutes.
         page.evaluate(
@@ -669,13 +668,7 @@ def test_axe_finds_nothing_serious(page, view):
             }"""
         )
     only = {} if view == "desk" else {"runOnly": ["color-contrast"]}
-    found = page.evaluate(
-        """only => axe.run({resultTypes: ['violations'], preload: false, ...only}).then(
-          r => r.violations.filter(v => ['serious', 'critical'].includes(v.impact)).map(
-            v => [v.id, v.nodes.slice(0, 3).map(n => n.html.slice(0, 150) + n.failureSummary)]))
-        """,
-        only,
-    )
+    found = serious(page, **only)
     assert [(rule, nodes) for rule, nodes in found if rule not in ACCEPTED] == []
 
 

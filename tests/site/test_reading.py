@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.conftest import ROOT
+from tests.site.conftest import until
 
 NAMES = sorted(path.stem for path in (ROOT / "chapters").glob("*.ipynb"))
 SHORT, OTHER = "06-figure-1", "01-introduction"  # with few formulas, which take time
@@ -76,12 +77,12 @@ def test_switch_opens_all_checks_and_is_remembered(plain, site):
     page.keyboard.press("Space")
     assert closed(page) == 0
     page.goto((site / f"chapters/{OTHER}.html").as_uri())
-    assert closed(page) == 0
+    until(lambda: closed(page) == 0, page.reload)  # what one page keeps comes late to the next
     expect(switch).to_be_checked()
     switch.uncheck()
     assert closed(page) == page.locator("details.check").count() >= 10
     page.goto((site / f"chapters/{SHORT}.html").as_uri())
-    assert closed(page) == every
+    until(lambda: closed(page) == every, page.reload)
     expect(switch).not_to_be_checked()
 
 
