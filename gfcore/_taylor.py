@@ -16,14 +16,18 @@ to less than the last of them. A long stiff path is still not for it: `hands_ove
 implicit steps of `_radau` take the rest. Where inputs are not white, E = Y - U V^T Sigma, and
 Sigma V takes the place of V in E_j.
 
-How far errors may grow, the flow itself tells. It descends the loss, so that a small distance
-D = [dU; dV] of two paths has the rate -<D, H D> / |D| with the Hessian H,
+How far errors may grow, the flow itself tells. It descends the loss. Two paths that are a small
+D = [dU; dV] apart therefore have d|D|/dt = -<D, H D> / |D| with the Hessian H of the loss, and
+where inputs are white
 
-    -<D, H D> = 2 <dU, E dV> - |dU V^T + U dV^T|^2 <= ||E|| |D|^2,
+    -<D, H D> = 2 <dU, E dV> - |dU V^T + U dV^T|^2 <= ||E|| |D|^2
 
-and grows at most by exp(integral of ||E||), in the spectral norm. As E' = -(U U^T E + E V V^T),
-the sum of any power of the singular values of E falls, and the values at the left of each
-quarter of a step give no less than the integral. What X is off is at most ||R||_F |D|.
+with the spectral norm. So D grows at most by exp(integral of ||E||), and X is off by at most
+||R||_F |D|, both to first order in D. As E' = -(U U^T E + E V V^T), the sum of any power of the
+singular values of E falls: the values at the left of each quarter of a step give no less than
+the integral. Of these sums that of the eighth powers needs products only, and its root is
+little more than the spectral norm. What a step leaves out is taken for four times what its
+last terms may be.
 
 References
 ----------
@@ -326,11 +330,7 @@ class _Series:
         np.matmul(weights, self.V[i], out=out[..., split:])
 
     def growth(self, states: Array) -> Array:
-        """Return the mean of ||E|| over states (B, W, m+n, k), (B,), with the unit of time 1.
-
-        It is not the spectral norm, but little more: an eighth root of the sum of the eighth
-        powers of the singular values.
-        """
+        """Return the mean over states (B, W, m+n, k) of what ||E|| is at most, by the unit."""
         U, V = np.split(self.root[:, None] * states, [self.m], axis=2)
         E = self.Y[:, None] - U @ V.mT
         gram = E @ E.mT if E.shape[2] <= E.shape[3] else E.mT @ E

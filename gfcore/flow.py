@@ -123,7 +123,7 @@ def _flow(
 
     Returns R (B, T, m+n, k), the estimated error of X (B, T), and what failed, which is NaN.
     """
-    tol = np.zeros(len(Y)) if Sigma is not None else _promising(Y, start.R, t, rtol)
+    tol = np.zeros(len(Y)) if Sigma is not None else _promising(Y, start.R, rtol)
     if start.lost is not None:
         tol[start.lost.any(axis=1)] = 0
     if not (alone := np.flatnonzero(tol)).size:
@@ -138,20 +138,21 @@ def _flow(
     return paths, error, {int(rest[i]): problem for i, problem in failed.items()}
 
 
-def _promising(Y: Array, R: Array, t: Array, rtol: float) -> Array:
+def _promising(Y: Array, R: Array, rtol: float) -> Array:
     """Return tolerances at which the bound of the error may be small enough, (B,), or 0.
 
-    It is taken for so much of ||R||^2 as steps lose, grown by exp(||E|| t), where E decays with
-    the mean rate of its entries. A small start grows by far more.
+    It is taken for so much of ||R||^2 as steps lose, grown by exp(integral of ||E||), where E
+    decays with the mean rate of its entries. A small start grows by far more, and weights that
+    are too narrow for Y grow for ever. The times have no say, so that a later one changes
+    neither method nor tolerance.
     """
-    m, n = Y.shape[1:]
-    U, V = R[:, :m], R[:, m:]
-    if _explicit.suits(min(m, n + R.shape[2]) * min(n, m + R.shape[2]) * R.shape[2]):
+    (m, n), k = Y.shape[1:], R.shape[2]
+    if k < min(m, n) or _explicit.suits(min(m, n + k) * min(n, m + k) * k):
         return np.zeros(len(Y))
+    U, V = R[:, :m], R[:, m:]
     X, U_size, V_size = U @ V.mT, squares(U), squares(V)
     with np.errstate(all="ignore"):
-        until = np.fmin(t[-1], 1 / (U_size / m + V_size / n))
-        grown = np.exp(_norm(Y - X) * until) * (U_size + V_size)
+        grown = np.exp(_norm(Y - X) / (U_size / m + V_size / n)) * (U_size + V_size)
         tol = rtol * np.minimum(_norm(X), _norm(Y)) / grown / _SPARE
     return np.where(tol > STEP, np.minimum(tol, max(_SERIES[1], rtol / 1000)), 0.0)
 
@@ -757,18 +758,18 @@ def solve(
     The error of X is below rtol times ||X(t)||_F, or where that falls below both ||Y||_F and an
     earlier ||X||_F, times the smaller of these; plus the rounding of the weights themselves,
     some 1e-15 ||U||_F ||V||_F, which is what remains of a large start. `error_estimate` is that
-    rounding and, where errors grow by little, a bound: all that the steps leave out, times
-    exp(integral of ||E||), the most by which the flow makes errors grow, and ||R||_F. Elsewhere
-    it is twice the distance of a second path, with ten times the tolerance and started a few
-    rounding errors away. As a rule it is larger than the error, and never better than the
-    problem's condition: near a saddle, which multiplies a rounding error by exp(sigma t), that
-    is what limits the answer, and the estimate says so. Where rounding errors alone leave a
-    saddle, it stays as large as the mode that may be missing. So it does where the rank of the
-    start is deficient up to rounding: X keeps that rank, the numbers given may not. From
-    weights below some 1e-30 modes that are learned after others may be missing as well. Where
-    matrices are large, m n k above 20,000 with m counted to n+k and n to m+k, an rtol below
-    some 1e-11 may be missed, as steps of another kind lose up to 1e-12 of X and of ||U||_F
-    ||V||_F / sqrt(k): the estimate says so.
+    rounding and, where errors grow by little, a bound: all that the steps may leave out, times
+    exp(integral of ||E||), the most by which the flow makes small errors grow, and ||R||_F.
+    Elsewhere it is twice the distance of a second path, with ten times the tolerance and
+    started a few rounding errors away. As a rule it is larger than the error, some hundred to
+    some thousand times, and never better than the problem's condition: near a saddle, which
+    multiplies a rounding error by exp(sigma t), that is what limits the answer, and the
+    estimate says so. Where rounding errors alone leave a saddle, it stays as large as the mode
+    that may be missing. So it does where the rank of the start is deficient up to rounding: X
+    keeps that rank, the numbers given may not. From weights below some 1e-30 modes that are
+    learned after others may be missing as well. Where matrices are large, m n k above 20,000
+    with m counted to n+k and n to m+k, an rtol below some 1e-11 may be missed, as steps of
+    another kind lose up to 1e-12 of X and of ||U||_F ||V||_F / sqrt(k): the estimate says so.
 
     A long horizon costs little, as implicit steps, which no fast decay limits, take over. Large
     weights that are too narrow to let go of (m < k < m+n, ||R||^2 far above ||Y||) are the

@@ -1297,26 +1297,40 @@ def test_errors_grow_as_the_integral_of_the_spectral_norm_of_E(m, monkeypatch):
 
 
 def test_where_errors_grow_by_little_a_path_goes_alone():
-    Y, t = np.diag([2.0, 1.0])[None], np.array([0.0, 0.5, 5.0])
+    Y = np.diag([2.0, 1.0])[None]
     wide, small = np.full((1, 4, 4), 0.5), np.full((1, 4, 4), 0.01)
     wide[:, 1::2, ::2] *= -1
-    assert 0 < flow._promising(Y, wide, t, 1e-10)[0] <= 1e-13
-    assert flow._promising(Y, small, t, 1e-10)[0] == 0
-    assert flow._promising(Y, small, t / 500, 1e-10)[0] > 0  # it has not grown yet
-    assert flow._promising(Y, wide, t, 1e-13)[0] == 0  # what a step rounds is more than that
+    assert 0 < flow._promising(Y, wide, 1e-10)[0] <= 1e-13
+    assert flow._promising(Y, small, 1e-10)[0] == 0
+    assert flow._promising(Y, wide, 1e-13)[0] == 0  # what a step rounds is more than that
+    assert flow._promising(Y, wide[..., :1], 1e-3)[0] == 0  # too narrow for Y
+    assert not flow._promising(np.eye(30)[None], np.eye(60)[None], 1e-3).any()  # large
     # The edge: the tolerance is what a step rounds.
-    edge = 1e-12 * _taylor.STEP / flow._promising(Y, wide, t, 1e-12)[0]
-    assert flow._promising(Y, wide, t, 0.999 * edge)[0] == 0
-    least = flow._promising(Y, wide, t, 1.001 * edge)[0]
+    edge = 1e-12 * _taylor.STEP / flow._promising(Y, wide, 1e-12)[0]
+    assert flow._promising(Y, wide, 0.999 * edge)[0] == 0
+    least = flow._promising(Y, wide, 1.001 * edge)[0]
     assert least == pytest.approx(1.001 * _taylor.STEP)
-    assert not flow._promising(np.eye(30)[None], np.eye(60)[None], t, 1e-3).any()  # large
+
+
+def test_a_later_time_changes_little_of_what_comes_before():
+    # What is drawn from a step that is cut short rounds in another way.
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        Y, R = rng.standard_normal((2, 3)), rng.standard_normal((5, 6))
+        start, t = gf.Weights(R[:2], R[2:]), [0.1, 0.3]
+        path = flow.solve(Y, start, t, 1e-6)
+        for last in (0.4, 3.0, 100.0):
+            more = flow.solve(Y, start, [*t, last], 1e-6)
+            assert (size(more.X[:2] - path.X) <= 1e-11 * size(path.X)).all()
+            assert (more.error_estimate[:2] <= 5 * path.error_estimate).all()
+            assert (more.error_estimate[:2] >= path.error_estimate / 5).all()
 
 
 def test_a_bound_that_is_too_large_gives_way_to_a_second_path(monkeypatch):
     rng = np.random.default_rng(0)
     Y, R, t = np.ones((3, 2, 3)), rng.standard_normal((3, 5, 4)), np.ones(1)
     weights = gf.Weights(R[:, :2], R[:, 2:])
-    tol = flow._promising(Y, R, t, 1e-8)
+    tol = flow._promising(Y, R, 1e-8)
     R_alone, bound, good = flow._bounded(Y, R, t, 1e-8, tol)
     assert (tol > 0).all()
     assert good.all()
